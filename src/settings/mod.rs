@@ -1,4 +1,5 @@
 //! Settings: defaults, then a TOML file, then the environment, then the command line.
+#![expect(missing_docs, reason = "moved in with the loader")]
 //!
 //! Every default stands once, with its unit and its reason, in `config/default.toml`; nothing here repeats one.
 

@@ -1,0 +1,278 @@
+//! Which texts are ids (section 3 of the design).
+//!
+//! An id becomes one path segment of a call that carries a key. Whatever stands before Nebuly may decode that segment
+//! again before it routes, so a text that turns into a dot segment after any further decoding is refused here, before
+//! any cache or call.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+use uuid::Uuid;
+
+/// The longest id, in bytes of UTF-8.
+const MAX_LEN: usize = 512;
+
+/// Why a text cannot be an id. Each is answered with 400.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    /// Nothing is left of it.
+    #[error("it is empty")]
+    Empty,
+    /// It is longer than [`MAX_LEN`].
+    #[error("it is longer than 512 bytes")]
+    TooLong,
+    /// It is not UTF-8 once decoded.
+    #[error("it is not valid UTF-8")]
+    NotUtf8,
+    /// It has a control character.
+    #[error("it has a control character")]
+    ControlCharacter,
+    /// One of its parts is `.` or `..`, now or after decoding it again.
+    #[error("a part of it is `.` or `..`")]
+    DotPart,
+    /// An interaction's id that is no UUID.
+    #[error("the id of an interaction is a UUID")]
+    NotAUuid,
+    /// A pasted address whose host is none that links may lead to.
+    #[error("the address is not one of Nebuly's pages")]
+    ForeignUrl,
+}
+
+/// The checked id of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ConversationId<'a>(Cow<'a, str>);
+
+impl<'a> ConversationId<'a> {
+    pub(super) fn new(text: Cow<'a, str>) -> Result<Self, InvalidId> {
+        check(&text)?;
+        Ok(Self(text))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn into_owned(self) -> ConversationId<'static> {
+        // A boxed string's worth of memory: links are kept by the million.
+        ConversationId(Cow::Owned(String::from(self.0.into_owned().into_boxed_str())))
+    }
+}
+
+/// The UUID that a text means, once what surrounds it in chats and logs is dropped.
+pub(super) fn interaction(text: &str) -> Result<Uuid, InvalidId> {
+    if text.len() > MAX_LEN {
+        return Err(InvalidId::TooLong);
+    }
+    let mut rest = trim_surroundings(text);
+    if rest.is_empty() {
+        return Err(InvalidId::Empty);
+    }
+    loop {
+        if let Some(uuid) = parse_uuid(rest) {
+            return Ok(uuid);
+        }
+        let named = split_name(rest).map(|(_, value)| trim_surroundings(value));
+        rest = named.ok_or(InvalidId::NotAUuid)?;
+    }
+}
+
+/// Splits `name:value`, as logs write it; `@` may lead the name.
+pub(super) fn split_name(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once(':')?;
+    let name = trim_surroundings(name);
+    let word = name.strip_prefix('@').unwrap_or(name);
+    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '_' | '-');
+    (!word.is_empty() && word.chars().all(plain)).then_some((name, value))
+}
+
+fn parse_uuid(text: &str) -> Option<Uuid> {
+    const URN: &str = "urn:uuid:";
+    let bare = text
+        .get(..URN.len())
+        .filter(|start| start.eq_ignore_ascii_case(URN))
+        .map_or(text, |_| text.get(URN.len()..).unwrap_or_default());
+    Uuid::try_parse(bare).ok()
+}
+
+fn trim_surroundings(text: &str) -> &str {
+    let around = |char: char| {
+        char.is_whitespace()
+            || char.is_control()
+            || matches!(char, '"' | '\'' | '`' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>')
+            || matches!(char, '\u{2018}'..='\u{201F}' | '\u{AB}' | '\u{BB}' | '\u{2039}' | '\u{203A}')
+            // Zero-width characters, as chats and word processors leave them behind.
+            || matches!(char, '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{AD}')
+    };
+    let behind = |char: char| around(char) || matches!(char, '.' | ',' | ';' | ':' | '!');
+    text.trim_start_matches(around).trim_end_matches(behind)
+}
+
+/// Whether a text may be asked for at all.
+fn check(text: &str) -> Result<(), InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Empty);
+    }
+    if text.len() > MAX_LEN {
+        return Err(InvalidId::TooLong);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(InvalidId::ControlCharacter);
+    }
+    let mut spelling = Cow::Borrowed(text.as_bytes());
+    loop {
+        if has_dot_part(&spelling) {
+            return Err(InvalidId::DotPart);
+        }
+        // Decoding shortens, so this ends; a text without escapes leaves at once.
+        match Cow::<[u8]>::from(percent_decode(&spelling)) {
+            Cow::Owned(decoded) if decoded.len() < spelling.len() => spelling = Cow::Owned(decoded),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Whether a part between slashes is `.` or `..`. A path parameter behind `;` is left aside, as servers that know them
+/// do; so are tabs and line ends, as URL parsers do.
+fn has_dot_part(text: &[u8]) -> bool {
+    text.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| {
+        let mut dots = 0_usize;
+        for byte in part {
+            match byte {
+                b'.' => dots += 1,
+                b';' => break,
+                b'\t' | b'\n' | b'\r' => {}
+                _ => return false,
+            }
+        }
+        matches!(dots, 1 | 2)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
+
+    #[test]
+    fn an_interaction_is_found_in_any_usual_spelling_and_surrounding() {
+        for text in [
+            UUID.to_owned(),
+            UUID.to_uppercase(),
+            UUID.replace('-', ""),
+            format!("{{{UUID}}}"),
+            format!("urn:uuid:{UUID}"),
+            format!("URN:UUID:{UUID}"),
+            format!("  \"{UUID}\", "),
+            format!("\u{201C}{UUID}\u{201D}."),
+            format!("<{UUID}>"),
+            format!("[({UUID})]!"),
+            format!("\u{FEFF}{UUID}\u{200B}"),
+            format!("interaction_id: {UUID}"),
+            format!("@interaction.id:\"{UUID}\""),
+            format!("\"interaction_id\": \"{UUID}\","),
+            format!("log:interaction_id:urn:uuid:{UUID};"),
+            format!("\r\n\t{UUID}\n"),
+        ] {
+            assert_eq!(interaction(&text).map(|uuid| uuid.to_string()), Ok(UUID.to_owned()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_uuid_is_no_interaction() {
+        for (text, why) in [
+            ("", InvalidId::Empty),
+            (" \"\" ", InvalidId::Empty),
+            ("hello", InvalidId::NotAUuid),
+            ("a:b:c", InvalidId::NotAUuid),
+            ("..", InvalidId::Empty),
+            (&format!("{UUID}x"), InvalidId::NotAUuid),
+            (&format!("../{UUID}"), InvalidId::NotAUuid),
+            (&format!("{UUID}/.."), InvalidId::NotAUuid),
+            (&format!("{UUID} {UUID}"), InvalidId::NotAUuid),
+            ("a\0b", InvalidId::NotAUuid),
+            (&"x".repeat(513), InvalidId::TooLong),
+        ] {
+            assert_eq!(interaction(text), Err(why), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_taken_as_it_is_unless_it_could_leave_its_path_segment() {
+        for text in [
+            "a",
+            "a b",
+            "a/b",
+            "..hidden",
+            "a..b",
+            "...",
+            "100%",
+            "%zz",
+            "a;..",
+            "ünï¢ødé",
+            "x/..y",
+            "%2500",
+            "..%",
+            &"x".repeat(512),
+            "https://chat.example/c/1",
+            "a//b",
+            "/",
+            ";",
+            "a\\b",
+        ] {
+            assert_eq!(check(text), Ok(()), "{text:?}");
+        }
+        for (text, why) in [
+            ("", InvalidId::Empty),
+            (&"x".repeat(513), InvalidId::TooLong),
+            ("a\0", InvalidId::ControlCharacter),
+            (".\t.", InvalidId::ControlCharacter),
+            ("a\u{85}b", InvalidId::ControlCharacter),
+            (".", InvalidId::DotPart),
+            ("..", InvalidId::DotPart),
+            ("a/../b", InvalidId::DotPart),
+            ("a\\..", InvalidId::DotPart),
+            ("a/..;/b", InvalidId::DotPart),
+            ("..;x=1", InvalidId::DotPart),
+            ("%2e", InvalidId::DotPart),
+            ("%2e%2e", InvalidId::DotPart),
+            ("%252e%252e", InvalidId::DotPart),
+            ("%25252E.", InvalidId::DotPart),
+            ("..%2f..%2fexport", InvalidId::DotPart),
+            ("a%2f..%3bx", InvalidId::DotPart),
+            ("a%5c%2e", InvalidId::DotPart),
+            (".%2509.", InvalidId::DotPart),
+            ("./x", InvalidId::DotPart),
+        ] {
+            assert_eq!(check(text), Err(why), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_parsing_panic(text in any::<String>()) {
+            drop(interaction(&text));
+            drop(check(&text));
+        }
+
+        #[test]
+        fn no_number_of_decodings_turns_an_accepted_id_into_a_dot_part(
+            text in "([./\\\\;a%]|%2e|%2E|%2f|%5c|%25|%252e|%3b|%09){0,12}"
+        ) {
+            if check(&text).is_ok() {
+                let mut bytes = text.into_bytes();
+                for _ in 0..10 {
+                    for part in bytes.split(|byte| matches!(byte, b'/' | b'\\')) {
+                        let before_parameters = part.split(|byte| *byte == b';').next().unwrap_or_default();
+                        prop_assert!(before_parameters != b"." && before_parameters != b"..");
+                    }
+                    bytes = percent_decode(&bytes).collect();
+                }
+            }
+        }
+    }
+}

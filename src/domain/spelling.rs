@@ -1,0 +1,247 @@
+//! What a caller's text may mean, in the order in which Nebuly is asked.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::{AllowedHosts, InvalidId, Item, Kind, id};
+
+/// The names under which logs and dashboards show a conversation's id.
+const CONVERSATION_NAMES: [&str; 2] = ["conversation.id", "conversation_id"];
+
+/// A text that a caller gave for an id, after the one percent-decoding that HTTP asks for.
+#[derive(Debug, Clone)]
+pub struct Text<'a> {
+    /// The text.
+    pub decoded: Cow<'a, str>,
+    /// The text with its `+` left as they were, if a query had some: there they usually mean spaces, but not always.
+    pub with_plus: Option<Cow<'a, str>>,
+}
+
+/// The items that a text may mean. The first is asked for; the others only while Nebuly does not know those before.
+#[derive(Debug, Clone)]
+pub struct Spellings<'a> {
+    first: Item<'a>,
+    kind_was_named: bool,
+    /// The text, where it can also be the id of a conversation.
+    conversation: Option<Text<'a>>,
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { decoded: Cow::Borrowed(text), with_plus: None }
+    }
+}
+
+impl<'a> Spellings<'a> {
+    /// Reads the text as the id of an item of this kind.
+    pub fn of_kind(kind: Kind, text: Text<'a>) -> Result<Self, InvalidId> {
+        match kind {
+            Kind::Interaction => {
+                let first = Item::interaction(&text.decoded)?;
+                Ok(Self { first, kind_was_named: true, conversation: None })
+            }
+            Kind::Conversation => Self::conversation(text, true),
+        }
+    }
+
+    /// Finds out the kind: a UUID may be an interaction or a conversation, of the address of a page of Nebuly's kind and
+    /// id are taken and nothing else, and any other text is a conversation.
+    pub fn of_any_kind(text: Text<'a>, hosts: &AllowedHosts) -> Result<Self, InvalidId> {
+        if let Some(page) = Page::parse(&text.decoded) {
+            if !hosts.allows(&page.url) {
+                return Err(InvalidId::ForeignUrl);
+            }
+            let first = match page.kind {
+                Kind::Interaction => Item::interaction(&page.id)?,
+                Kind::Conversation => Item::conversation(page.id)?,
+            };
+            return Ok(Self { first, kind_was_named: true, conversation: None });
+        }
+        match Item::interaction(&text.decoded) {
+            Ok(first) => Ok(Self { first, kind_was_named: false, conversation: Some(text) }),
+            Err(_) => Self::conversation(text, false),
+        }
+    }
+
+    fn conversation(text: Text<'a>, kind_was_named: bool) -> Result<Self, InvalidId> {
+        let first = Item::conversation(text.decoded.clone())?;
+        Ok(Self { first, kind_was_named, conversation: Some(text) })
+    }
+
+    /// The item that is asked for first.
+    #[must_use]
+    pub const fn first(&self) -> &Item<'a> {
+        &self.first
+    }
+
+    /// The item that is asked for first, when the other meanings matter no more.
+    #[must_use]
+    pub fn into_first(self) -> Item<'a> {
+        self.first
+    }
+
+    /// The id as the caller meant it: cleaned only where it is an interaction's.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match (&self.first, &self.conversation) {
+            (Item::Interaction(_), Some(text)) => Cow::Borrowed(&text.decoded),
+            (item, _) => item.id(),
+        }
+    }
+
+    /// Whether the caller named the kind, rather than leaving it to be found out.
+    #[must_use]
+    pub const fn kind_was_named(&self) -> bool {
+        self.kind_was_named
+    }
+
+    /// What else the text may mean, in order; worked out only when the first is unknown.
+    #[must_use]
+    pub fn others(&self) -> Vec<Item<'static>> {
+        let Some(text) = &self.conversation else { return Vec::new() };
+        let literal = match self.first {
+            Item::Interaction(_) => Item::conversation(text.decoded.as_ref()).ok().map(Item::into_owned),
+            Item::Conversation(_) => None,
+        };
+        // A cleaned spelling passes the same checks as any other id.
+        let cleaned = cleaned(text).and_then(|cleaned| Item::conversation(cleaned).ok());
+        literal.into_iter().chain(cleaned).filter(|item| *item != self.first).collect()
+    }
+}
+
+/// The one cleaned spelling of a conversation's id: the first of these that differs from it.
+fn cleaned(text: &Text<'_>) -> Option<String> {
+    let differs = |spelling: &str| spelling != text.decoded && !spelling.is_empty();
+    let decoded = || percent_decode_str(&text.decoded).decode_utf8().ok().map(Cow::into_owned);
+    let bare = || Some(without_surroundings(&text.decoded).to_owned());
+    let with_plus = || text.with_plus.as_deref().map(str::to_owned);
+    decoded()
+        .filter(|spelling| differs(spelling))
+        .or_else(|| bare().filter(|spelling| differs(spelling)))
+        .or_else(|| with_plus().filter(|spelling| differs(spelling)))
+}
+
+fn without_surroundings(text: &str) -> &str {
+    let around = |char: char| {
+        char.is_whitespace()
+            || matches!(char, '"' | '\'' | '`' | '\u{2018}'..='\u{201F}' | '\u{AB}' | '\u{BB}')
+    };
+    let trimmed = text.trim_matches(around);
+    match id::split_name(trimmed) {
+        Some((name, value)) if CONVERSATION_NAMES.contains(&name.strip_prefix('@').unwrap_or(name)) => {
+            value.trim_matches(around)
+        }
+        _ => trimmed,
+    }
+}
+
+/// The address of a page of Nebuly's.
+struct Page {
+    url: Url,
+    kind: Kind,
+    id: String,
+}
+
+impl Page {
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if !text.starts_with("https://") && !text.starts_with("http://") {
+            return None;
+        }
+        let url = Url::parse(text).ok()?;
+        let id_of =
+            |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, id)| id.into_owned());
+        let (kind, id) = id_of("interactionId")
+            .map(|id| (Kind::Interaction, id))
+            .or_else(|| id_of("conversationId").map(|id| (Kind::Conversation, id)))?;
+        Some(Self { url, kind, id })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
+
+    fn names(spellings: &Spellings<'_>) -> Vec<String> {
+        let mut names = vec![format!("{:?}", spellings.first())];
+        names.extend(spellings.others().iter().map(|item| format!("{item:?}")));
+        names
+    }
+
+    fn conversation(text: &str) -> Vec<String> {
+        names(&Spellings::of_kind(Kind::Conversation, Text::from(text)).unwrap())
+    }
+
+    #[test]
+    fn a_conversation_has_one_cleaned_spelling_at_most() {
+        for (text, cleaned) in [
+            ("plain", None),
+            ("100%", None),
+            ("a:b", None),
+            ("users%2Fadmin", Some("users/admin")),
+            (" padded ", Some("padded")),
+            ("\"quoted\"", Some("quoted")),
+            ("conversation.id:abc", Some("abc")),
+            ("@conversation_id:abc", Some("abc")),
+            ("conversation_id: 'abc'", Some("abc")),
+            ("conversation.id:", None),
+            ("a%252e%252e", Some("a%2e%2e")),
+        ] {
+            let mut expected = vec![format!("conversation {text:?}")];
+            expected.extend(cleaned.map(|cleaned| format!("conversation {cleaned:?}")));
+            assert_eq!(conversation(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_space_that_was_a_plus_may_have_been_meant_as_one() {
+        let text = Text { decoded: "a b".into(), with_plus: Some("a+b".into()) };
+        let spellings = Spellings::of_kind(Kind::Conversation, text).unwrap();
+        assert_eq!(names(&spellings), [r#"conversation "a b""#, r#"conversation "a+b""#]);
+    }
+
+    #[test]
+    fn a_cleaned_spelling_passes_the_same_checks() {
+        assert_eq!(conversation("\"..\""), [r#"conversation "\"..\"""#]);
+        assert_eq!(conversation("a%00"), [r#"conversation "a%00""#]);
+    }
+
+    #[test]
+    fn a_uuid_of_no_kind_is_an_interaction_then_a_conversation_as_written() {
+        let hosts = AllowedHosts::default();
+        let upper = UUID.to_uppercase();
+        let spellings = Spellings::of_any_kind(Text::from(upper.as_str()), &hosts).unwrap();
+        assert_eq!(names(&spellings), [format!("interaction {UUID:?}"), format!("conversation {upper:?}")]);
+        assert!(!spellings.kind_was_named());
+    }
+
+    #[test]
+    fn kind_and_id_are_taken_from_the_address_of_a_page_of_nebulys() {
+        let mut hosts = AllowedHosts::default();
+        hosts.allow("*.nebuly.com").unwrap();
+        let page =
+            |query: &str| format!("https://v2.platform.eu.nebuly.com/live-activity?projectId=p&{query}");
+        for (text, expected) in [
+            (page(&format!("interactionId={UUID}")), Ok(format!("interaction {UUID:?}"))),
+            (
+                page("conversationId=a%2Fb+c&liveActivityPageTab=conversations"),
+                Ok(r#"conversation "a/b c""#.to_owned()),
+            ),
+            (page("conversationId=.."), Err(InvalidId::DotPart)),
+            (page("interactionId=x"), Err(InvalidId::NotAUuid)),
+            (format!("https://evil.example/?interactionId={UUID}"), Err(InvalidId::ForeignUrl)),
+            (page("other=1"), Ok(format!("conversation {:?}", page("other=1")))),
+            (
+                "https://chat.example/c/1".to_owned(),
+                Ok(r#"conversation "https://chat.example/c/1""#.to_owned()),
+            ),
+        ] {
+            let spellings = Spellings::of_any_kind(Text::from(text.as_str()), &hosts);
+            assert_eq!(spellings.map(|spellings| format!("{:?}", spellings.first())), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The addresses of Nebuly's calls.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+
+use crate::domain::Item;
+
+/// All but the unreserved characters of RFC 3986, section 2.3.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Builds the address of each call below one base URL.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Without a trailing slash.
+    base: String,
+}
+
+/// The finished address is not the one that was built: the call must not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the id would leave its path segment")]
+pub struct LeftItsSegment;
+
+impl Endpoint {
+    /// Addresses below this base URL, which has neither query nor fragment.
+    #[must_use]
+    pub fn new(base: &Url) -> Self {
+        Self { base: base.as_str().trim_end_matches('/').to_owned() }
+    }
+
+    /// Where the deep link of an item is asked for: `{base}/deeplinks/{kind}/{id}`.
+    ///
+    /// The id is one path segment that decodes to it. That is checked again on the finished URL, however well the id was
+    /// checked before: the key that goes with the call must never reach a path that a caller chose.
+    pub fn deep_link(&self, item: &Item<'_>) -> Result<Url, LeftItsSegment> {
+        let id = item.id();
+        let written =
+            format!("{}/deeplinks/{}/{}", self.base, item.kind(), utf8_percent_encode(&id, SEGMENT));
+        let url = Url::parse(&written).map_err(|_| LeftItsSegment)?;
+        // A parser that folds dot segments or drops a character prints something else than was written.
+        if url.as_str() == written && !id.is_empty() { Ok(url) } else { Err(LeftItsSegment) }
+    }
+
+    /// Where interactions are listed: `POST {base}/get-interactions`.
+    pub fn get_interactions(&self) -> Result<Url, url::ParseError> {
+        Url::parse(&format!("{}/get-interactions", self.base))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn endpoint() -> Endpoint {
+        Endpoint::new(&Url::parse("https://nebuly.example/api/external/").unwrap())
+    }
+
+    fn address(id: &str) -> String {
+        endpoint().deep_link(&Item::conversation(id).unwrap()).unwrap().to_string()
+    }
+
+    #[test]
+    fn an_id_becomes_one_segment_below_the_base() {
+        const BASE: &str = "https://nebuly.example/api/external/deeplinks/conversation/";
+        for (id, segment) in [
+            ("abc", "abc"),
+            ("a/b", "a%2Fb"),
+            ("a b+c", "a%20b%2Bc"),
+            ("100%", "100%25"),
+            ("%2f", "%252f"),
+            ("..hidden", "..hidden"),
+            ("a?b#c", "a%3Fb%23c"),
+            ("ü", "%C3%BC"),
+            ("a;b", "a%3Bb"),
+        ] {
+            assert_eq!(address(id), format!("{BASE}{segment}"));
+        }
+    }
+
+    #[test]
+    fn an_interaction_is_asked_for_in_the_canonical_spelling() {
+        let item = Item::interaction("{0191B7C4-5E52-7B60-9D6A-2F1C3A4B5D6E}").unwrap();
+        let url = endpoint().deep_link(&item).unwrap();
+        assert!(url.path().ends_with("/deeplinks/interaction/0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e"));
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_id_makes_exactly_one_path_segment_that_decodes_to_it(
+            id in prop_oneof![any::<String>(), "([./\\\\;%?#&+ a]|%2e|%2f|%25|\\PC){1,20}"]
+        ) {
+            let Ok(item) = Item::conversation(id.as_str()) else { return Ok(()) };
+            let url = endpoint().deep_link(&item);
+            prop_assert!(url.is_ok());
+            let url = url.unwrap();
+            let segments: Vec<_> = url.path_segments().unwrap().collect();
+            prop_assert_eq!(segments.len(), 5);
+            prop_assert_eq!(&segments[..4], &["api", "external", "deeplinks", "conversation"]);
+            prop_assert_eq!(percent_decode_str(segments[4]).decode_utf8().unwrap(), id);
+            prop_assert!(url.query().is_none() && url.fragment().is_none());
+            prop_assert_eq!(url.host_str(), Some("nebuly.example"));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A Nebuly API key.
+
+use std::fmt;
+
+use http::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+/// A key that can be sent, and is never shown.
+#[derive(Clone)]
+pub struct ApiKey {
+    secret: SecretString,
+    /// `Bearer …`, made once and marked sensitive, so that no client prints it.
+    authorization: HeaderValue,
+}
+
+/// The text cannot be a key. It says nothing of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key is 1 to 4096 visible ASCII characters")]
+pub struct InvalidKey;
+
+impl ApiKey {
+    /// The longest key, in bytes.
+    pub const MAX_LEN: usize = 4096;
+
+    /// Takes a key; white space around it, such as a file's last line end, is dropped.
+    pub fn new(secret: &SecretString) -> Result<Self, InvalidKey> {
+        let text = secret.expose_secret().trim();
+        if text.is_empty() || text.len() > Self::MAX_LEN || !text.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(InvalidKey);
+        }
+        let mut authorization = HeaderValue::try_from(format!("Bearer {text}")).map_err(|_| InvalidKey)?;
+        authorization.set_sensitive(true);
+        Ok(Self { secret: SecretString::from(text), authorization })
+    }
+
+    /// The header that carries it.
+    #[must_use]
+    pub const fn authorization(&self) -> &HeaderValue {
+        &self.authorization
+    }
+
+    /// Whether it stands somewhere in a text.
+    #[must_use]
+    pub fn is_in(&self, text: &str) -> bool {
+        text.contains(self.secret.expose_secret())
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ApiKey([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_around_a_key_is_dropped_and_within_it_refused() {
+        let key = ApiKey::new(&SecretString::from(" nk-1\n")).unwrap();
+        assert_eq!(key.authorization(), "Bearer nk-1");
+        assert!(key.is_in("https://x/?key=nk-1&y"));
+        for text in ["", " \n", "a b", "a\nb", "ü", &"x".repeat(4097)] {
+            assert_eq!(ApiKey::new(&SecretString::from(text)).err(), Some(InvalidKey));
+        }
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let key = ApiKey::new(&SecretString::from("canary-key")).unwrap();
+        assert!(!format!("{key:?} {:?}", key.authorization()).contains("canary"));
+    }
+}

@@ -1,0 +1,155 @@
+//! One line in the log for each answered request that the operator wants to see.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+use crate::domain::Item;
+
+/// The longest that anything a caller chose may become in a line, in bytes.
+const MAX_LEN: usize = 600;
+
+/// Which answered requests are logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessLog {
+    /// Which ones.
+    pub requests: Requests,
+    /// How what a caller chose is written.
+    pub escaping: Escaping,
+}
+
+/// Which answered requests get a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requests {
+    /// Each one.
+    All,
+    /// Those that cost a call to Nebuly, and those that failed with 500 or above.
+    Cold,
+    /// Those answered with 400 or above.
+    Errors,
+    /// None.
+    None,
+}
+
+/// How what a caller chose is written into a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escaping {
+    /// As printable ASCII: a text log has no escapes of its own.
+    PrintableAscii,
+    /// As it is: JSON escapes it.
+    ByFormat,
+}
+
+/// What a line says.
+pub(super) struct Entry<'a> {
+    pub(super) request_id: &'a str,
+    pub(super) route: &'static str,
+    pub(super) method: &'a Method,
+    pub(super) status: StatusCode,
+    pub(super) item: Option<&'a Item<'a>>,
+    pub(super) outcome: Option<&'static str>,
+    pub(super) duration: Duration,
+}
+
+/// A text that a caller chose, made fit for a line.
+struct Chosen<'a>(&'a str, Escaping);
+
+impl AccessLog {
+    /// Whether an answer with this status gets a line.
+    pub(super) fn wants(self, status: StatusCode, cold: bool) -> bool {
+        match self.requests {
+            Requests::All => true,
+            Requests::Cold => cold || status.is_server_error(),
+            Requests::Errors => status.as_u16() >= 400,
+            Requests::None => false,
+        }
+    }
+
+    /// Writes a line; its level follows from the status.
+    pub(super) fn write(self, entry: &Entry<'_>) {
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "nebulink::access",
+                    request_id = entry.request_id,
+                    route = entry.route,
+                    method = %Chosen(entry.method.as_str(), self.escaping),
+                    status = entry.status.as_u16(),
+                    kind = entry.item.map(|item| item.kind().as_str()),
+                    id = entry.item.map(|item| Chosen(&item.id(), self.escaping).to_string()),
+                    outcome = entry.outcome,
+                    duration_ms = entry.duration.as_secs_f64() * 1000.0,
+                    "request answered"
+                )
+            };
+        }
+        match entry.status.as_u16() {
+            500 => line!(error),
+            501.. => line!(warn),
+            _ => line!(info),
+        }
+    }
+}
+
+impl fmt::Display for Chosen<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text, escaping) = self;
+        let mut written = 0;
+        for char in text.chars() {
+            let escaped = match escaping {
+                Escaping::PrintableAscii if !matches!(char, ' '..='~') || char == '\\' => {
+                    Some(char.escape_default())
+                }
+                _ => None,
+            };
+            written += escaped.as_ref().map_or(char.len_utf8(), ExactSizeIterator::len);
+            if written > MAX_LEN {
+                return Ok(());
+            }
+            match escaped {
+                Some(escaped) => write!(formatter, "{escaped}")?,
+                None => formatter.write_char(char)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str, escaping: Escaping) -> String {
+        Chosen(text, escaping).to_string()
+    }
+
+    #[test]
+    fn what_a_caller_chose_is_printable_ascii_in_a_text_log_and_bounded_in_any() {
+        assert_eq!(written("a b/ü\u{1b}\\", Escaping::PrintableAscii), r"a b/\u{fc}\u{1b}\\");
+        assert_eq!(written("a/ü", Escaping::ByFormat), "a/ü");
+        for escaping in [Escaping::PrintableAscii, Escaping::ByFormat] {
+            assert!((590..=600).contains(&written(&"ü".repeat(1000), escaping).len()));
+        }
+    }
+
+    #[test]
+    fn each_access_level_takes_its_own_requests() {
+        let wanted = |requests, status, cold| {
+            AccessLog { requests, escaping: Escaping::ByFormat }
+                .wants(StatusCode::from_u16(status).unwrap(), cold)
+        };
+        for (requests, hit, resolved, bad, negative, failed) in [
+            (Requests::All, true, true, true, true, true),
+            (Requests::Cold, false, true, false, false, true),
+            (Requests::Errors, false, false, true, true, true),
+            (Requests::None, false, false, false, false, false),
+        ] {
+            assert_eq!(wanted(requests, 302, false), hit, "{requests:?}");
+            assert_eq!(wanted(requests, 302, true), resolved, "{requests:?}");
+            assert_eq!(wanted(requests, 400, false), bad, "{requests:?}");
+            assert_eq!(wanted(requests, 404, false), negative, "{requests:?}");
+            assert_eq!(wanted(requests, 502, true), failed, "{requests:?}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! One request and its answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use http::header::{HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+
+use super::Web;
+use super::access_log::Entry;
+use super::problem::{Failure, Problem};
+use super::redirect;
+use super::request_id::RequestId;
+use super::route::Route;
+use crate::domain::Item;
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What came of a request: its answer, and what the log says of it.
+pub(super) struct Reply<'a> {
+    pub(super) answer: Result<Response, Failure>,
+    pub(super) item: Option<Item<'a>>,
+    /// What became of the link, in the words of the metrics.
+    pub(super) outcome: Option<&'static str>,
+    /// Whether it cost a call to Nebuly.
+    pub(super) cold: bool,
+}
+
+impl From<Problem> for Reply<'_> {
+    fn from(problem: Problem) -> Self {
+        Self { answer: Err(problem.into()), item: None, outcome: None, cold: false }
+    }
+}
+
+/// Answers a request, whatever its route.
+pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Response {
+    let began = Instant::now();
+    let (parts, _body) = request.into_parts();
+    let request_id = RequestId::of(&parts.headers);
+    let reply = match route {
+        Route::Redirect(form) => redirect::reply(&web, form, &parts).await,
+        Route::Unmatched => Problem::UnknownPath.into(),
+        Route::WrongMethod => Problem::MethodNotAllowed.into(),
+    };
+    let mut response = match reply.answer {
+        Ok(response) => response,
+        Err(failure) => failure.into_response(&web.pages, &parts.headers, &request_id),
+    };
+    if web.access_log.wants(response.status(), reply.cold) {
+        web.access_log.write(&Entry {
+            request_id: request_id.as_str(),
+            route: route.pattern(),
+            method: &parts.method,
+            status: response.status(),
+            item: reply.item.as_ref(),
+            outcome: reply.outcome,
+            duration: began.elapsed(),
+        });
+    }
+    finish(&mut response, request_id);
+    response
+}
+
+/// The headers that every answer has.
+pub(super) fn finish(response: &mut Response<Body>, request_id: RequestId) {
+    const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+    const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(REFERRER_POLICY, NO_REFERRER);
+    headers.insert(X_REQUEST_ID, request_id.into_header());
+}

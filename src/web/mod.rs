@@ -1,0 +1,69 @@
+//! The web layer: what a request asks for, and how the answer is written.
+//!
+//! A request comes in through [`router`], which names its [`route::Route`]; [`exchange`] answers it and writes its line in
+//! the log; [`redirect`] reads the id, asks the resolver and writes the redirect; everything that is none becomes a row of
+//! the one table in [`problem`], as JSON or as a page.
+
+mod access_log;
+mod cache_status;
+mod exchange;
+pub mod management;
+mod negotiation;
+mod page;
+mod parameters;
+mod problem;
+mod redirect;
+mod request_id;
+mod route;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use http::HeaderValue;
+
+pub use self::access_log::{AccessLog, Escaping, Requests};
+use self::page::Pages;
+pub use self::route::router;
+use crate::domain::AllowedHosts;
+use crate::resolver::Resolver;
+
+/// What the public listener answers from.
+pub struct Web {
+    resolver: Resolver,
+    allowed_hosts: AllowedHosts,
+    base_path: String,
+    access_log: AccessLog,
+    /// The `cache-control` of a redirect that browsers may keep.
+    cacheable: HeaderValue,
+    pages: Pages,
+}
+
+/// What [`Web`] is made from.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What stands before every path: empty, or a path without a trailing slash.
+    pub base_path: String,
+    /// How long a browser may keep a redirect.
+    pub max_age: Duration,
+    /// The hosts of pages whose pasted addresses are read.
+    pub allowed_hosts: AllowedHosts,
+    /// Which answered requests are logged.
+    pub access_log: AccessLog,
+}
+
+impl Web {
+    /// Everything that can be prepared before the first request.
+    #[must_use]
+    pub fn new(resolver: Resolver, options: Options) -> Self {
+        let Options { base_path, max_age, allowed_hosts, access_log } = options;
+        let cacheable = HeaderValue::try_from(format!("private, max-age={}", max_age.as_secs()))
+            .unwrap_or(HeaderValue::from_static("no-store"));
+        Self { resolver, allowed_hosts, base_path, access_log, cacheable, pages: Pages::new() }
+    }
+}
+
+/// The whole public listener, ready to serve.
+pub fn public(web: Web) -> Router {
+    router(&Arc::new(web))
+}

@@ -1,0 +1,69 @@
+//! What form of an answer a caller wants.
+
+use http::HeaderMap;
+use http::header::{ACCEPT, CACHE_CONTROL};
+
+/// Whether the caller is a browser that wants a page: its `Accept` names `text/html`, and not with a weight of zero.
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
+    items(headers, &ACCEPT).any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("text/html"))
+            && !parts.any(|parameter| is_zero_weight(parameter))
+    })
+}
+
+/// Whether the caller asks for an answer that no cache stands behind (RFC 9111, section 5.2.1.4).
+pub(super) fn forbids_cached(headers: &HeaderMap) -> bool {
+    items(headers, &CACHE_CONTROL).any(|directive| directive.eq_ignore_ascii_case("no-cache"))
+}
+
+/// The items of a list that may stand on several lines; lines that are no text are passed over.
+fn items<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim)
+}
+
+fn is_zero_weight(parameter: &str) -> bool {
+    let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
+    weight.is_some_and(|weight| weight.trim().parse() == Ok(0.0_f32))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_browser_wants_a_page_and_a_program_does_not() {
+        for (accept, expected) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("Text/HTML;q=0.1", true),
+            ("application/json, text/html;level=1", true),
+            ("text/html;q=0", false),
+            ("text/html; Q=0.000", false),
+            ("*/*", false),
+            ("application/json", false),
+            ("text/htmlx", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(wants_page(&headers), expected, "{accept}");
+        }
+        assert!(!wants_page(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn no_cache_is_found_among_other_directives_and_on_any_line() {
+        for (control, expected) in
+            [("no-cache", true), ("max-age=0, No-Cache", true), ("max-age=0", false), ("no-cache=x", false)]
+        {
+            let headers = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static(control))]);
+            assert_eq!(forbids_cached(&headers), expected, "{control}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.append(CACHE_CONTROL, HeaderValue::from_static("max-age=0"));
+        headers.append(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        assert!(forbids_cached(&headers));
+    }
+}

@@ -1,0 +1,150 @@
+//! The parameters in a request's query.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use super::problem::Problem;
+use crate::domain::{InvalidId, Text};
+
+/// Names that may stand in a query once. `external_id` is what Zendesk's clickthrough calls the id.
+const LISTED: [&str; 6] = ["id", "external_id", "noredirect", "refresh", "wait", "project"];
+
+/// What a request's query asks for. Parameters that are not listed are ignored.
+#[derive(Debug, Default)]
+pub(super) struct Parameters<'a> {
+    id: Option<&'a str>,
+    /// Whether Nebuly is to be asked although the cache may know the link.
+    pub(super) refresh: bool,
+    /// How often the page for an unknown item has looked again by itself.
+    pub(super) looks: u8,
+}
+
+impl<'a> Parameters<'a> {
+    /// Reads a query.
+    pub(super) fn parse(query: Option<&'a str>) -> Result<Self, Problem> {
+        let mut parameters = Self::default();
+        let mut seen = [false; LISTED.len()];
+        for pair in query.unwrap_or_default().split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name, true);
+            let name = name.as_deref().unwrap_or_default();
+            if let Some(seen) =
+                LISTED.iter().position(|listed| *listed == name).and_then(|at| seen.get_mut(at))
+                && std::mem::replace(seen, true)
+            {
+                return Err(Problem::InvalidRequest("A parameter is given twice."));
+            }
+            match name {
+                "id" | "external_id" if parameters.id.is_some() => {
+                    return Err(Problem::InvalidRequest("The id is given twice, as id and as external_id."));
+                }
+                "id" | "external_id" => parameters.id = Some(value),
+                "refresh" => parameters.refresh = switch(value)?,
+                super::page::LOOKS => parameters.looks = value.parse().unwrap_or(u8::MAX),
+                _ => {}
+            }
+        }
+        Ok(parameters)
+    }
+
+    /// The text that the caller gave for an id.
+    pub(super) fn id(&self) -> Result<Text<'a>, Problem> {
+        let raw = self.id.ok_or(Problem::InvalidRequest(
+            "There is no id: it goes into the path, or into the parameter id.",
+        ))?;
+        let with_plus = if raw.contains('+') { Some(decoded(raw, false)?) } else { None };
+        Ok(Text { decoded: decoded(raw, true)?, with_plus })
+    }
+}
+
+/// The text that stands for an id in a path.
+pub(super) fn id_in_path(raw: &str) -> Result<Text<'_>, Problem> {
+    Ok(Text { decoded: decoded(raw, false)?, with_plus: None })
+}
+
+fn decoded(raw: &str, plus_is_space: bool) -> Result<Cow<'_, str>, Problem> {
+    decode(raw, plus_is_space).ok_or_else(|| Problem::from(InvalidId::NotUtf8))
+}
+
+/// The one percent-decoding that HTTP asks for. An escape that is none stays as it is.
+fn decode(raw: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
+    if plus_is_space && raw.contains('+') {
+        let spaced = raw.replace('+', " ");
+        return percent_decode_str(&spaced).decode_utf8().ok().map(|text| Cow::Owned(text.into_owned()));
+    }
+    percent_decode_str(raw).decode_utf8().ok()
+}
+
+fn switch(value: &str) -> Result<bool, Problem> {
+    match value {
+        "" | "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(Problem::InvalidRequest(
+            "The parameter refresh is a switch: it takes no value, or true or false.",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(query: &str) -> Option<(String, Option<String>)> {
+        let text = Parameters::parse(Some(query)).ok()?.id().ok()?;
+        Some((text.decoded.into_owned(), text.with_plus.map(Cow::into_owned)))
+    }
+
+    #[test]
+    fn an_id_is_decoded_once_and_a_plus_is_a_space() {
+        for (query, expected) in [
+            ("id=a%2Fb", Some(("a/b", None))),
+            ("x=1&id=a", Some(("a", None))),
+            ("external_id=a", Some(("a", None))),
+            ("id=a+b", Some(("a b", Some("a+b")))),
+            ("id=a%2Bb", Some(("a+b", None))),
+            ("id=100%", Some(("100%", None))),
+            ("id=%252F", Some(("%2F", None))),
+            ("i%64=a", Some(("a", None))),
+            ("id=a=b", Some(("a=b", None))),
+            ("id=", Some(("", None))),
+            ("id", Some(("", None))),
+            ("id=%ff", None),
+            ("", None),
+            ("ID=a", None),
+        ] {
+            let expected = expected
+                .map(|(decoded, plus): (&str, Option<&str>)| (decoded.to_owned(), plus.map(str::to_owned)));
+            assert_eq!(id(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_listed_parameter_stands_once_and_others_are_ignored() {
+        for (query, ok) in [
+            ("id=a&id=a", false),
+            ("id=a&external_id=a", false),
+            ("refresh&refresh", false),
+            ("wait=1s&wait=1s", false),
+            ("project=a&project=b", false),
+            ("noredirect&noredirect=1", false),
+            ("refresh=maybe", false),
+            ("utm=a&utm=b", true),
+            ("utm=%ff", true),
+            ("&&=&a", true),
+        ] {
+            assert_eq!(Parameters::parse(Some(query)).is_ok(), ok, "{query}");
+        }
+        assert!(Parameters::parse(Some("refresh=true")).unwrap().refresh);
+        assert!(!Parameters::parse(Some("refresh=0")).unwrap().refresh);
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_makes_parsing_panic(query in any::<String>()) {
+            drop(Parameters::parse(Some(&query)).map(|parameters| parameters.id().is_ok()));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Everything that is no redirect: one table turns what happened into a status, a type and words.
+//!
+//! The words are the same for every cause of one kind, and never hold an upstream body, a key or an internal message.
+
+use std::any::Any;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use serde::Serialize;
+
+use super::cache_status::{CACHE_STATUS, SERVER_TIMING};
+use super::exchange;
+use super::negotiation::wants_page;
+use super::page::{Pages, SelfLink};
+use super::request_id::RequestId;
+use crate::domain::{Cause, InvalidId};
+
+/// How long a caller is asked to wait where nobody said so, in seconds.
+const RETRY_AFTER_DEFAULT: u32 = 5;
+
+/// What happened instead of a redirect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// 400: the id cannot be one, or a parameter has no such form. Says what is wrong with it.
+    InvalidRequest(&'static str),
+    /// 404: there is no such path.
+    UnknownPath,
+    /// 404: Nebuly does not know the id.
+    NotFound,
+    /// 405.
+    MethodNotAllowed,
+    /// 502: Nebuly refuses our key.
+    KeyRejected,
+    /// 502: Nebuly's answer is no URL that may be used.
+    BadAnswer,
+    /// 502: Nebuly cannot be reached, resets, or answers 5xx.
+    Unavailable,
+    /// 503: Nebuly answered 429.
+    Overloaded {
+        /// Seconds, if Nebuly said how many.
+        retry_after: Option<u32>,
+    },
+    /// 504: Nebuly did not answer in time.
+    Timeout,
+    /// 500: a defect of ours.
+    Internal,
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) status: StatusCode,
+    pub(super) kind: &'static str,
+    pub(super) title: &'static str,
+    /// What happened.
+    pub(super) detail: &'static str,
+    /// What to do next, for a person.
+    pub(super) advice: &'static str,
+}
+
+/// A problem with what its answer says of the call that led to it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) problem: Problem,
+    pub(super) cache_status: Option<HeaderValue>,
+    pub(super) server_timing: Option<HeaderValue>,
+    /// Where the same link is asked for again.
+    pub(super) link: Option<SelfLink>,
+}
+
+/// RFC 9457.
+#[derive(Serialize)]
+struct Details<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+}
+
+impl Problem {
+    /// Section 5 of the design.
+    #[rustfmt::skip]
+    pub(super) const fn row(self) -> Row {
+        match self {
+            Self::InvalidRequest(detail) => Row {
+                status: StatusCode::BAD_REQUEST,
+                kind: "urn:nebulink:invalid-request",
+                title: "This link is not complete",
+                detail,
+                advice: "Check that the whole id was copied. An interaction's id is a UUID; a conversation's id is any text that your application sent to Nebuly.",
+            },
+            Self::UnknownPath => Row {
+                status: StatusCode::NOT_FOUND,
+                kind: "urn:nebulink:unknown-path",
+                title: "There is no such page",
+                detail: "Links look like /go/interaction/{id} or /go/conversation/{id}.",
+                advice: "Check the address, or ask whoever sent you this link.",
+            },
+            Self::NotFound => Row {
+                status: StatusCode::NOT_FOUND,
+                kind: "urn:nebulink:not-found",
+                title: "Nebuly does not know this id yet",
+                detail: "The item may not have been ingested yet, or the id may be wrong.",
+                advice: "A new item usually appears within a minute. If it does not, check the id.",
+            },
+            Self::MethodNotAllowed => Row {
+                status: StatusCode::METHOD_NOT_ALLOWED,
+                kind: "urn:nebulink:method-not-allowed",
+                title: "This method is not allowed here",
+                detail: "Links are opened with GET or HEAD.",
+                advice: "Open the address in a browser.",
+            },
+            Self::KeyRejected => Row {
+                status: StatusCode::BAD_GATEWAY,
+                kind: "urn:nebulink:key-rejected",
+                title: "Nebuly does not let us in",
+                detail: "Nebuly refuses the key of this installation.",
+                advice: "Your link is fine. Whoever runs this service has to renew its key.",
+            },
+            Self::BadAnswer => Row {
+                status: StatusCode::BAD_GATEWAY,
+                kind: "urn:nebulink:bad-answer",
+                title: "Nebuly gave an answer that cannot be used",
+                detail: "The answer of Nebuly has no address that may be opened.",
+                advice: "Your link is fine. Try again later; if it stays so, tell whoever runs this service.",
+            },
+            Self::Unavailable => Row {
+                status: StatusCode::BAD_GATEWAY,
+                kind: "urn:nebulink:unavailable",
+                title: "Nebuly cannot be reached",
+                detail: "Nebuly could not be asked for this link.",
+                advice: "Your link is fine. Try again in a moment.",
+            },
+            Self::Overloaded { .. } => Row {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                kind: "urn:nebulink:overloaded",
+                title: "Too much is being asked at once",
+                detail: "Nebuly cannot be asked for this link just now.",
+                advice: "Your link is fine. Wait a few seconds and try again.",
+            },
+            Self::Timeout => Row {
+                status: StatusCode::GATEWAY_TIMEOUT,
+                kind: "urn:nebulink:timeout",
+                title: "Nebuly takes too long",
+                detail: "Nebuly did not answer in time.",
+                advice: "Your link is fine. Try again in a moment.",
+            },
+            Self::Internal => Row {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                kind: "urn:nebulink:internal",
+                title: "Something went wrong here",
+                detail: "The request could not be answered because of a defect.",
+                advice: "Try again. If it stays so, tell whoever runs this service, with the number below.",
+            },
+        }
+    }
+
+    const fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::Overloaded { retry_after: Some(seconds) } => Some(seconds),
+            Self::Overloaded { retry_after: None } => Some(RETRY_AFTER_DEFAULT),
+            _ => None,
+        }
+    }
+}
+
+impl From<InvalidId> for Problem {
+    fn from(invalid: InvalidId) -> Self {
+        Self::InvalidRequest(match invalid {
+            InvalidId::Empty => "The id is empty.",
+            InvalidId::TooLong => "The id is longer than 512 bytes.",
+            InvalidId::NotUtf8 => "The id is not valid UTF-8.",
+            InvalidId::ControlCharacter => "The id has a control character.",
+            InvalidId::DotPart => "A part of the id is . or .. and would change the path.",
+            InvalidId::NotAUuid => "The id of an interaction is a UUID; this is none.",
+            InvalidId::ForeignUrl => "The address is not that of a page of Nebuly's.",
+        })
+    }
+}
+
+impl From<Cause> for Problem {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::KeyRejected => Self::KeyRejected,
+            Cause::BadAnswer => Self::BadAnswer,
+            Cause::Unavailable => Self::Unavailable,
+            Cause::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            Cause::Timeout => Self::Timeout,
+            Cause::Internal => Self::Internal,
+        }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self { problem, cache_status: None, server_timing: None, link: None }
+    }
+}
+
+impl Failure {
+    /// The answer: a page for a browser, JSON for everybody else.
+    pub(super) fn into_response(self, pages: &Pages, asked: &HeaderMap, request_id: &RequestId) -> Response {
+        let row = self.problem.row();
+        let page = if wants_page(asked) {
+            pages.problem(self.problem, request_id, self.link.as_ref())
+        } else {
+            None
+        };
+        let (content_type, body) = match page {
+            Some(page) => ("text/html; charset=utf-8", page),
+            None => ("application/problem+json", json(row, request_id)),
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = row.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        pages.secure(headers);
+        if let Some(status) = self.cache_status {
+            headers.insert(CACHE_STATUS, status);
+        }
+        if let Some(timing) = self.server_timing {
+            headers.insert(SERVER_TIMING, timing);
+        }
+        if let Some(seconds) = self.problem.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// The answer to a request whose handler panicked: a defect of ours, which says nothing of itself.
+#[expect(clippy::needless_pass_by_value, reason = "the signature of tower-http's ResponseForPanic")]
+pub(super) fn after_panic(_panic: Box<dyn Any + Send>) -> Response {
+    let request_id = RequestId::new();
+    tracing::error!(request_id = request_id.as_str(), "a request ended in a panic");
+    let failure = Failure::from(Problem::Internal);
+    let mut response = failure.into_response(&Pages::new(), &HeaderMap::new(), &request_id);
+    exchange::finish(&mut response, request_id);
+    response
+}
+
+fn json(row: Row, request_id: &RequestId) -> String {
+    let details = Details {
+        kind: row.kind,
+        title: row.title,
+        status: row.status.as_u16(),
+        detail: row.detail,
+        request_id: request_id.as_str(),
+    };
+    // Five plain strings and a number always make JSON.
+    serde_json::to_string(&details).unwrap_or_default()
+}

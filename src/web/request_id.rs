@@ -1,0 +1,63 @@
+//! The id of a request, by which a person finds its line in the log.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, HeaderValue};
+
+use super::exchange::X_REQUEST_ID;
+
+/// The longest id that is taken over from a caller, in bytes.
+const MAX_LEN: usize = 64;
+
+/// Where this process begins to count: at random, so that the ids of two processes hardly ever meet.
+static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0)));
+
+/// The caller's, if it is 1 to 64 of `A-Z a-z 0-9 . _ - `, or a new one.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The id of the request with these headers.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut given = headers.get_all(X_REQUEST_ID).iter();
+        match (given.next(), given.next()) {
+            (Some(id), None) if is_plain(id.as_bytes()) => Self(id.clone()),
+            _ => Self::new(),
+        }
+    }
+
+    /// A new id: 16 hexadecimal digits.
+    pub(super) fn new() -> Self {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let number = scatter(NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut text = [b'0'; 16];
+        for (place, digit) in text.iter_mut().enumerate() {
+            let nibble = (number >> (60 - 4 * place)) & 0xf;
+            *digit = DIGITS.iter().copied().nth(nibble as usize).unwrap_or(b'0');
+        }
+        Self(HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0")))
+    }
+
+    /// The id as text.
+    pub(super) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    pub(super) fn into_header(self) -> HeaderValue {
+        self.0
+    }
+}
+
+fn is_plain(id: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=MAX_LEN).contains(&id.len()) && id.iter().all(plain)
+}
+
+/// Makes neighbours look different, one to one, so that ids are told apart at a glance (the finalizer of `SplitMix64`).
+const fn scatter(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}

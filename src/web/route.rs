@@ -1,0 +1,104 @@
+//! The paths of the public listener.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::{MethodRouter, any, get};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::exchange;
+use super::{Web, problem};
+use crate::domain::Kind;
+
+/// Where a request was routed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// A redirect.
+    Redirect(Form),
+    /// No path of ours.
+    Unmatched,
+    /// A path of ours, but another method.
+    WrongMethod,
+}
+
+/// One way to name an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Form {
+    /// The path below `server.base_path`, up to where an id may stand.
+    pub(super) prefix: &'static str,
+    /// The route's pattern, for logs and metrics.
+    pub(super) pattern: &'static str,
+    /// The kind that the path names; without one it is found out.
+    pub(super) kind: Option<Kind>,
+    /// Where the id stands.
+    pub(super) id: IdPlace,
+}
+
+/// Where the id of a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IdPlace {
+    /// In the rest of the path. Slashes that a proxy decoded on the way belong to it.
+    Path,
+    /// In the query: the form that survives tools which mangle paths.
+    Query,
+}
+
+/// The pattern of everything that matches no route.
+const UNMATCHED: &str = "unmatched";
+
+const PATHS: [(&str, &str, Option<Kind>); 5] = [
+    ("/go/interaction/", "/go/interaction/{id}", Some(Kind::Interaction)),
+    ("/go/conversation/", "/go/conversation/{id}", Some(Kind::Conversation)),
+    ("/go/", "/go/{id}", None),
+    ("/i/", "/i/{id}", Some(Kind::Interaction)),
+    ("/c/", "/c/{id}", Some(Kind::Conversation)),
+];
+
+impl Route {
+    /// The route's pattern: never anything that a caller chose.
+    pub(super) const fn pattern(self) -> &'static str {
+        match self {
+            Self::Redirect(form) => form.pattern,
+            Self::Unmatched | Self::WrongMethod => UNMATCHED,
+        }
+    }
+}
+
+/// Every path of the public listener, below `server.base_path`.
+pub fn router(web: &Arc<Web>) -> Router {
+    let base = &web.base_path;
+    let mut router = Router::new();
+    for (prefix, pattern, kind) in PATHS {
+        let in_path = Route::Redirect(Form { prefix, pattern, kind, id: IdPlace::Path });
+        let without_id = prefix.trim_end_matches('/');
+        let in_query = Route::Redirect(Form { prefix, pattern: without_id, kind, id: IdPlace::Query });
+        router = router
+            .route(&format!("{base}{without_id}"), endpoint(web, in_query))
+            .route(&format!("{base}{prefix}"), endpoint(web, in_query))
+            .route(&format!("{base}{prefix}{{*id}}"), endpoint(web, in_path));
+    }
+    // Tag look-ups have paths of their own, which no id of `/go/{id}` may take.
+    let unmatched = || any(handler(web, Route::Unmatched));
+    router
+        .route(&format!("{base}/go/tag"), unmatched())
+        .route(&format!("{base}/go/tag/{{*rest}}"), unmatched())
+        .method_not_allowed_fallback(handler(web, Route::WrongMethod))
+        .fallback(handler(web, Route::Unmatched))
+        .layer(CatchPanicLayer::custom(problem::after_panic))
+}
+
+/// `HEAD` is answered as `GET`; the server leaves the body out.
+fn endpoint(web: &Arc<Web>, route: Route) -> MethodRouter {
+    get(handler(web, route))
+}
+
+fn handler(
+    web: &Arc<Web>,
+    route: Route,
+) -> impl Fn(Request) -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>> + Clone + Send + Sync + 'static
+{
+    let web = Arc::clone(web);
+    move |request| Box::pin(exchange::answer(Arc::clone(&web), route, request))
+}
