@@ -1,0 +1,78 @@
+//! `nebulink check`.
+
+use std::process::ExitCode;
+
+use super::serve::on_runtime;
+use super::{FAILED, WRONG_USAGE, complain, load, say};
+use crate::app::nebuly_of;
+use crate::domain::Cause;
+use crate::nebuly::{Nebuly, Probe};
+use crate::settings::{Loaded, Settings, Sources};
+
+/// Says what is wrong with the settings, prints them without secrets, and tries each key.
+pub(super) fn run(sources: &Sources) -> ExitCode {
+    let Loaded { settings, effective } = match load(sources) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    say("Settings:");
+    for setting in &effective {
+        say(&format!("  {setting}"));
+    }
+    say("");
+    if settings.nebuly.platform_url_is_default && !is_saas(&settings) {
+        say("Note: nebuly.api_base_url is an address of your own, but nebuly.platform_url is not set. Links will lead to\n\
+             that page only if nebuly.platform_url or nebuly.allowed_hosts names its host.\n");
+    }
+    let clients = match nebuly_of(&settings) {
+        Ok(clients) => clients,
+        Err(error) => {
+            complain(&format!("{:#}", anyhow::Error::new(error)));
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
+    match on_runtime(1, async { Ok(probe_all(&settings, &clients).await) }) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Tries the key of each project; whether all are valid.
+async fn probe_all(settings: &Settings, clients: &[Nebuly]) -> bool {
+    say(&format!("Nebuly at {}:", settings.nebuly.api_base_url));
+    let mut all_valid = true;
+    for client in clients {
+        let probe = client.probe().await;
+        all_valid &= probe == Probe::Valid;
+        say(&format!("  {}: {}", client.project(), verdict(probe)));
+    }
+    all_valid
+}
+
+fn verdict(probe: Probe) -> String {
+    match probe {
+        Probe::Valid => "the key is valid".to_owned(),
+        Probe::Rejected(status) => format!("the key is not valid: Nebuly answers {status}"),
+        Probe::WrongAddress(status) => {
+            format!("what answers is not Nebuly's API (status {status}): nebuly.api_base_url is wrong")
+        }
+        Probe::Failed(failure) => {
+            let what = match failure.cause {
+                Cause::Timeout => "no answer in time",
+                Cause::Unavailable => "Nebuly cannot be reached, or fails",
+                Cause::Overloaded { .. } => "Nebuly asks us to slow down",
+                Cause::KeyRejected | Cause::BadAnswer | Cause::Internal => "an answer that says nothing of the key",
+            };
+            let status = failure.status.map(|status| format!(" (status {status})")).unwrap_or_default();
+            format!("the key could not be tried: {what}{status}")
+        }
+    }
+}
+
+fn is_saas(settings: &Settings) -> bool {
+    settings.nebuly.api_base_url.host_str().is_some_and(|host| host.ends_with(".nebuly.com"))
+}

@@ -1,0 +1,95 @@
+//! `nebulink demo`.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::serve::on_runtime;
+use super::signals::Signals;
+use super::{FAILED, complain, load, say};
+use crate::app::{App, Listeners, log_options};
+use crate::demo::{Demo, SampleLink};
+use crate::settings::Sources;
+use crate::telemetry;
+
+/// Where the demo listens, unless the command line says otherwise. Loopback: it is nobody else's business.
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// Any free port: nobody asks for it by hand.
+const MANAGEMENT_LISTEN: &str = "127.0.0.1:0";
+
+/// Serves the samples until a signal.
+pub(super) fn run(sources: &Sources) -> ExitCode {
+    match on_runtime(2, serve(sources)) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+async fn serve(sources: &Sources) -> anyhow::Result<ExitCode> {
+    let signals = Signals::catch()?;
+    let demo = Demo::start().await.context("the stand-in for Nebuly could not be started")?;
+    let settings = match load(&sources_of(&demo, sources)) {
+        Ok(loaded) => loaded.settings,
+        Err(code) => return Ok(code),
+    };
+    telemetry::init(&log_options(&settings.log));
+    let app = App::build(&settings)?;
+    let listeners = Listeners::bind(&settings.server)
+        .context("choose another address with --set server.listen=127.0.0.1:8081")?;
+    let address = listeners.public_address()?;
+    demo.set_nebulink_address(address);
+    say(&greeting(&demo, address));
+    app.run(listeners, signals.first()).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The demo needs nothing, so nothing that the environment says of a real Nebuly reaches it; the command line does.
+fn sources_of(demo: &Demo, sources: &Sources) -> Sources {
+    let stand_in = demo.stand_in();
+    let environment: [(&str, String); 3] = [
+        ("NEBULY_API_KEY", demo.project().key),
+        ("NEBULY_API_BASE_URL", stand_in.api_base_url()),
+        ("NEBULINK__NEBULY__PLATFORM_URL", stand_in.platform_url()),
+    ];
+    let mut overrides = vec![
+        ("server.listen".to_owned(), LISTEN.to_owned()),
+        ("server.management_listen".to_owned(), MANAGEMENT_LISTEN.to_owned()),
+        ("log.access".to_owned(), "none".to_owned()),
+    ];
+    overrides.retain(|(key, _)| !sources.overrides.iter().any(|(given, _)| given == key));
+    overrides.extend(sources.overrides.iter().cloned());
+    Sources {
+        config_file: None,
+        environment: environment.map(|(name, value)| (OsString::from(name), OsString::from(value))).into(),
+        overrides,
+    }
+}
+
+fn greeting(demo: &Demo, address: SocketAddr) -> String {
+    let mut text = String::from("nebulink demo: a stand-in for Nebuly runs inside. Click a link:\n\n");
+    for link in demo.links() {
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(text, "  {}\n      {}", url(address, &link), link.title);
+    }
+    let (unknown, not_yet) = (demo.unknown(), demo.not_yet());
+    let _infallible = write!(
+        text,
+        "\nNot there:    {}\nNot yet:      {}\n              (appears some seconds after it is first asked for)\n\
+         Error pages:  {}\n\nStop with Ctrl-C.",
+        url(address, &unknown),
+        url(address, &not_yet),
+        demo.errors_url(),
+    );
+    text
+}
+
+fn url(address: SocketAddr, link: &SampleLink) -> String {
+    format!("http://{address}{}", link.path())
+}

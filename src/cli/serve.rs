@@ -1,0 +1,54 @@
+//! `nebulink serve`.
+
+use std::process::ExitCode;
+
+use super::signals::Signals;
+use super::{FAILED, WRONG_USAGE, complain, load, process};
+use crate::app::{App, Listeners, log_options};
+use crate::settings::{Settings, Sources};
+use crate::telemetry;
+
+/// Serves until a signal.
+pub(super) fn run(sources: &Sources) -> ExitCode {
+    let settings = match load(sources) {
+        Ok(loaded) => loaded.settings,
+        Err(code) => return code,
+    };
+    telemetry::init(&log_options(&settings.log));
+    match on_runtime(settings.server.workers, serve(settings)) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Runs a command's work on a runtime with this many workers.
+pub(super) fn on_runtime<T>(workers: usize, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    runtime.block_on(work)
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
+    let signals = Signals::catch()?;
+    process::keep_secrets();
+    process::raise_file_limit(settings.server.max_connections);
+    let app = match App::build(&settings) {
+        Ok(app) => app,
+        Err(error) => {
+            complain(&format!("{:#}", anyhow::Error::new(error)));
+            return Ok(ExitCode::from(WRONG_USAGE));
+        }
+    };
+    let listeners = Listeners::bind(&settings.server)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        listen = %listeners.public_address()?,
+        management_listen = %listeners.management_address()?,
+        workers = settings.server.workers,
+        "serving"
+    );
+    app.run(listeners, signals.first()).await;
+    Ok(ExitCode::SUCCESS)
+}

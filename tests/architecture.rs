@@ -1,0 +1,95 @@
+//! Who may import whom (section 13 of the design).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module, and what else of the crate it may use.
+const LAYERS: [(&str, &[&str]); 10] = [
+    ("domain", &[]),
+    ("nebuly", &["domain"]),
+    ("cache", &["domain"]),
+    ("resolver", &["domain"]),
+    ("web", &["domain", "resolver"]),
+    ("server", &[]),
+    ("settings", &["domain"]),
+    ("telemetry", &[]),
+    ("demo", &[]),
+    ("app", &["cache", "domain", "nebuly", "resolver", "server", "settings", "telemetry", "web"]),
+];
+
+/// The libraries that the domain may use: texts, URLs and ids, and nothing that knows HTTP, JSON or a runtime.
+const LIBRARIES_OF_THE_DOMAIN: [&str; 6] = ["bytes", "percent_encoding", "std", "thiserror", "url", "uuid"];
+
+fn sources(module: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let file = root.join(format!("{module}.rs"));
+    let mut found: Vec<_> = file.is_file().then_some(file).into_iter().collect();
+    let mut folders = vec![root.join(module)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(!found.is_empty(), "there is no module {module}");
+    found
+}
+
+/// The code without comments and without the tests at its end.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let text = text.split("#[cfg(test)]").next().unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The modules of the crate that a code names.
+fn imported(code: &str) -> BTreeSet<String> {
+    let names = code.split("crate::").skip(1);
+    names
+        .map(|rest| rest.chars().take_while(|char| char.is_ascii_alphanumeric() || *char == '_').collect())
+        .collect()
+}
+
+#[test]
+fn each_module_imports_only_what_its_layer_may() {
+    for (module, allowed) in LAYERS {
+        for path in sources(module) {
+            for import in imported(&code(&path)) {
+                assert!(
+                    import == module || allowed.contains(&import.as_str()),
+                    "{} imports {import}, but {module} may only import {allowed:?}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_domain_knows_no_http_and_no_library_of_the_other_layers() {
+    for path in sources("domain") {
+        for line in code(&path).lines().filter_map(|line| line.trim().strip_prefix("use ")) {
+            let library = line.split("::").next().unwrap();
+            assert!(
+                LIBRARIES_OF_THE_DOMAIN.contains(&library) || ["crate", "super", "self"].contains(&library),
+                "{} uses {library}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_module_has_its_layer() {
+    let root = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let modules = root.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let outermost = "cli";
+    for module in modules {
+        assert!(module == outermost || LAYERS.iter().any(|(name, _)| *name == module), "{module} has no layer");
+    }
+}

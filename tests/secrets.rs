@@ -1,0 +1,81 @@
+//! The key appears in nothing: no log line at any level, no answer.
+
+mod support;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use http::StatusCode;
+use nebulink::demo::Fault;
+use nebulink::telemetry::{LogFormat, subscriber};
+use support::{KEY, Nebulink, stand_in};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'writer> MakeWriter<'writer> for Output {
+    type Writer = Self;
+
+    fn make_writer(&'writer self) -> Self {
+        self.clone()
+    }
+}
+
+/// One test in this file: the subscriber is the whole process's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_appears_in_no_log_line_at_trace_level_and_in_no_answer() {
+    let output = Output::default();
+    let everything = Targets::new().with_default(LevelFilter::TRACE);
+    let subscriber = subscriber(LogFormat::Json, everything, false, output.clone());
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+
+    let stand_in = stand_in().await;
+    stand_in.add_conversation(KEY, "abc");
+    let nebulink = Nebulink::start(
+        &stand_in,
+        &[("nebuly.connect_timeout", "200ms"), ("nebuly.attempt_timeout", "300ms"), ("nebuly.deadline", "600ms")],
+    )
+    .await;
+    let echo = format!("Bearer {KEY}");
+    let faults = [
+        None,
+        Some(Fault::status(StatusCode::UNAUTHORIZED)),
+        Some(Fault::Status { code: StatusCode::INTERNAL_SERVER_ERROR, headers: http::HeaderMap::new(), body: echo.clone() }),
+        Some(Fault::Body(echo.clone())),
+        Some(Fault::Body(format!(r#"{{"url": "https://v2.platform.eu.nebuly.com/{KEY}"}}"#))),
+        Some(Fault::Url(format!("https://{KEY}@v2.platform.eu.nebuly.com/"))),
+        Some(Fault::RedirectTo(format!("https://evil.example/{KEY}"))),
+        Some(Fault::Drop),
+        Some(Fault::Hang),
+        Some(Fault::Half),
+    ];
+    let mut answers = String::new();
+    for fault in faults {
+        stand_in.set_fault(fault);
+        for target in ["/c/abc?refresh", "/go/conversation?id=unknown", "/c/..", "/nowhere"] {
+            for accept in ["text/html", "*/*"] {
+                answers.push_str(&format!("{:?}", nebulink.request("GET", target, &[("accept", accept)]).await));
+            }
+        }
+    }
+    let management = support::request(nebulink.management, "GET", "/readyz?verbose", &[]).await;
+    answers.push_str(&format!("{management:?}"));
+
+    let log = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("request answered") && log.contains("TRACE"), "{log}");
+    assert!(!log.contains(KEY), "{}", log.lines().find(|line| line.contains(KEY)).unwrap_or_default());
+    assert!(!answers.contains(KEY), "{answers}");
+}

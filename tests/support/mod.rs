@@ -1,0 +1,163 @@
+//! What the tests share: nebulink as its users run it, in front of the stand-in for Nebuly.
+
+#![allow(dead_code, clippy::allow_attributes, reason = "each test uses its own part of this")]
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nebulink::app::{App, Listeners, Shutdown};
+use nebulink::demo::{StandIn, StandInProject};
+use nebulink::domain::{Clock, Timestamp};
+use nebulink::settings::{Settings, Sources};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The key of the stand-in's only project.
+pub const KEY: &str = "nk-canary-4f1d2c3b";
+
+/// More than any answer takes, unless something hangs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// nebulink on free ports of loopback.
+pub struct Nebulink {
+    pub address: SocketAddr,
+    pub management: SocketAddr,
+    pub clock: ManualClock,
+    stop: Option<oneshot::Sender<Shutdown>>,
+    running: Option<JoinHandle<()>>,
+}
+
+/// A clock that a test sets.
+#[derive(Debug, Clone, Default)]
+pub struct ManualClock(Arc<AtomicU64>);
+
+/// An answer, as its bytes came.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+/// A stand-in with one project.
+pub async fn stand_in() -> StandIn {
+    let stand_in = StandIn::start().await.unwrap();
+    stand_in.add_project(StandInProject::new(KEY, "project-1", "organization-1"));
+    stand_in
+}
+
+/// Settings for one project of a stand-in, with further settings such as `("cache.ttl", "1h")`.
+pub fn settings(stand_in: &StandIn, further: &[(&str, &str)]) -> Settings {
+    let variables = [
+        ("NEBULY_API_KEY", KEY.to_owned()),
+        ("NEBULY_API_BASE_URL", stand_in.api_base_url()),
+        ("NEBULINK__NEBULY__PLATFORM_URL", stand_in.platform_url()),
+        ("NEBULINK__SERVER__LISTEN", "127.0.0.1:0".to_owned()),
+        ("NEBULINK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0".to_owned()),
+    ];
+    let environment = variables.into_iter().map(|(name, value)| (name.into(), OsString::from(value))).collect();
+    let overrides = further.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let sources = Sources { config_file: None, environment, overrides };
+    Settings::load(&sources).unwrap_or_else(|problems| panic!("{problems}")).settings
+}
+
+impl Nebulink {
+    /// Serves one project of a stand-in.
+    pub async fn start(stand_in: &StandIn, further: &[(&str, &str)]) -> Self {
+        Self::start_with(&settings(stand_in, further)).await
+    }
+
+    /// Serves with these settings.
+    pub async fn start_with(settings: &Settings) -> Self {
+        let clock = ManualClock::default();
+        clock.advance(Duration::from_secs(1_800_000_000));
+        let app = App::build_with_clock(settings, clock.clone()).unwrap();
+        let listeners = Listeners::bind(&settings.server).unwrap();
+        let address = listeners.public_address().unwrap();
+        let management = listeners.management_address().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(app.run(listeners, async { stopped.await.unwrap_or(Shutdown::AtOnce) }));
+        Self { address, management, clock, stop: Some(stop), running: Some(running) }
+    }
+
+    /// Sends `GET` with this target, byte for byte.
+    pub async fn get(&self, target: &str) -> Answer {
+        self.request("GET", target, &[]).await
+    }
+
+    /// Sends a request, byte for byte.
+    pub async fn request(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+        request(self.address, method, target, headers).await
+    }
+
+    /// Tells it to stop, as a signal does.
+    pub fn stop(&mut self, shutdown: Shutdown) {
+        self.stop.take().unwrap().send(shutdown).unwrap();
+    }
+
+    /// Waits until it has stopped.
+    pub async fn stopped(&mut self) {
+        tokio::time::timeout(PATIENCE, self.running.take().unwrap()).await.unwrap().unwrap();
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl ManualClock {
+    /// Lets time pass.
+    pub fn advance(&self, duration: Duration) {
+        self.0.fetch_add(u64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Answer {
+    /// The value of a header that is there once.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str());
+        let value = values.next();
+        assert!(values.next().is_none(), "{name} is there twice: {self:?}");
+        value
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// Sends a request on a connection of its own, byte for byte, and reads the whole answer.
+pub async fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!("{method} {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\n{lines}\r\n");
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        answer
+    };
+    let answer = tokio::time::timeout(PATIENCE, exchange).await.expect("no answer in time");
+    parse(&String::from_utf8(answer).unwrap())
+}
+
+fn parse(answer: &str) -> Answer {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers = lines.map(|line| {
+        let (name, value) = line.split_once(':').unwrap();
+        (name.to_ascii_lowercase(), value.trim().to_owned())
+    });
+    Answer { status, headers: headers.collect(), body: body.to_owned() }
+}
