@@ -1,8 +1,38 @@
 //! nebulink turns the id of a Nebuly interaction or conversation into a redirect to the page that shows it.
+//!
+//! # The way of a request
+//!
+//! 1. [`server`] accepts a connection, reads a request's head, and keeps an eye on the time.
+//! 2. [`web`] finds the route, reads the id out of path or query, and asks the resolver.
+//! 3. [`resolver`] answers from the cache, or asks Nebuly: once for a link, however many callers wait.
+//! 4. [`nebuly`] makes the call, checks what comes back, and turns it into words of the [`domain`].
+//! 5. [`cache`] keeps it, and [`web`] writes the 302, or the row of the one table of errors that fits.
+//!
+//! # The map
+//!
+//! | module | job | may import |
+//! |---|---|---|
+//! | [`domain`] | ids, links, URLs, the freshness of an answer; the interfaces that the resolver needs | nothing of the crate |
+//! | [`nebuly`], [`cache`] | adapters: where links come from, and where they are remembered | `domain` |
+//! | [`resolver`] | the policy: what is answered from where | `domain` |
+//! | [`web`] | routes, redirect, errors, pages | `domain`, `resolver` |
+//! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
+//! | [`settings`] | defaults, file, environment, command line | `domain` |
+//! | [`telemetry`] | logs | nothing of the crate |
+//! | [`app`] | the composition root: builds everything from the settings and runs it | all of these |
+//! | [`demo`] | a stand-in for Nebuly, which the tests talk to as well | nothing of the crate |
+//! | [`cli`] | the commands | everything |
+//!
+//! `tests/architecture.rs` holds this table.
 
+pub mod app;
 pub mod cache;
+pub mod cli;
+pub mod demo;
 pub mod domain;
 pub mod nebuly;
 pub mod resolver;
+pub mod server;
 pub mod settings;
+pub mod telemetry;
 pub mod web;

@@ -1,0 +1,190 @@
+//! The calls that list interactions and conversations: what may be asked, and what is found.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::projects::{Interaction, Item, Project};
+
+/// What is asked of a listing. All of it is required.
+#[derive(Deserialize)]
+pub(super) struct Query {
+    time_range: TimeRange,
+    filters: Vec<Filter>,
+    limit: usize,
+    offset: usize,
+}
+
+/// What is asked of the listing of conversations.
+#[derive(Deserialize)]
+pub(super) struct GroupedQuery {
+    #[serde(flatten)]
+    query: Query,
+    #[expect(dead_code, reason = "read only to be refused when it is missing or another")]
+    group_by: GroupBy,
+}
+
+/// Both ends belong to the range.
+#[derive(Deserialize)]
+#[serde(try_from = "TimeRangeText")]
+struct TimeRange {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct TimeRangeText {
+    start: String,
+    end: String,
+}
+
+impl TryFrom<TimeRangeText> for TimeRange {
+    type Error = jiff::Error;
+
+    fn try_from(text: TimeRangeText) -> Result<Self, Self::Error> {
+        Ok(Self { start: text.start.parse()?, end: text.end.parse()? })
+    }
+}
+
+/// The values are alternatives.
+#[derive(Deserialize)]
+struct Filter {
+    #[serde(flatten)]
+    kind: FilterKind,
+    values: Vec<String>,
+    /// Documented for the listing of conversations alone.
+    #[serde(default)]
+    is_exclude: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum FilterKind {
+    UserIntent,
+    NegativeUserIntent,
+    Keyword,
+    UserFeedback,
+    Tag { tag: String },
+    TypeOfProblem,
+    Topic,
+    User,
+    UserQuery,
+}
+
+/// The only grouping that is documented.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum GroupBy {
+    ConversationId,
+}
+
+#[derive(Serialize)]
+struct Page {
+    total: usize,
+    offset: usize,
+    limit: usize,
+    data: Vec<Value>,
+}
+
+impl Filter {
+    /// Whether an interaction passes. What the stand-in's items do not have (feedback, problems) matches nothing.
+    fn passes(&self, interaction: &Interaction) -> bool {
+        let matches = |value: &String| match &self.kind {
+            FilterKind::Tag { tag } => interaction.tags.get(tag) == Some(value),
+            FilterKind::Topic => interaction.topic == *value,
+            FilterKind::User => interaction.end_user == *value,
+            FilterKind::UserIntent => interaction.intent == *value,
+            FilterKind::UserQuery => interaction.input == *value,
+            FilterKind::Keyword => interaction.input.contains(value.as_str()),
+            FilterKind::NegativeUserIntent | FilterKind::UserFeedback | FilterKind::TypeOfProblem => false,
+        };
+        self.values.iter().any(matches) != self.is_exclude
+    }
+}
+
+impl Query {
+    fn passes(&self, interaction: &Interaction) -> bool {
+        (self.time_range.start..=self.time_range.end).contains(&interaction.timestamp)
+            && self.filters.iter().all(|filter| filter.passes(interaction))
+    }
+
+    fn page(&self, total: usize, rows: impl Iterator<Item = Value>) -> Value {
+        let data = rows.skip(self.offset).take(self.limit).collect();
+        json!(Page { total, offset: self.offset, limit: self.limit, data })
+    }
+
+    /// The interactions, newest first.
+    pub(super) fn interactions(&self, project: &Project, now: Instant) -> Value {
+        let mut found = project.interactions(now);
+        found.retain(|interaction| self.passes(interaction));
+        self.page(found.len(), found.iter().map(|interaction| row(interaction)))
+    }
+}
+
+impl GroupedQuery {
+    /// The conversations that have such interactions, the one with the newest first.
+    pub(super) fn conversations(&self, project: &Project, now: Instant) -> Value {
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for interaction in project.interactions(now) {
+            let id = interaction.conversation_id.as_str();
+            if !self.query.passes(interaction) || !project.shows(&Item::from(id), now) {
+                continue;
+            }
+            // Newest first, so the first one seen of a group is its last.
+            let place = *places.entry(id).or_insert(groups.len());
+            match groups.get_mut(place) {
+                Some(group) => group.extend_back_to(interaction.timestamp),
+                None => groups.push(Group::of(interaction)),
+            }
+        }
+        self.query.page(groups.len(), groups.iter().map(Group::row))
+    }
+}
+
+/// The interactions of one conversation, as far as they were asked for.
+struct Group<'a> {
+    conversation_id: &'a str,
+    interactions: usize,
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl<'a> Group<'a> {
+    fn of(newest: &'a Interaction) -> Self {
+        Self {
+            conversation_id: &newest.conversation_id,
+            interactions: 1,
+            start: newest.timestamp,
+            end: newest.timestamp,
+        }
+    }
+
+    fn extend_back_to(&mut self, start: Timestamp) {
+        self.interactions += 1;
+        self.start = start;
+    }
+
+    fn row(&self) -> Value {
+        json!({
+            "group_name": self.conversation_id,
+            "n_interactions": self.interactions,
+            "start_session": self.start.to_string(),
+            "end_session": self.end.to_string(),
+        })
+    }
+}
+
+fn row(interaction: &Interaction) -> Value {
+    json!({
+        "id": interaction.id.to_string(),
+        "input_text": interaction.input,
+        "output_text": interaction.output,
+        "user_query": interaction.input,
+        "end_user": interaction.end_user,
+        "timestamp": interaction.timestamp.to_string(),
+    })
+}

@@ -1,0 +1,31 @@
+//! A stand-in for Nebuly, for `nebulink demo` and for tests.
+//!
+//! [`StandIn`] is a small HTTP server on this machine that answers as Nebuly's external API is documented to, and on
+//! request as a Nebuly in trouble does: see [`Fault`]. [`Demo`] is a stand-in with sample items of an invented
+//! support chatbot. Nothing here talks to the real Nebuly, and nothing else of the crate is used here, so that a
+//! mistake in how nebulink reads Nebuly's documentation cannot hide in both places.
+//!
+//! The way of a call: `serving` accepts it, `calls` records it, `faults` says whether it is to fail, `answers` finds
+//! the answer in `projects` (with `listing` for the calls that list), and `body` writes it. `state` holds all that
+//! together, `stand_in` is the handle to it. `page` has what a person sees at the end of a link, `samples` and
+//! `showcase` make the demo of it.
+
+mod answers;
+mod body;
+mod calls;
+mod faults;
+mod listing;
+mod page;
+mod projects;
+mod samples;
+mod serving;
+mod showcase;
+mod stand_in;
+mod state;
+
+pub use calls::{Call, CallKind};
+pub use faults::{Fault, Matching};
+pub use projects::{Interaction, Item, ItemKind, StandInProject};
+pub use samples::SampleLink;
+pub use showcase::Demo;
+pub use stand_in::StandIn;

@@ -1,0 +1,146 @@
+//! The stand-in's pages: what a person sees at the end of a link.
+
+use std::sync::LazyLock;
+
+use askama::Template;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Method, Response, StatusCode, request::Parts};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+use url::form_urlencoded;
+use uuid::Uuid;
+
+use super::answers::Answer;
+use super::body::AnswerBody;
+use super::projects::{Interaction, Item, ItemKind};
+use super::state::State;
+
+/// The style of every page. It stands in the page itself, so that nothing else is loaded.
+const STYLE: &str = include_str!("../../templates/demo.css");
+
+/// A snippet: more interactions of a conversation than these are only counted.
+const SHOWN_INTERACTIONS: usize = 10;
+
+/// Allows this one style, by its hash, and nothing else: no script, no picture, no form, no frame.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// A way to see one of nebulink's error pages.
+pub(super) struct WayToFail {
+    pub(super) title: &'static str,
+    pub(super) explanation: &'static str,
+    /// What nebulink is expected to answer.
+    pub(super) expected: &'static str,
+    pub(super) link: String,
+    /// A link to the same item that names its kind, if a URL may be constructed for it.
+    pub(super) constructed_link: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "demo_live_activity.html")]
+struct LiveActivity<'a> {
+    style: &'static str,
+    kind: ItemKind,
+    id: &'a str,
+    project_id: &'a str,
+    turns: &'a [&'a Interaction],
+    left_out: usize,
+}
+
+#[derive(Template)]
+#[template(path = "demo_nothing_here.html")]
+struct NothingHere {
+    style: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "demo_errors.html")]
+struct Errors<'a> {
+    style: &'static str,
+    ways: &'a [WayToFail],
+}
+
+/// The answer to a request that is not the API's.
+pub(super) fn answer(state: &State, request: &Parts) -> Answer {
+    if request.method != Method::GET && request.method != Method::HEAD {
+        let mut answer = html(StatusCode::METHOD_NOT_ALLOWED, nothing_here());
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return answer;
+    }
+    let found = match request.uri.path() {
+        "/live-activity" => live_activity(state, request.uri.query().unwrap_or_default()),
+        path => state.page(path),
+    };
+    match found {
+        Some(page) => html(StatusCode::OK, page),
+        None => html(StatusCode::NOT_FOUND, nothing_here()),
+    }
+}
+
+/// The page that lists the ways to see nebulink's error pages.
+pub(super) fn errors(ways: &[WayToFail]) -> String {
+    rendered(&Errors { style: STYLE, ways })
+}
+
+/// The page of the item that this query names, if the item is there.
+fn live_activity(state: &State, query: &str) -> Option<String> {
+    let value = |name: &str| {
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    };
+    let item = match value("interactionId") {
+        Some(id) => Item::Interaction(Uuid::try_parse(&id).ok()?),
+        None => Item::Conversation(value("conversationId")?),
+    };
+    let (project_id, organization_id) = (value("projectId")?, value("organizationId")?);
+    let mut projects = state.projects();
+    let project = projects.of_ids(&project_id, &organization_id)?;
+    if !project.shows(&item, Instant::now()) {
+        return None;
+    }
+    let turns = match &item {
+        Item::Interaction(id) => project.interaction(*id).into_iter().collect(),
+        Item::Conversation(id) => project.interactions_of(id),
+    };
+    let shown = turns.get(..SHOWN_INTERACTIONS).unwrap_or(&turns);
+    Some(rendered(&LiveActivity {
+        style: STYLE,
+        kind: item.kind(),
+        id: &item.id(),
+        project_id: &project_id,
+        turns: shown,
+        left_out: turns.len() - shown.len(),
+    }))
+}
+
+fn nothing_here() -> String {
+    rendered(&NothingHere { style: STYLE })
+}
+
+fn rendered(template: &impl Template) -> String {
+    // Writing to memory does not fail; if it ever did, an empty page is the honest answer.
+    template.render().unwrap_or_default()
+}
+
+fn html(status: StatusCode, page: String) -> Answer {
+    let mut answer = Response::new(AnswerBody::whole(page));
+    *answer.status_mut() = status;
+    answer.headers_mut().extend([
+        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (CONTENT_SECURITY_POLICY, POLICY.clone()),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ]);
+    answer
+}

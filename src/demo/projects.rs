@@ -1,0 +1,377 @@
+//! What the stand-in knows: projects, each with its key, and their items.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// All but the unreserved characters of RFC 3986: safe as a value in any query.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where the ids of invented interactions begin, so that they are seen to be invented.
+const INVENTED_IDS: u128 = 0xdecade00_0000_4000_8000_000000000000;
+
+/// A project of the stand-in: what the key opens, and the ids that its URLs carry.
+#[derive(Clone)]
+pub struct StandInProject {
+    /// The API key that opens this project, and only this one.
+    pub key: String,
+    /// The `projectId` of its URLs.
+    pub project_id: String,
+    /// The `organizationId` of its URLs.
+    pub organization_id: String,
+}
+
+impl StandInProject {
+    /// A project without items.
+    pub fn new(
+        key: impl Into<String>,
+        project_id: impl Into<String>,
+        organization_id: impl Into<String>,
+    ) -> Self {
+        Self { key: key.into(), project_id: project_id.into(), organization_id: organization_id.into() }
+    }
+}
+
+impl fmt::Debug for StandInProject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("StandInProject")
+            .field("project_id", &self.project_id)
+            .field("organization_id", &self.organization_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The two kinds of items that a link can point at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ItemKind {
+    /// One question and its answer.
+    Interaction,
+    /// A sequence of interactions.
+    Conversation,
+}
+
+impl ItemKind {
+    /// The kind as it stands in paths and pages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Interaction => "interaction",
+            Self::Conversation => "conversation",
+        }
+    }
+}
+
+impl fmt::Display for ItemKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Names an item of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Item {
+    /// An interaction, by its UUID.
+    Interaction(Uuid),
+    /// A conversation, by the text that the customer chose as its id.
+    Conversation(String),
+}
+
+impl Item {
+    /// The item's kind.
+    #[must_use]
+    pub fn kind(&self) -> ItemKind {
+        match self {
+            Self::Interaction(_) => ItemKind::Interaction,
+            Self::Conversation(_) => ItemKind::Conversation,
+        }
+    }
+
+    /// The item's id as text, not encoded; a UUID in its canonical spelling.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::Interaction(id) => id.to_string(),
+            Self::Conversation(id) => id.clone(),
+        }
+    }
+}
+
+impl From<Uuid> for Item {
+    fn from(id: Uuid) -> Self {
+        Self::Interaction(id)
+    }
+}
+
+impl From<&str> for Item {
+    fn from(id: &str) -> Self {
+        Self::Conversation(id.to_owned())
+    }
+}
+
+/// An interaction with all that the listing and detail calls tell of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interaction {
+    /// Its id.
+    pub id: Uuid,
+    /// The id of the conversation that it is a part of.
+    pub conversation_id: String,
+    /// When it began.
+    pub timestamp: Timestamp,
+    /// Who asked, as the customer names its users.
+    pub end_user: String,
+    /// What was asked.
+    pub input: String,
+    /// What the chatbot answered.
+    pub output: String,
+    /// What it was about.
+    pub topic: String,
+    /// What the user wanted.
+    pub intent: String,
+    /// The customer's tags, such as a ticket number.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Interaction {
+    /// An interaction of now with believable contents, in a conversation of its own.
+    #[must_use]
+    pub fn new(id: Uuid) -> Self {
+        Self {
+            id,
+            conversation_id: format!("conversation-of-{id}"),
+            timestamp: Timestamp::now(),
+            end_user: "customer-1000".to_owned(),
+            input: "Where is my order?".to_owned(),
+            output: "It left our warehouse this morning and arrives tomorrow.".to_owned(),
+            topic: "delivery".to_owned(),
+            intent: "track an order".to_owned(),
+            tags: BTreeMap::new(),
+        }
+    }
+}
+
+/// All projects, found by their keys.
+#[derive(Default)]
+pub(super) struct Projects {
+    by_key: HashMap<String, Project>,
+    /// How many interactions were invented for conversations that were added by their id alone.
+    invented: u128,
+}
+
+impl Projects {
+    pub(super) fn add(&mut self, project: StandInProject) {
+        let StandInProject { key, project_id, organization_id } = project;
+        let project = Project { project_id, organization_id, ..Project::default() };
+        self.by_key.insert(key, project);
+    }
+
+    pub(super) fn replace_key(&mut self, old: &str, new: &str) {
+        if let Some(project) = self.by_key.remove(old) {
+            self.by_key.insert(new.to_owned(), project);
+        }
+    }
+
+    pub(super) fn of_key(&mut self, key: &str) -> Option<&mut Project> {
+        self.by_key.get_mut(key)
+    }
+
+    pub(super) fn of_ids(&mut self, project_id: &str, organization_id: &str) -> Option<&mut Project> {
+        self.by_key
+            .values_mut()
+            .find(|project| project.project_id == project_id && project.organization_id == organization_id)
+    }
+
+    /// An id for an interaction that nobody named.
+    pub(super) fn invent_id(&mut self) -> Uuid {
+        self.invented += 1;
+        Uuid::from_u128(INVENTED_IDS + self.invented)
+    }
+}
+
+/// One project and its items. A conversation is there as long as it has an interaction, as in Nebuly.
+#[derive(Default)]
+#[expect(clippy::struct_field_names, reason = "`project_id` is Nebuly's word")]
+pub(super) struct Project {
+    project_id: String,
+    organization_id: String,
+    interactions: HashMap<Uuid, Interaction>,
+    conversations: HashMap<String, BTreeSet<Uuid>>,
+    not_yet: HashMap<Item, Ingestion>,
+}
+
+/// When an item that was not there at first will be.
+struct Ingestion {
+    delay: Duration,
+    first_asked: Option<Instant>,
+}
+
+impl Project {
+    pub(super) fn project_id(&self) -> &str {
+        &self.project_id
+    }
+
+    /// Adds an interaction, or replaces the one with its id.
+    pub(super) fn add(&mut self, interaction: Interaction) {
+        self.remove(&Item::Interaction(interaction.id));
+        self.conversations.entry(interaction.conversation_id.clone()).or_default().insert(interaction.id);
+        self.interactions.insert(interaction.id, interaction);
+    }
+
+    pub(super) fn remove(&mut self, item: &Item) {
+        self.not_yet.remove(item);
+        match item {
+            Item::Interaction(id) => self.remove_interaction(*id),
+            Item::Conversation(id) => {
+                for id in self.conversations.remove(id).unwrap_or_default() {
+                    self.remove_interaction(id);
+                    self.not_yet.remove(&Item::Interaction(id));
+                }
+            }
+        }
+    }
+
+    fn remove_interaction(&mut self, id: Uuid) {
+        let Some(interaction) = self.interactions.remove(&id) else { return };
+        let Some(ids) = self.conversations.get_mut(&interaction.conversation_id) else { return };
+        ids.remove(&id);
+        if ids.is_empty() {
+            self.conversations.remove(&interaction.conversation_id);
+        }
+    }
+
+    /// From the first time that the item is asked for, it stays unknown for `delay`.
+    pub(super) fn ingest_later(&mut self, item: Item, delay: Duration) {
+        self.not_yet.insert(item, Ingestion { delay, first_asked: None });
+    }
+
+    pub(super) fn holds(&self, item: &Item) -> bool {
+        match item {
+            Item::Interaction(id) => self.interactions.contains_key(id),
+            Item::Conversation(id) => self.conversations.contains_key(id),
+        }
+    }
+
+    /// Whether the item is there, asked for at `now` by its id; the first such question starts a late ingestion.
+    pub(super) fn ask_for(&mut self, item: &Item, now: Instant) -> bool {
+        if let Some(ingestion) = self.not_yet.get_mut(item) {
+            ingestion.first_asked.get_or_insert(now);
+        }
+        self.shows(item, now)
+    }
+
+    /// Whether the item is there at `now`, for those who do not ask for it by its id.
+    pub(super) fn shows(&self, item: &Item, now: Instant) -> bool {
+        let ingested = self.not_yet.get(item).is_none_or(|ingestion| {
+            ingestion.first_asked.is_some_and(|first| now.duration_since(first) >= ingestion.delay)
+        });
+        ingested && self.holds(item)
+    }
+
+    pub(super) fn interaction(&self, id: Uuid) -> Option<&Interaction> {
+        self.interactions.get(&id)
+    }
+
+    /// The interactions of a conversation, oldest first.
+    pub(super) fn interactions_of(&self, conversation_id: &str) -> Vec<&Interaction> {
+        let ids = self.conversations.get(conversation_id).into_iter().flatten();
+        let mut interactions: Vec<_> = ids.filter_map(|id| self.interactions.get(id)).collect();
+        interactions.sort_by_key(|interaction| (interaction.timestamp, interaction.id));
+        interactions
+    }
+
+    /// Every interaction that is there at `now`, newest first.
+    pub(super) fn interactions(&self, now: Instant) -> Vec<&Interaction> {
+        let mut interactions: Vec<_> = self
+            .interactions
+            .values()
+            .filter(|interaction| self.shows(&Item::Interaction(interaction.id), now))
+            .collect();
+        interactions.sort_by_key(|interaction| std::cmp::Reverse((interaction.timestamp, interaction.id)));
+        interactions
+    }
+
+    /// The URL of an item, whether or not it is there: a pure function of the three ids.
+    pub(super) fn url_of(&self, platform_url: &str, item: &Item) -> String {
+        let (parameter, tab) = match item {
+            Item::Interaction(_) => ("interactionId", "interactions"),
+            Item::Conversation(_) => ("conversationId", "conversations"),
+        };
+        format!(
+            "{platform_url}/live-activity?projectId={}&organizationId={}&{parameter}={}&liveActivityPageTab={tab}",
+            utf8_percent_encode(&self.project_id, QUERY_VALUE),
+            utf8_percent_encode(&self.organization_id, QUERY_VALUE),
+            utf8_percent_encode(&item.id(), QUERY_VALUE),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELAY: Duration = Duration::from_secs(12);
+
+    fn with_a_late_conversation() -> (Project, Item) {
+        let mut project = Project::default();
+        project
+            .add(Interaction { conversation_id: "late".to_owned(), ..Interaction::new(Uuid::from_u128(1)) });
+        project.ingest_later(Item::from("late"), DELAY);
+        (project, Item::from("late"))
+    }
+
+    #[test]
+    fn a_late_item_is_there_when_its_delay_has_passed_since_it_was_first_asked_for() {
+        let (mut project, late) = with_a_late_conversation();
+        let first = Instant::now();
+        let just_before = DELAY.checked_sub(Duration::from_nanos(1)).unwrap();
+        for (after, there) in [
+            (Duration::ZERO, false),
+            (DELAY / 2, false),
+            (just_before, false),
+            (DELAY, true),
+            (DELAY * 9, true),
+        ] {
+            assert_eq!(project.ask_for(&late, first + after), there, "{after:?}");
+        }
+    }
+
+    #[test]
+    fn who_does_not_ask_for_a_late_item_by_its_id_does_not_start_its_delay() {
+        let (mut project, late) = with_a_late_conversation();
+        let start = Instant::now();
+        assert!(!project.shows(&late, start));
+        assert!(!project.shows(&late, start + DELAY * 2));
+        assert!(!project.ask_for(&late, start + DELAY * 3));
+        assert!(project.shows(&late, start + DELAY * 4));
+    }
+
+    #[test]
+    fn a_conversation_goes_with_its_last_interaction() {
+        let mut project = Project::default();
+        for n in 1..=2 {
+            project.add(Interaction {
+                conversation_id: "chat".to_owned(),
+                ..Interaction::new(Uuid::from_u128(n))
+            });
+        }
+        project.remove(&Item::Interaction(Uuid::from_u128(1)));
+        assert!(project.holds(&Item::from("chat")));
+        project.remove(&Item::Interaction(Uuid::from_u128(2)));
+        assert!(!project.holds(&Item::from("chat")));
+    }
+
+    #[test]
+    fn an_interaction_that_is_added_again_moves_to_its_new_conversation() {
+        let mut project = Project::default();
+        let interaction = Interaction::new(Uuid::from_u128(1));
+        let earlier = Item::from(interaction.conversation_id.as_str());
+        project.add(interaction.clone());
+        project.add(Interaction { conversation_id: "new".to_owned(), ..interaction });
+        assert!(project.holds(&Item::from("new")) && !project.holds(&earlier));
+    }
+}
