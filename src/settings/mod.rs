@@ -1,174 +1,142 @@
 //! Settings: defaults, then a TOML file, then the environment, then the command line.
 #![expect(missing_docs, reason = "moved in with the loader")]
 //!
-//! Every default stands once, with its unit and its reason, in `config/default.toml`; nothing here repeats one.
+//! Every default stands once, with its unit and its reason, in `config/default.toml`; nothing here repeats one. The
+//! layers are merged by figment, which remembers where each value came from. Then each setting is read by itself, so
+//! that all problems are reported at once.
+//!
+//! No problem ever repeats a value, so that none can give a secret away.
 
-use std::net::SocketAddr;
+mod command_line;
+mod environment;
+mod file;
+mod layer;
+mod not_yet;
+mod order;
+mod problem;
+mod reader;
+mod schema;
+mod sections;
+mod sources;
+mod urls;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
-use std::time::Duration;
 
-use ipnet::IpNet;
-use secrecy::SecretString;
-use url::Url;
+use figment::Figment;
 
-use crate::domain::{AllowedHosts, ProjectName};
+pub use self::problem::{Problem, Problems, Source};
+pub use self::reader::Effective;
+pub use self::sections::{
+    Access, AccessLog, Cache, KeySource, Limits, Log, LogFormat, Lookup, Nebuly, OnOutage, Preview, Project,
+    ProxyUrl, Redirect, Resolve, Server, SharedCache,
+};
+pub use self::sources::Sources;
+
+use self::layer::Layer;
+use self::not_yet::NOT_YET;
+use self::reader::Reader;
+use self::schema::Schema;
 
 /// All settings, validated. See `config/default.toml` for what each one means.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Listeners, connections, and how they end.
     pub server: Server,
+    /// Where Nebuly is, and how it is asked.
     pub nebuly: Nebuly,
     /// At least one, with distinct names.
     pub projects: Vec<Project>,
+    /// Links in memory, and their snapshot.
     pub cache: Cache,
+    /// Redis or Valkey.
     pub shared_cache: SharedCache,
+    /// What a redirect says, and what happens without Nebuly.
     pub redirect: Redirect,
+    /// Who may ask.
     pub access: Access,
+    /// What one caller may cost.
     pub limits: Limits,
+    /// What is shown of an item before it is opened.
     pub preview: Preview,
+    /// Finding items by the customer's own tags.
     pub lookup: Lookup,
+    /// What is logged, and how.
     pub log: Log,
 }
 
+/// Settings, and where they came from.
 #[derive(Debug, Clone)]
-pub struct Server {
-    pub listen: SocketAddr,
-    pub management_listen: SocketAddr,
-    /// Empty, or `/` and segments without a trailing slash: ready to stand before a route.
-    pub base_path: String,
-    pub public_url: Option<Url>,
-    pub trusted_proxies: Vec<IpNet>,
-    pub max_connections: usize,
-    pub header_timeout: Duration,
-    pub idle_timeout: Duration,
-    pub request_timeout: Duration,
-    pub drain_delay: Duration,
-    pub drain_timeout: Duration,
-    /// Worker threads, already resolved: never 0.
-    pub workers: usize,
+pub struct Loaded {
+    /// What the program runs with.
+    pub settings: Settings,
+    /// Each setting as people may see it, section by section in the order of the design.
+    pub effective: Vec<Effective>,
 }
 
-#[derive(Debug, Clone)]
-pub struct Nebuly {
-    /// No trailing slash, user, query or fragment.
-    pub api_base_url: Url,
-    pub platform_url: Url,
-    /// Whether `platform_url` was set by the operator (`check` names it where only `api_base_url` was).
-    pub platform_url_is_default: bool,
-    /// Always holds the host of `platform_url`.
-    pub allowed_hosts: AllowedHosts,
-    pub resolve: Resolve,
-    pub ca_file: Option<PathBuf>,
-    pub proxy: Option<ProxyUrl>,
-    pub connect_timeout: Duration,
-    pub attempt_timeout: Duration,
-    pub deadline: Duration,
-    pub retries: u32,
-    pub max_in_flight: usize,
+impl Settings {
+    /// Reads all settings. Only files that settings name are read, and of API keys not even those.
+    pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
+        Self::load_without(NOT_YET, sources)
+    }
+
+    /// [`Self::load`], with the settings that have no effect.
+    fn load_without(not_yet: &[&str], sources: &Sources) -> Result<Loaded, Problems> {
+        let schema = Schema::embedded()
+            .map_err(|error| Problems::new(vec![Problem::with_source(Source::Default, error.to_string())]))?;
+        let mut problems = Vec::new();
+        let path = config_file(sources);
+        let file = path.as_ref().and_then(|path| file::read(path, &schema, &mut problems));
+        let file_is_broken = path.is_some() && file.is_none();
+        let file_names_projects = file.as_ref().is_some_and(Layer::names_projects);
+        let environment =
+            environment::read(&sources.environment, &schema, file_names_projects, &mut problems);
+        let command_line = command_line::read(&sources.overrides, &schema, &mut problems);
+
+        let defaults = Layer::new(Source::Default, schema.defaults().clone());
+        let layers = [defaults].into_iter().chain(file).chain(environment.layers).chain(command_line);
+        let figment = layers.fold(Figment::new(), Figment::merge);
+        let mut reader = Reader::new(figment, &schema, not_yet, problems);
+        let project_is_named = file_is_broken || file_names_projects || environment.names_project;
+        let settings = Self::read(&mut reader, project_is_named);
+        let (settings, effective) = reader.finish(settings)?;
+        Ok(Loaded { settings, effective })
+    }
+
+    fn read(reader: &mut Reader<'_>, project_is_named: bool) -> Option<Self> {
+        let server = Server::read(reader);
+        let nebuly = Nebuly::read(reader);
+        let projects = sections::projects::read(reader, project_is_named);
+        let cache = Cache::read(reader);
+        let shared_cache = SharedCache::read(reader);
+        let redirect = Redirect::read(reader);
+        let access = Access::read(reader);
+        let limits = Limits::read(reader);
+        let preview = Preview::read(reader);
+        let lookup = Lookup::read(reader);
+        let log = Log::read(reader);
+        order::check(reader);
+        Some(Self {
+            server: server?,
+            nebuly: nebuly?,
+            projects: projects?,
+            cache: cache?,
+            shared_cache: shared_cache?,
+            redirect: redirect?,
+            access: access?,
+            limits: limits?,
+            preview: preview?,
+            lookup: lookup?,
+            log: log?,
+        })
+    }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resolve {
-    Api,
-    Construct,
-}
-
-/// A proxy's URL may hold a user and a password, so it is a secret as a whole.
-#[derive(Debug, Clone)]
-pub struct ProxyUrl(pub SecretString);
-
-#[derive(Debug, Clone)]
-pub struct Project {
-    pub name: ProjectName,
-    pub key: KeySource,
-    pub project_id: Option<String>,
-    pub organization_id: Option<String>,
-}
-
-#[derive(Debug, Clone)]
-pub enum KeySource {
-    Inline(SecretString),
-    File(PathBuf),
-}
-
-#[derive(Debug, Clone)]
-pub struct Cache {
-    pub max_size: u64,
-    pub ttl: Duration,
-    pub stale: Duration,
-    pub negative_ttl: Duration,
-    pub snapshot_file: Option<PathBuf>,
-    pub snapshot_interval: Duration,
-}
-
-#[derive(Debug, Clone)]
-pub struct SharedCache {
-    /// From `url`, or read from `url_file`.
-    pub url: Option<SecretString>,
-    pub ca_file: Option<PathBuf>,
-    pub timeout: Duration,
-    pub key_prefix: String,
-}
-
-#[derive(Debug, Clone)]
-pub struct Redirect {
-    pub max_age: Duration,
-    pub max_wait: Duration,
-    pub on_outage: OnOutage,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnOutage {
-    Construct,
-    Error,
-}
-
-#[derive(Debug, Clone)]
-pub struct Access {
-    pub identity_header: Option<http::HeaderName>,
-    pub api_tokens_file: Option<PathBuf>,
-    pub cors_origins: Vec<String>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Limits {
-    pub cold_per_second: u32,
-    pub cold_burst: u32,
-    pub batch: usize,
-}
-
-#[derive(Debug, Clone)]
-pub struct Preview {
-    pub details: bool,
-    pub fields: Vec<String>,
-    pub unfurl: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct Lookup {
-    pub tags: Vec<String>,
-    pub window: Duration,
-}
-
-#[derive(Debug, Clone)]
-pub struct Log {
-    pub format: LogFormat,
-    pub level: tracing_subscriber::filter::Targets,
-    pub access: AccessLog,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Auto,
-    Text,
-    Json,
-}
-
-/// Which answered requests get a line in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessLog {
-    All,
-    Cold,
-    Errors,
-    None,
+/// The settings file, if one is named.
+fn config_file(sources: &Sources) -> Option<PathBuf> {
+    let named = || environment::find(&sources.environment, environment::CONFIG_FILE).map(PathBuf::from);
+    sources.config_file.clone().or_else(named)
 }

@@ -1,0 +1,27 @@
+//! Settings on the command line.
+
+use super::layer::Layer;
+use super::problem::{Problem, Source, escaped};
+use super::schema::{SECRETS, Schema, unknown};
+
+/// Takes the settings out of the options: one layer for each.
+pub(super) fn read(
+    overrides: &[(String, String)],
+    schema: &Schema,
+    problems: &mut Vec<Problem>,
+) -> Vec<Layer> {
+    let mut layers = Vec::new();
+    for (key, text) in overrides {
+        let (section, name) = key.split_once('.').unwrap_or((key, ""));
+        let message = if schema.default(key).is_none() {
+            unknown(schema.similar(section, name).as_deref())
+        } else if SECRETS.contains(&key.as_str()) {
+            "a secret, and never taken from the command line".to_owned()
+        } else {
+            layers.push(Layer::of_text(Source::CommandLine, section, name, text));
+            continue;
+        };
+        problems.push(Problem::new(escaped(key), Source::CommandLine, message));
+    }
+    layers
+}

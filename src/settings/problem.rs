@@ -1,0 +1,145 @@
+//! What is wrong with the settings: all of it at once, each with its key and where it came from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use figment::Metadata;
+
+/// The longest name, path or value that is shown, in characters.
+const MAX_SHOWN: usize = 256;
+
+const COMMAND_LINE: &str = "command line";
+
+/// Where a setting's value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `config/default.toml`.
+    Default,
+    /// The settings file at this path.
+    File(PathBuf),
+    /// The environment variable of this name.
+    Environment(String),
+    /// An option of the command line.
+    CommandLine,
+}
+
+/// One thing that is wrong. The message says what is expected, and never repeats a value: even a value of a harmless
+/// setting may be a secret that was put in the wrong place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The setting, such as `cache.ttl`, or nothing if all of a file is meant.
+    pub key: Option<String>,
+    /// Where the value came from, or what has to change where no single value is wrong.
+    pub source: Source,
+    /// In plain words, without a value.
+    pub message: String,
+}
+
+/// Everything that is wrong with the settings; at least one problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Source {
+    /// How figment carries this source along with each value.
+    pub(super) fn to_metadata(&self) -> Metadata {
+        match self {
+            Self::Default => Metadata::named("default"),
+            Self::File(path) => Metadata::from("file", path.as_path()),
+            Self::Environment(name) => Metadata::from("environment variable", name.as_str()),
+            Self::CommandLine => Metadata::named(COMMAND_LINE),
+        }
+    }
+
+    /// The reverse of [`Self::to_metadata`].
+    pub(super) fn from_metadata(metadata: &Metadata) -> Self {
+        match &metadata.source {
+            Some(figment::Source::File(path)) => Self::File(path.clone()),
+            Some(figment::Source::Custom(name)) => Self::Environment(name.clone()),
+            _ if metadata.name == COMMAND_LINE => Self::CommandLine,
+            _ => Self::Default,
+        }
+    }
+
+    /// A file as a source.
+    pub(super) fn file(path: &Path) -> Self {
+        Self::File(path.to_owned())
+    }
+}
+
+impl Problem {
+    /// A problem with one setting.
+    pub(super) fn new(key: impl Into<String>, source: Source, message: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), source, message: message.into() }
+    }
+
+    /// A problem with a source as a whole.
+    pub(super) fn with_source(source: Source, message: impl Into<String>) -> Self {
+        Self { key: None, source, message: message.into() }
+    }
+}
+
+impl Problems {
+    /// Of a list that must not be empty.
+    pub(super) fn new(problems: Vec<Problem>) -> Self {
+        debug_assert!(!problems.is_empty(), "settings fail only with a reason");
+        Self(problems)
+    }
+
+    /// Each problem, in the order of the sources and then of the settings.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Problems {
+    type Item = &'a Problem;
+    type IntoIter = std::slice::Iter<'a, Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => formatter.write_str("default"),
+            Self::File(path) => formatter.write_str(&escaped(&path.to_string_lossy())),
+            Self::Environment(name) => write!(formatter, "environment variable {}", escaped(name)),
+            Self::CommandLine => formatter.write_str(COMMAND_LINE),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.key {
+            Some(key) => write!(formatter, "{key} ({}): {}", self.source, self.message),
+            None => write!(formatter, "{}: {}", self.source, self.message),
+        }
+    }
+}
+
+/// One line for each problem.
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("\n")?;
+            }
+            problem.fmt(formatter)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// A text without anything that a terminal would act on, cut at a length that fits a line.
+pub(super) fn escaped(text: &str) -> String {
+    let mut shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}

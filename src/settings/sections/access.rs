@@ -1,0 +1,35 @@
+//! `[access]`: who may ask.
+
+use std::path::PathBuf;
+
+use http::HeaderName;
+
+use crate::settings::reader::Reader;
+use crate::settings::urls;
+use crate::settings::value::{list, optional, parsed, readable_file};
+
+const NOT_A_HEADER: &str = "not the name of a header such as x-auth-request-email";
+
+/// Who may ask.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The header that names the person. Without it everybody gets in.
+    pub identity_header: Option<HeaderName>,
+    /// The file of the tokens for `/api`; it could be read at the start, and its content has not been looked at.
+    pub api_tokens_file: Option<PathBuf>,
+    /// Origins whose pages may read `/api`, as a browser spells them in `Origin`.
+    pub cors_origins: Vec<String>,
+}
+
+impl Access {
+    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let identity_header = reader.read("access.identity_header", optional(parsed(NOT_A_HEADER)));
+        let api_tokens_file = reader.read("access.api_tokens_file", optional(readable_file));
+        let cors_origins = reader.read("access.cors_origins", list(urls::origin));
+        Some(Self {
+            identity_header: identity_header?,
+            api_tokens_file: api_tokens_file?,
+            cors_origins: cors_origins?,
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! `[cache]`: links in memory, and their snapshot.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+use crate::settings::reader::Reader;
+use crate::settings::value::{optional, path, positive, size, zero_or_more};
+
+/// Below this a busy cache would hold hardly anything.
+const MIN_SIZE: ByteSize = ByteSize::mib(1);
+
+/// More memory than machines have: more likely a mistake.
+const MAX_SIZE: ByteSize = ByteSize::tib(1);
+
+/// Links in memory, and their snapshot.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    /// Bytes, from 1 MiB to 1 TiB.
+    pub max_size: u64,
+    /// How long a link is fresh.
+    pub ttl: Duration,
+    /// How long after that it is still served; may be zero.
+    pub stale: Duration,
+    /// How long an unknown id stays absent; may be zero.
+    pub negative_ttl: Duration,
+    /// The snapshot, if one is kept. Whether it can be read or written has not been looked at.
+    pub snapshot_file: Option<PathBuf>,
+    /// Time between two writes of the snapshot.
+    pub snapshot_interval: Duration,
+}
+
+impl Cache {
+    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let max_size = reader.read("cache.max_size", size(MIN_SIZE..=MAX_SIZE));
+        let ttl = reader.read("cache.ttl", positive());
+        let stale = reader.read("cache.stale", zero_or_more());
+        let negative_ttl = reader.read("cache.negative_ttl", zero_or_more());
+        let snapshot_file = reader.read("cache.snapshot_file", optional(path));
+        let snapshot_interval = reader.read("cache.snapshot_interval", positive());
+        Some(Self {
+            max_size: max_size?,
+            ttl: ttl?,
+            stale: stale?,
+            negative_ttl: negative_ttl?,
+            snapshot_file: snapshot_file?,
+            snapshot_interval: snapshot_interval?,
+        })
+    }
+}

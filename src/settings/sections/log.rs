@@ -1,0 +1,79 @@
+//! `[log]`: what is logged, and how.
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+use crate::settings::reader::Reader;
+use crate::settings::value::{Parsed, choice, of_text};
+
+const NOT_A_LEVEL: &str =
+    "not off, error, warn, info, debug or trace, or target=level for one part, separated by commas";
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// How a line is written.
+    pub format: LogFormat,
+    /// Which events are logged.
+    pub level: Targets,
+    /// Which answered requests get a line.
+    pub access: AccessLog,
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// As text on a terminal, else as JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Which answered requests get a line in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Every one.
+    All,
+    /// Those that cost a call to Nebuly.
+    Cold,
+    /// Those that failed.
+    Errors,
+    /// Not one.
+    None,
+}
+
+impl Log {
+    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let format = reader.read(
+            "log.format",
+            choice(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)]),
+        );
+        let level = reader.read("log.level", of_text(level));
+        let access = reader.read(
+            "log.access",
+            choice(&[
+                ("all", AccessLog::All),
+                ("cold", AccessLog::Cold),
+                ("errors", AccessLog::Errors),
+                ("none", AccessLog::None),
+            ]),
+        );
+        Some(Self { format: format?, level: level?, access: access? })
+    }
+}
+
+/// A filter. Its own parser takes a misspelt level for a target, which would silence all the rest.
+fn level(text: &str) -> Parsed<Targets> {
+    let directives: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_level = |text: &str| !text.is_empty() && text.parse::<LevelFilter>().is_ok();
+    let is_target = |byte: u8| byte.is_ascii_alphanumeric() || b"_-:".contains(&byte);
+    let is_directive = |directive: &&str| match directive.split_once('=') {
+        Some((target, level)) => !target.is_empty() && target.bytes().all(is_target) && is_level(level),
+        None => is_level(directive),
+    };
+    if !directives.iter().all(is_directive) {
+        return Err(NOT_A_LEVEL.into());
+    }
+    directives.join(",").parse().map_err(|_| NOT_A_LEVEL.into())
+}

@@ -1,0 +1,35 @@
+//! `[lookup]`: finding items by the customer's own tags.
+
+use std::time::Duration;
+
+use crate::settings::reader::Reader;
+use crate::settings::value::{Parsed, list, positive};
+
+/// The longest name of a tag, in bytes.
+const MAX_TAG_LEN: usize = 128;
+
+/// Finding items by the customer's own tags.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    /// The tags that may be searched for, each of which can be one segment of a path.
+    pub tags: Vec<String>,
+    /// How far back a search goes.
+    pub window: Duration,
+}
+
+impl Lookup {
+    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let tags = reader.read("lookup.tags", list(tag));
+        let window = reader.read("lookup.window", positive());
+        Some(Self { tags: tags?, window: window? })
+    }
+}
+
+/// A tag is the customer's own word, in any script; it only has to fit into a path.
+fn tag(text: &str) -> Parsed<String> {
+    let fits = (1..=MAX_TAG_LEN).contains(&text.len()) && text != "." && text != "..";
+    if fits && !text.chars().any(|character| character.is_control() || character == '/') {
+        return Ok(text.to_owned());
+    }
+    Err(format!("not the name of a tag: 1 to {MAX_TAG_LEN} bytes without slash or control character").into())
+}

@@ -1,0 +1,133 @@
+//! `[nebuly]`: where Nebuly is, and how it is asked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::value::Value;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::domain::AllowedHosts;
+use crate::settings::problem::Source;
+use crate::settings::reader::{Reader, shown_secret};
+use crate::settings::urls;
+use crate::settings::value::{Parsed, choice, flag, list, of_text, optional, positive, readable_file, whole};
+
+/// More attempts than fit into any deadline.
+const MAX_RETRIES: u32 = 10;
+
+/// More calls at once than one Nebuly should ever see from one process.
+const MAX_IN_FLIGHT: usize = 10_000;
+
+/// Where Nebuly is, and how it is asked.
+#[derive(Debug, Clone)]
+pub struct Nebuly {
+    /// The API: no trailing slash, user, query or fragment; `https`, or `http` where that is allowed.
+    pub api_base_url: Url,
+    /// The front end: no trailing slash, user, query or fragment; `http` only on a loopback host.
+    pub platform_url: Url,
+    /// Whether `platform_url` was left at its default (`check` names it where only `api_base_url` was set).
+    pub platform_url_is_default: bool,
+    /// Where a redirect may lead. Always holds the host of `platform_url`.
+    pub allowed_hosts: AllowedHosts,
+    /// Whether Nebuly is asked at all.
+    pub resolve: Resolve,
+    /// PEM file of certificate authorities that replace the public ones; it could be read at the start.
+    pub ca_file: Option<PathBuf>,
+    /// Proxy for the calls.
+    pub proxy: Option<ProxyUrl>,
+    /// Time to connect, at most `attempt_timeout`.
+    pub connect_timeout: Duration,
+    /// Time for one attempt, at most `deadline`.
+    pub attempt_timeout: Duration,
+    /// Time for all attempts together, shorter than `server.request_timeout`.
+    pub deadline: Duration,
+    /// Further attempts after the first, at most 10.
+    pub retries: u32,
+    /// Calls at once, 1 to 10,000.
+    pub max_in_flight: usize,
+}
+
+/// How a link's URL is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolve {
+    /// Nebuly is asked.
+    Api,
+    /// The URL is built from known ids, without any call.
+    Construct,
+}
+
+/// A proxy's URL may hold a user and a password, so it is a secret as a whole.
+#[derive(Debug, Clone)]
+pub struct ProxyUrl(pub SecretString);
+
+impl Nebuly {
+    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let api_base_url = reader.read("nebuly.api_base_url", of_text(urls::base));
+        let allow_http = reader.read("nebuly.allow_http", flag);
+        let platform_url = reader.read("nebuly.platform_url", of_text(platform_url));
+        let platform_url_is_default = reader.source("nebuly.platform_url") == Source::Default;
+        let allowed_hosts = reader.read("nebuly.allowed_hosts", allowed_hosts);
+        let resolve = reader
+            .read("nebuly.resolve", choice(&[("api", Resolve::Api), ("construct", Resolve::Construct)]));
+        let ca_file = reader.read("nebuly.ca_file", optional(readable_file));
+        let proxy = reader.read_shown("nebuly.proxy", optional(urls::proxy), |_, url| {
+            url.as_ref().map_or_else(|| shown_secret(false), urls::without_secrets)
+        });
+        let connect_timeout = reader.read("nebuly.connect_timeout", positive());
+        let attempt_timeout = reader.read("nebuly.attempt_timeout", positive());
+        let deadline = reader.read("nebuly.deadline", positive());
+        let retries = reader.read("nebuly.retries", whole(0..=MAX_RETRIES));
+        let max_in_flight = reader.read("nebuly.max_in_flight", whole(1..=MAX_IN_FLIGHT));
+
+        if let (Some(url), Some(false)) = (&api_base_url, allow_http)
+            && url.scheme() == "http"
+            && !urls::is_loopback(url)
+        {
+            let message =
+                "must be https: http would send the keys in clear (nebuly.allow_http = true allows it)";
+            reader.refuse(&["nebuly.api_base_url"], message);
+        }
+        let platform_url = platform_url?;
+        let mut allowed_hosts = allowed_hosts?;
+        if let Err(error) = allowed_hosts.allow_host_of(&platform_url) {
+            reader.refuse(&["nebuly.platform_url"], error.to_string());
+        }
+        Some(Self {
+            api_base_url: api_base_url?,
+            platform_url,
+            platform_url_is_default,
+            allowed_hosts,
+            resolve: resolve?,
+            ca_file: ca_file?,
+            proxy: proxy?.map(|url| ProxyUrl(String::from(url).into())),
+            connect_timeout: connect_timeout?,
+            attempt_timeout: attempt_timeout?,
+            deadline: deadline?,
+            retries: retries?,
+            max_in_flight: max_in_flight?,
+        })
+    }
+}
+
+fn platform_url(text: &str) -> Parsed<Url> {
+    let url = urls::base(text)?;
+    if url.scheme() == "http" && !urls::is_loopback(&url) {
+        return Err("must be https".into());
+    }
+    Ok(url)
+}
+
+fn allowed_hosts(value: &Value) -> Parsed<AllowedHosts> {
+    let mut hosts = AllowedHosts::default();
+    // Each entry is tried by itself first, since the list numbers the one that is wrong.
+    let entries = list(|text| allow(&mut AllowedHosts::default(), text).map(|()| text.to_owned()))(value)?;
+    for entry in &entries {
+        allow(&mut hosts, entry)?;
+    }
+    Ok(hosts)
+}
+
+fn allow(hosts: &mut AllowedHosts, entry: &str) -> Parsed<()> {
+    hosts.allow(entry).map_err(|error| error.to_string().into())
+}

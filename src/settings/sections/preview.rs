@@ -1,0 +1,27 @@
+//! `[preview]`: what is shown of an item before it is opened.
+
+use crate::settings::reader::Reader;
+use crate::settings::value::{flag, list, printable};
+
+/// The longest name of a field, in bytes.
+const MAX_FIELD_LEN: usize = 64;
+
+/// What is shown of an item before it is opened.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// Whether the link page shows what Nebuly's detail calls say.
+    pub details: bool,
+    /// The fields of those answers that may be shown.
+    pub fields: Vec<String>,
+    /// Whether link preview robots get a card.
+    pub unfurl: bool,
+}
+
+impl Preview {
+    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let details = reader.read("preview.details", flag);
+        let fields = reader.read("preview.fields", list(printable(1..=MAX_FIELD_LEN)));
+        let unfurl = reader.read("preview.unfurl", flag);
+        Some(Self { details: details?, fields: fields?, unfurl: unfurl? })
+    }
+}

@@ -1,0 +1,41 @@
+//! `[redirect]`: what a redirect says, and what happens without Nebuly.
+
+use std::time::Duration;
+
+use crate::settings::reader::Reader;
+use crate::settings::value::{choice, duration, zero_or_more};
+
+/// A year: RFC 9111 asks nobody to keep anything for longer.
+const MAX_MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What a redirect says, and what happens without Nebuly.
+#[derive(Debug, Clone)]
+pub struct Redirect {
+    /// How long a browser may keep a redirect, up to a year; may be zero.
+    pub max_age: Duration,
+    /// The longest that `wait=` may ask for; may be zero.
+    pub max_wait: Duration,
+    /// What happens when Nebuly cannot be asked.
+    pub on_outage: OnOutage,
+}
+
+/// What happens when Nebuly cannot be asked and no cache knows the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnOutage {
+    /// The URL is built, if the ids are known.
+    Construct,
+    /// The request fails.
+    Error,
+}
+
+impl Redirect {
+    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let max_age = reader.read("redirect.max_age", duration(Duration::ZERO..=MAX_MAX_AGE));
+        let max_wait = reader.read("redirect.max_wait", zero_or_more());
+        let on_outage = reader.read(
+            "redirect.on_outage",
+            choice(&[("construct", OnOutage::Construct), ("error", OnOutage::Error)]),
+        );
+        Some(Self { max_age: max_age?, max_wait: max_wait?, on_outage: on_outage? })
+    }
+}

@@ -1,0 +1,123 @@
+//! `[server]`: listeners, connections, and how they end.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::settings::reader::Reader;
+use crate::settings::urls;
+use crate::settings::value::{Parsed, list, of_text, optional, parsed, positive, whole, zero_or_more};
+
+/// More than a process can usually open.
+const MAX_CONNECTIONS: usize = 1_000_000;
+
+/// More threads than any machine has processors for.
+const MAX_WORKERS: usize = 1024;
+
+const NOT_AN_ADDRESS: &str = "not an address and port such as [::]:8080 or 127.0.0.1:8080";
+const NOT_A_RANGE: &str = "not an address or range such as 10.0.0.7 or 10.0.0.0/24";
+
+/// Listeners, connections, and how they end.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Address and port of the public listener.
+    pub listen: SocketAddr,
+    /// Address and port of the management listener; never that of the public one, unless the system picks the port.
+    pub management_listen: SocketAddr,
+    /// Empty, or `/` and segments without a trailing slash: ready to stand before a route.
+    pub base_path: String,
+    /// The address that people use, without user, query, fragment and trailing slash.
+    pub public_url: Option<Url>,
+    /// Peers whose `x-forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Open connections of the public listener, 1 to 1,000,000.
+    pub max_connections: usize,
+    /// Time for the first request head of a connection.
+    pub header_timeout: Duration,
+    /// The longest pause between two requests of a connection.
+    pub idle_timeout: Duration,
+    /// From a complete head to the last byte written. Longer than `nebuly.deadline`.
+    pub request_timeout: Duration,
+    /// How long serving goes on after SIGTERM; may be zero.
+    pub drain_delay: Duration,
+    /// What open requests get after that; may be zero.
+    pub drain_timeout: Duration,
+    /// Worker threads, already resolved: never 0.
+    pub workers: usize,
+}
+
+impl Server {
+    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let listen = reader.read("server.listen", of_text(parsed(NOT_AN_ADDRESS)));
+        let management_listen = reader.read("server.management_listen", of_text(parsed(NOT_AN_ADDRESS)));
+        let base_path = reader.read("server.base_path", of_text(base_path));
+        let public_url = reader.read("server.public_url", optional(urls::base));
+        let trusted_proxies = reader.read("server.trusted_proxies", list(range));
+        let max_connections = reader.read("server.max_connections", whole(1..=MAX_CONNECTIONS));
+        let header_timeout = reader.read("server.header_timeout", positive());
+        let idle_timeout = reader.read("server.idle_timeout", positive());
+        let request_timeout = reader.read("server.request_timeout", positive());
+        let drain_delay = reader.read("server.drain_delay", zero_or_more());
+        let drain_timeout = reader.read("server.drain_timeout", zero_or_more());
+        let workers = reader.read("server.workers", whole(0..=MAX_WORKERS));
+        if let (Some(public), Some(management)) = (listen, management_listen)
+            && collide(public, management)
+        {
+            let message = "server.listen and server.management_listen take the same port of the same address";
+            reader.refuse(&["server.management_listen", "server.listen"], message);
+        }
+        Some(Self {
+            listen: listen?,
+            management_listen: management_listen?,
+            base_path: base_path?,
+            public_url: public_url?,
+            trusted_proxies: trusted_proxies?,
+            max_connections: max_connections?,
+            header_timeout: header_timeout?,
+            idle_timeout: idle_timeout?,
+            request_timeout: request_timeout?,
+            drain_delay: drain_delay?,
+            drain_timeout: drain_timeout?,
+            workers: available(workers?),
+        })
+    }
+}
+
+/// Whether the second of two listeners could not bind. `[::]` takes IPv4 too.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |one: IpAddr, other: IpAddr| match one {
+        IpAddr::V4(address) => address.is_unspecified() && other.is_ipv4(),
+        IpAddr::V6(address) => address.is_unspecified(),
+    };
+    let (a, b) = (one.ip(), other.ip());
+    one.port() != 0 && one.port() == other.port() && (a == b || covers(a, b) || covers(b, a))
+}
+
+/// A sub-path that reads the same in a URL, in a route and in a proxy's configuration.
+fn base_path(text: &str) -> Parsed<String> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let plain = |segment: &str| {
+        !segment.is_empty() && segment != "." && segment != ".." && segment.bytes().all(unreserved)
+    };
+    let is_plain = path.is_empty() || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain));
+    is_plain
+        .then(|| path.to_owned())
+        .ok_or("not a path such as /nebuly, of letters, digits, hyphens, dots, underscores and tildes".into())
+}
+
+/// A range, or one address as the range of itself.
+fn range(text: &str) -> Parsed<IpNet> {
+    let range = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    range.map_err(|_| NOT_A_RANGE.into())
+}
+
+/// One worker per processor that this process may use, if the number is left open.
+fn available(workers: usize) -> usize {
+    match workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    }
+}

@@ -1,0 +1,72 @@
+//! `[shared_cache]`: Redis or Valkey.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::settings::reader::{Reader, shown, shown_secret};
+use crate::settings::urls;
+use crate::settings::value::{
+    Parsed, of_text, optional, path, positive, printable, read_start, readable_file, unreadable,
+};
+
+/// The longest content of `url_file`, in bytes.
+const MAX_URL_FILE: u64 = 8 * 1024;
+
+/// The longest prefix of a key, in bytes.
+const MAX_PREFIX_LEN: usize = 128;
+
+/// Redis or Valkey.
+#[derive(Debug, Clone)]
+pub struct SharedCache {
+    /// `redis://` or `rediss://`, from `url`, or read from `url_file`. May hold a user and a password.
+    pub url: Option<SecretString>,
+    /// PEM file of certificate authorities that replace the public ones; it could be read at the start.
+    pub ca_file: Option<PathBuf>,
+    /// The longest that a request waits for the shared cache.
+    pub timeout: Duration,
+    /// What its keys begin with: at most 128 printable characters.
+    pub key_prefix: String,
+}
+
+impl SharedCache {
+    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let show = |url: Option<&Url>| url.map_or_else(|| shown_secret(false), urls::without_secrets);
+        let url = reader.read_shown("shared_cache.url", optional(urls::redis), |_, url| show(url.as_ref()));
+        let url_file = reader.read_shown("shared_cache.url_file", optional(path), |value, _| shown(value));
+        let from_file = url_file.flatten().map(|path| {
+            let url = url_in(&path);
+            if let Err(message) = &url {
+                reader.refuse(&["shared_cache.url_file"], message.clone());
+            }
+            url.ok()
+        });
+        let ca_file = reader.read("shared_cache.ca_file", optional(readable_file));
+        let timeout = reader.read("shared_cache.timeout", positive());
+        let key_prefix = reader.read("shared_cache.key_prefix", of_text(printable(0..=MAX_PREFIX_LEN)));
+        let url = match (url?, from_file) {
+            (Some(_), Some(_)) => {
+                let message = "set beside shared_cache.url_file: keep one of the two";
+                reader.refuse(&["shared_cache.url"], message);
+                None
+            }
+            (url, None) => url,
+            (None, Some(url)) => Some(url?),
+        };
+        Some(Self {
+            url: url.map(|url| String::from(url).into()),
+            ca_file: ca_file?,
+            timeout: timeout?,
+            key_prefix: key_prefix?,
+        })
+    }
+}
+
+/// The URL that a file holds.
+fn url_in(path: &Path) -> Parsed<Url> {
+    let bytes = read_start(path, MAX_URL_FILE).map_err(|error| unreadable(&error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| "the file's content is not UTF-8")?;
+    urls::redis(text.trim()).map_err(|message| format!("the file's content: {message}").into())
+}

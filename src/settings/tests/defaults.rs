@@ -1,0 +1,193 @@
+//! `config/default.toml` held against the code.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::super::not_yet::{NO_EFFECT, NOT_YET};
+use super::super::schema::{PROJECT_KEYS, PROJECTS, SECRETS, Schema};
+use super::super::{AccessLog, LogFormat, OnOutage, Resolve, Source};
+use super::*;
+
+const DEFAULTS: &str = include_str!("../../../config/default.toml");
+
+fn keys_of_defaults() -> BTreeSet<String> {
+    let schema = Schema::embedded().unwrap();
+    schema.settings().map(|(section, name)| format!("{section}.{name}")).collect()
+}
+
+#[test]
+fn every_default_is_read_and_everything_read_has_a_default() {
+    let loaded = load_environment(&[KEY]).unwrap();
+    let read: Vec<_> = loaded.effective.iter().filter(|row| !row.key.starts_with(PROJECTS)).collect();
+    let keys: BTreeSet<_> = read.iter().map(|row| row.key.clone()).collect();
+    assert_eq!(keys, keys_of_defaults());
+    assert_eq!(keys.len(), read.len(), "a setting is read twice");
+    assert!(read.iter().all(|row| row.source == Source::Default), "{read:?}");
+}
+
+#[test]
+fn every_default_has_a_comment_above_it() {
+    let lines: Vec<_> = DEFAULTS.lines().collect();
+    for pair in lines.windows(2) {
+        assert!(
+            !pair[1].contains(" = ") || pair[1].starts_with('#') || pair[0].starts_with("# "),
+            "{}",
+            pair[1]
+        );
+    }
+}
+
+#[test]
+fn the_projects_in_the_comment_have_the_keys_that_the_code_reads() {
+    let example: String = DEFAULTS
+        .lines()
+        .filter_map(|line| line.strip_prefix("#     "))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let loaded = load_file(&example, &[]).unwrap();
+    assert_eq!(loaded.settings.projects.len(), 1);
+    for key in PROJECT_KEYS {
+        assert!(example.contains(&format!("\n{key} = ")), "{key}");
+    }
+    let assignments = example.lines().filter(|line| line.contains(" = ")).count();
+    assert_eq!(assignments, PROJECT_KEYS.len());
+}
+
+#[test]
+fn the_defaults_are_a_settings_file_themselves() {
+    let loaded = load_file(DEFAULTS, &[KEY]).unwrap();
+    assert_eq!(loaded.settings.server.listen, "[::]:8080".parse().unwrap());
+}
+
+#[test]
+fn secrets_and_listed_settings_exist() {
+    let keys = keys_of_defaults();
+    for key in SECRETS.iter().chain(NOT_YET) {
+        let of_project = key.strip_prefix("projects.").is_some_and(|name| PROJECT_KEYS.contains(&name));
+        assert!(keys.contains(*key) || *key == PROJECTS || of_project, "{key}");
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_design() {
+    let settings = load_environment(&[KEY]).unwrap().settings;
+    let seconds = Duration::from_secs;
+    let days = |days: u64| seconds(days * 24 * 60 * 60);
+
+    let server = settings.server;
+    assert_eq!(server.management_listen, "127.0.0.1:9090".parse().unwrap());
+    assert_eq!((server.base_path.as_str(), server.public_url), ("", None));
+    assert_eq!((server.trusted_proxies.len(), server.max_connections), (0, 10_000));
+    assert_eq!((server.header_timeout, server.idle_timeout), (seconds(10), seconds(75)));
+    assert_eq!(server.request_timeout, seconds(30));
+    assert_eq!((server.drain_delay, server.drain_timeout), (seconds(5), seconds(20)));
+    assert!(server.workers > 0);
+
+    let nebuly = settings.nebuly;
+    assert_eq!(nebuly.api_base_url.as_str(), "https://backend.nebuly.com/api/external");
+    assert_eq!(nebuly.platform_url.as_str(), "https://v2.platform.eu.nebuly.com/");
+    assert!(nebuly.platform_url_is_default);
+    assert_eq!(nebuly.allowed_hosts.to_string(), "*.nebuly.com, v2.platform.eu.nebuly.com");
+    assert_eq!((nebuly.resolve, nebuly.retries, nebuly.max_in_flight), (Resolve::Api, 1, 64));
+    assert!(nebuly.ca_file.is_none() && nebuly.proxy.is_none());
+    assert_eq!(
+        (nebuly.connect_timeout, nebuly.attempt_timeout, nebuly.deadline),
+        (seconds(2), seconds(5), seconds(10))
+    );
+
+    let cache = settings.cache;
+    assert_eq!((cache.max_size, cache.ttl, cache.stale), (64 << 20, seconds(24 * 60 * 60), days(30)));
+    assert_eq!((cache.negative_ttl, cache.snapshot_interval), (seconds(15), seconds(300)));
+    assert_eq!(cache.snapshot_file, None);
+
+    let shared = settings.shared_cache;
+    assert!(shared.url.is_none() && shared.ca_file.is_none());
+    assert_eq!((shared.timeout, shared.key_prefix.as_str()), (Duration::from_millis(50), "nebulink:"));
+
+    let redirect = settings.redirect;
+    assert_eq!((redirect.max_age, redirect.max_wait), (seconds(60), seconds(30)));
+    assert_eq!(redirect.on_outage, OnOutage::Construct);
+
+    let access = settings.access;
+    assert!(access.identity_header.is_none() && access.api_tokens_file.is_none());
+    assert!(access.cors_origins.is_empty());
+
+    let limits = settings.limits;
+    assert_eq!((limits.cold_per_second, limits.cold_burst, limits.batch), (20, 100, 100));
+
+    let preview = settings.preview;
+    assert!(!preview.details && preview.fields.is_empty() && preview.unfurl);
+
+    assert!(settings.lookup.tags.is_empty());
+    assert_eq!(settings.lookup.window, days(30));
+
+    assert_eq!((settings.log.format, settings.log.access), (LogFormat::Auto, AccessLog::All));
+    assert_eq!(settings.log.level, "info".parse().unwrap());
+}
+
+#[test]
+fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another_spelling_is_not() {
+    let file = file_with(b"redis://cache.example");
+    let path = file.path().to_str().unwrap();
+    let listed = [
+        ("server.public_url", "https://go.example", ""),
+        ("server.trusted_proxies", "10.0.0.0/8", ""),
+        ("nebuly.resolve", "construct", " api "),
+        ("nebuly.retries", "0", "1"),
+        ("nebuly.max_in_flight", "65", "64"),
+        ("cache.stale", "1d", "720h"),
+        ("cache.snapshot_file", "/var/lib/snapshot", ""),
+        ("cache.snapshot_interval", "1m", "300s"),
+        ("shared_cache.url", "redis://cache.example", ""),
+        ("shared_cache.url_file", path, ""),
+        ("shared_cache.ca_file", path, ""),
+        ("shared_cache.timeout", "60ms", "0.05s"),
+        ("shared_cache.key_prefix", "other:", "nebulink:"),
+        ("redirect.max_wait", "31s", "30s"),
+        ("redirect.on_outage", "error", "construct"),
+        ("access.identity_header", "x-user", ""),
+        ("access.api_tokens_file", path, ""),
+        ("access.cors_origins", "https://tools.example", ""),
+        ("limits.cold_per_second", "21", "20"),
+        ("limits.cold_burst", "101", "100"),
+        ("limits.batch", "101", "100"),
+        ("preview.details", "true", "false"),
+        ("preview.fields", "topic", ""),
+        ("preview.unfurl", "false", "true"),
+        ("lookup.tags", "ticket_id", ""),
+        ("lookup.window", "31d", "720h"),
+    ];
+    for key in NOT_YET.iter().filter(|key| !key.starts_with(PROJECTS)) {
+        assert!(listed.iter().any(|(tried, ..)| tried == key), "{key} is not tried");
+    }
+    for (key, other, default) in listed.into_iter().filter(|(key, ..)| NOT_YET.contains(key)) {
+        let (section, name) = key.split_once('.').unwrap();
+        let variable = super::super::schema::variable(section, name);
+        let load_with = |value: &str| {
+            let environment = environment(&[KEY, (&variable, value)]);
+            Settings::load(&Sources { environment, ..Sources::default() })
+        };
+        assert_eq!(messages(load_with(other)), [format!("{key}: {NO_EFFECT}")]);
+        assert!(load_with(default).is_ok(), "{key}");
+    }
+}
+
+#[test]
+fn projects_are_refused_as_far_as_they_are_listed() {
+    let one = "[[projects]]\nname = 'a'\napi_key = 'x'\n";
+    for (listed, more, keys) in [
+        (PROJECTS, "[[projects]]\nname = 'b'\napi_key = 'y'", ["projects[1]"].as_slice()),
+        (
+            "projects.project_id",
+            "project_id = 'p'\norganization_id = 'o'",
+            &["projects[0].project_id", "projects[0].organization_id"],
+        ),
+    ] {
+        if NOT_YET.contains(&listed) {
+            let file = file_with(format!("{one}{more}").as_bytes());
+            let sources = Sources { config_file: Some(file.path().to_owned()), ..Sources::default() };
+            let expected: Vec<_> = keys.iter().map(|key| format!("{key}: {NO_EFFECT}")).collect();
+            assert_eq!(messages(Settings::load(&sources)), expected);
+        }
+    }
+}

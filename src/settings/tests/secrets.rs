@@ -1,0 +1,125 @@
+//! Secrets show up nowhere.
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+/// What must not be seen.
+const CANARY: &str = "CANARYcanary0123";
+
+/// Everything that a person could see of a load.
+fn visible(loaded: &Result<Loaded, Problems>) -> String {
+    match loaded {
+        Ok(loaded) => format!("{loaded:?} {:?}", loaded.settings.clone()),
+        Err(problems) => format!("{problems} {problems:?}"),
+    }
+}
+
+#[track_caller]
+fn hidden(loaded: &Result<Loaded, Problems>) {
+    let visible = visible(loaded);
+    assert!(!visible.contains(CANARY) && !visible.contains(&CANARY.to_ascii_lowercase()), "{visible}");
+}
+
+#[test]
+fn good_secrets_are_kept_and_not_shown() {
+    let file = file_with(format!("redis://:{CANARY}@cache").as_bytes());
+    let loaded = load_environment(&[
+        ("NEBULY_API_KEY", CANARY),
+        ("NEBULINK__NEBULY__PROXY", &format!("http://{CANARY}:{CANARY}@proxy.example:3128")),
+        ("NEBULINK__SHARED_CACHE__URL_FILE", file.path().to_str().unwrap()),
+    ]);
+    hidden(&loaded);
+    let loaded = loaded.unwrap();
+    assert_eq!(effective(&loaded, "projects[0].api_key"), "(set)");
+    assert_eq!(effective(&loaded, "nebuly.proxy"), "http://proxy.example:3128");
+    assert_eq!(effective(&loaded, "shared_cache.url"), "(not set)");
+    let settings = loaded.settings;
+    assert!(settings.shared_cache.url.unwrap().expose_secret().contains(CANARY));
+    assert!(settings.nebuly.proxy.unwrap().0.expose_secret().contains(CANARY));
+
+    let url = format!("redis://{CANARY}:{CANARY}@cache.example/0?token={CANARY}");
+    let loaded = load_environment(&[KEY, ("NEBULINK__SHARED_CACHE__URL", &url)]);
+    hidden(&loaded);
+    assert_eq!(effective(&loaded.unwrap(), "shared_cache.url"), "redis://cache.example");
+}
+
+#[test]
+fn malformed_secrets_are_not_shown() {
+    for (name, value) in [
+        ("NEBULY_API_KEY", format!("{CANARY} {CANARY}")),
+        ("NEBULY_API_KEY", format!("ä{CANARY}")),
+        ("NEBULY_API_BASE_URL", format!("https://user:{CANARY}@nebuly.example")),
+        ("NEBULY_API_BASE_URL", format!("https://nebuly.example?key={CANARY}")),
+        ("NEBULY_API_BASE_URL", CANARY.to_owned()),
+        ("NEBULINK__NEBULY__PLATFORM_URL", format!("https://user:{CANARY}@nebuly.example")),
+        ("NEBULINK__NEBULY__ALLOWED_HOSTS", format!("user:{CANARY}@nebuly.example")),
+        ("NEBULINK__NEBULY__PROXY", format!("http://user:{CANARY}#@proxy")),
+        ("NEBULINK__NEBULY__PROXY", CANARY.to_owned()),
+        ("NEBULINK__NEBULY__CA_FILE", CANARY.to_owned()),
+        ("NEBULINK__SERVER__PUBLIC_URL", format!("https://user:{CANARY}@go.example")),
+        ("NEBULINK__SHARED_CACHE__URL", format!("rediss://:{CANARY}@cache#insecure")),
+        ("NEBULINK__SHARED_CACHE__URL", CANARY.to_owned()),
+        ("NEBULINK__ACCESS__CORS_ORIGINS", format!("https://user:{CANARY}@tools.example")),
+        ("NEBULINK__ACCESS__API_TOKENS_FILE", format!("name = {CANARY}")),
+        ("NEBULINK__CACHE__TTL", CANARY.to_owned()),
+        ("NEBULINK__CACHE__MAX_SIZE", CANARY.to_owned()),
+        ("NEBULINK__NO__SETTING", CANARY.to_owned()),
+    ] {
+        let loaded = load_environment(&[(name, &value)]);
+        hidden(&loaded);
+        assert!(loaded.is_err(), "{name}");
+    }
+    let file = file_with(format!("{CANARY}://x").as_bytes());
+    hidden(&load_environment(&[KEY, ("NEBULINK__SHARED_CACHE__URL_FILE", file.path().to_str().unwrap())]));
+}
+
+#[test]
+fn secrets_in_any_place_and_form_of_a_file_are_not_shown() {
+    for content in [
+        format!("[[projects]]\nname = 'a'\napi_key = ['{CANARY}']"),
+        format!("[[projects]]\nname = 'a'\napi_key = {{ {CANARY} = '{CANARY}' }}"),
+        format!("[[projects]]\nname = '{CANARY} '\napi_key = '{CANARY} {CANARY}'"),
+        format!("[[projects]]\nname = 'a'\napi_kee = '{CANARY}'"),
+        format!("[[projects]]\nname = 'a'\n{CANARY} = 'api_key'"),
+        format!("[[projects]]\nname = 'a'\napi_key = '{CANARY}"),
+        format!("[[projects]]\nname = 'a'\napi_key = {CANARY}"),
+        format!("[[projects]]\nname = 'a'\napi_key = '{CANARY}'\napi_key = '{CANARY}'"),
+        format!("projects = '{CANARY}'"),
+        format!("projects = ['{CANARY}']"),
+        format!("{CANARY} = 1"),
+        format!("[{CANARY}]"),
+        format!("cache = '{CANARY}'"),
+        format!("[cache]\n{CANARY} = 1"),
+        format!("[shared_cache]\nurl = ['redis://:{CANARY}@cache']"),
+        format!("[nebuly]\nproxy = {{ url = 'http://:{CANARY}@proxy' }}"),
+        format!("[nebuly]\nproxy = http://:{CANARY}@proxy"),
+    ] {
+        let loaded = load_file(&content, &[]);
+        hidden(&loaded);
+        assert!(loaded.is_err(), "{content}");
+    }
+}
+
+#[test]
+fn secrets_of_the_command_line_are_refused_unseen() {
+    let overrides = vec![
+        ("shared_cache.url".to_owned(), format!("redis://:{CANARY}@cache")),
+        ("projects.api_key".to_owned(), CANARY.to_owned()),
+    ];
+    let sources =
+        Sources { overrides, environment: environment(&[("NEBULY_API_KEY", CANARY)]), ..Sources::default() };
+    assert!(!format!("{sources:?}").contains(CANARY));
+    let loaded = load(&sources);
+    hidden(&loaded);
+    assert_eq!(loaded.unwrap_err().iter().count(), 2);
+}
+
+#[test]
+fn what_is_shown_moves_no_terminal() {
+    let tag = "a\u{202e}b";
+    let loaded = load_environment(&[KEY, ("NEBULINK__LOOKUP__TAGS", tag)]).unwrap();
+    assert_eq!(effective(&loaded, "lookup.tags"), "a\\u{202e}b");
+    let problems = load_environment(&[KEY, ("NEBULINK__\u{1b}[2J", "")]).unwrap_err().to_string();
+    assert!(!problems.contains('\u{1b}'), "{problems}");
+}
