@@ -173,7 +173,7 @@ impl App {
             tokio::time::sleep(drain_delay).await;
         }
         drain.close();
-        tracing::info!(open = open.count(), timeout = ?drain_timeout, "no longer accepting, finishing open requests");
+        tracing::info!(open = open.get(), timeout = ?drain_timeout, "no longer accepting, finishing open requests");
         let timer = tokio::spawn({
             let drain = drain.clone();
             async move {
@@ -262,8 +262,11 @@ fn key(project: &settings::Project) -> Result<ApiKey, StartError> {
     let name = || project.name.to_string();
     let secret = match &project.key {
         KeySource::Inline(secret) => secret.clone(),
-        KeySource::File(path) => read_key(path)
-            .map_err(|error| StartError::KeyFile { project: name(), path: path.clone(), error })?,
+        KeySource::File(path) => read_key(path).map_err(|error| StartError::KeyFile {
+            project: name(),
+            path: path.clone(),
+            error,
+        })?,
     };
     ApiKey::new(&secret).map_err(|error| StartError::Key { project: name(), error })
 }

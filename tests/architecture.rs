@@ -90,6 +90,9 @@ fn every_module_has_its_layer() {
     let modules = root.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
     let outermost = "cli";
     for module in modules {
-        assert!(module == outermost || LAYERS.iter().any(|(name, _)| *name == module), "{module} has no layer");
+        assert!(
+            module == outermost || LAYERS.iter().any(|(name, _)| *name == module),
+            "{module} has no layer"
+        );
     }
 }

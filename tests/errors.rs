@@ -97,7 +97,11 @@ async fn each_cause_has_its_row_of_the_table() {
         // Errors are not cached: as soon as Nebuly is well again, so is the link.
         stand_in.set_fault(None);
         let again = nebulink.get("/go/conversation/abc").await.header("cache-status").unwrap().to_owned();
-        let expected = if code == 404 { "nebulink; hit; detail=negative" } else { "nebulink; fwd=miss; fwd-status=404; stored" };
+        let expected = if code == 404 {
+            "nebulink; hit; detail=negative"
+        } else {
+            "nebulink; fwd=miss; fwd-status=404; stored"
+        };
         assert_eq!(again, expected, "{fault:?}");
     }
 }
@@ -128,8 +132,21 @@ async fn a_path_that_is_none_of_ours_is_unknown_whatever_its_method() {
     let stand_in = stand_in().await;
     let nebulink = Nebulink::start(&stand_in, &[]).await;
     for target in [
-        "/nowhere", "/goo", "/go/tag", "/go/tag/", "/go/tag/ticket", "/go/tag/ticket/4711", "/go/tag/ticket/4711?kind=interaction",
-        "//evil.example/x", "/g%6F/abc", "/GO/abc", "/livez", "/readyz", "/metrics", "/version", "*",
+        "/nowhere",
+        "/goo",
+        "/go/tag",
+        "/go/tag/",
+        "/go/tag/ticket",
+        "/go/tag/ticket/4711",
+        "/go/tag/ticket/4711?kind=interaction",
+        "//evil.example/x",
+        "/g%6F/abc",
+        "/GO/abc",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/version",
+        "*",
     ] {
         for method in ["GET", "POST", "DELETE"] {
             let answer = nebulink.request(method, target, &[]).await;
@@ -145,11 +162,24 @@ async fn a_path_that_is_none_of_ours_is_unknown_whatever_its_method() {
 async fn another_method_is_not_allowed_and_says_which_are() {
     let stand_in = stand_in().await;
     let server = server(&stand_in);
-    for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH, Method::from_bytes(b"BREW").unwrap()] {
+    for method in [
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PATCH,
+        Method::from_bytes(b"BREW").unwrap(),
+    ] {
         for path in ["/go/conversation/abc", "/go/interaction", "/go", "/i/abc", "/c/abc/"] {
             let answer = server.method(method.clone(), path).await;
             answer.assert_status(StatusCode::METHOD_NOT_ALLOWED);
-            let mut allowed: Vec<_> = answer.header(ALLOW).to_str().unwrap().split(',').map(|name| name.trim().to_owned()).collect();
+            let mut allowed: Vec<_> = answer
+                .header(ALLOW)
+                .to_str()
+                .unwrap()
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .collect();
             allowed.sort_unstable();
             assert_eq!(allowed, ["GET", "HEAD"], "{method} {path}");
             assert_eq!(answer.json::<Value>()["type"], "urn:nebulink:method-not-allowed");
@@ -193,14 +223,19 @@ async fn the_words_are_the_same_for_every_cause_of_one_kind() {
 async fn a_browser_gets_a_page_that_says_what_happened_and_what_to_do() {
     let stand_in = stand_in().await;
     let server = server(&stand_in);
-    for (fault, code) in [(None, 404), (Some(status(401)), 502), (Some(status(429)), 503), (Some(Fault::Hang), 504)] {
+    for (fault, code) in
+        [(Some(status(401)), 502), (Some(status(429)), 503), (Some(Fault::Hang), 504), (None, 404)]
+    {
         stand_in.set_fault(fault);
-        let answer = server.get("/go/conversation?id=some%20id&refresh").add_header(ACCEPT, BROWSER).await;
+        let answer = server.get("/go/conversation?id=some%20id").add_header(ACCEPT, BROWSER).await;
         answer.assert_status(StatusCode::from_u16(code).unwrap());
         answer.assert_header("content-type", "text/html; charset=utf-8");
         let page = answer.text();
         assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"), "{page}");
-        assert!(page.contains("name=\"viewport\"") && page.contains("<main>") && page.contains("<h1>"), "{page}");
+        assert!(
+            page.contains("name=\"viewport\"") && page.contains("<main>") && page.contains("<h1>"),
+            "{page}"
+        );
         assert!(page.contains("href=\"/go/conversation?id=some%20id\""), "{page}");
         assert!(page.contains(answer.header("x-request-id").to_str().unwrap()), "{page}");
         let policy = answer.header("content-security-policy").to_str().unwrap().to_owned();

@@ -25,7 +25,8 @@ async fn three_hundred_callers_of_one_cold_link_make_one_call() {
     stand_in.open_gate();
     let url = stand_in.url_of(KEY, Item::from("abc"));
     let answers = callers.join_all().await;
-    let count = |status: &str| answers.iter().filter(|answer| answer.header("cache-status") == Some(status)).count();
+    let count =
+        |status: &str| answers.iter().filter(|answer| answer.header("cache-status") == Some(status)).count();
     assert!(answers.iter().all(|answer| answer.status == 302 && answer.header("location") == Some(&url)));
     assert_eq!(stand_in.call_count(), 1);
     assert_eq!(count("nebulink; fwd=miss; fwd-status=200; stored"), 1);

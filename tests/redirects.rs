@@ -18,7 +18,19 @@ const ABSENT: &str = "nebulink; fwd=miss; fwd-status=404; stored";
 
 /// What the stand-in knows.
 const CONVERSATIONS: [&str; 14] = [
-    "abc", "a/b", "..hidden", "a..b", "100%", "a b", "users/admin", "a+c", "orders/2026#4711", "ünï", TWIN, "50%zz", "x;y=1",
+    "abc",
+    "a/b",
+    "..hidden",
+    "a..b",
+    "100%",
+    "a b",
+    "users/admin",
+    "a+c",
+    "orders/2026#4711",
+    "ünï",
+    TWIN,
+    "50%zz",
+    "x;y=1",
     "https://chat.example/c/1",
 ];
 
@@ -244,8 +256,16 @@ async fn a_redirect_has_exactly_the_headers_of_the_contract() {
         let mut names: Vec<_> = answer.headers.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         let mut expected = vec![
-            "cache-control", "cache-status", "connection", "content-length", "date", "location", "referrer-policy",
-            "x-content-type-options", "x-request-id", "x-robots-tag",
+            "cache-control",
+            "cache-status",
+            "connection",
+            "content-length",
+            "date",
+            "location",
+            "referrer-policy",
+            "x-content-type-options",
+            "x-request-id",
+            "x-robots-tag",
         ];
         if !hit {
             expected.insert(7, "server-timing");
@@ -293,7 +313,10 @@ async fn head_is_answered_as_get_without_a_body() {
     let stand_in = known().await;
     let nebulink = Nebulink::start(&stand_in, &[]).await;
     let answer = nebulink.request("HEAD", "/go/conversation/abc", &[]).await;
-    assert_eq!((answer.status, answer.header("location")), (302, Some(conversation(&stand_in, "abc").as_str())));
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, Some(conversation(&stand_in, "abc").as_str()))
+    );
     let answer = nebulink.request("HEAD", "/go/conversation/unknown", &[("accept", "text/html")]).await;
     assert_eq!((answer.status, answer.body.as_str()), (404, ""));
 }

@@ -46,14 +46,22 @@ async fn the_key_appears_in_no_log_line_at_trace_level_and_in_no_answer() {
     stand_in.add_conversation(KEY, "abc");
     let nebulink = Nebulink::start(
         &stand_in,
-        &[("nebuly.connect_timeout", "200ms"), ("nebuly.attempt_timeout", "300ms"), ("nebuly.deadline", "600ms")],
+        &[
+            ("nebuly.connect_timeout", "200ms"),
+            ("nebuly.attempt_timeout", "300ms"),
+            ("nebuly.deadline", "600ms"),
+        ],
     )
     .await;
     let echo = format!("Bearer {KEY}");
     let faults = [
         None,
         Some(Fault::status(StatusCode::UNAUTHORIZED)),
-        Some(Fault::Status { code: StatusCode::INTERNAL_SERVER_ERROR, headers: http::HeaderMap::new(), body: echo.clone() }),
+        Some(Fault::Status {
+            code: StatusCode::INTERNAL_SERVER_ERROR,
+            headers: http::HeaderMap::new(),
+            body: echo.clone(),
+        }),
         Some(Fault::Body(echo.clone())),
         Some(Fault::Body(format!(r#"{{"url": "https://v2.platform.eu.nebuly.com/{KEY}"}}"#))),
         Some(Fault::Url(format!("https://{KEY}@v2.platform.eu.nebuly.com/"))),
@@ -67,7 +75,8 @@ async fn the_key_appears_in_no_log_line_at_trace_level_and_in_no_answer() {
         stand_in.set_fault(fault);
         for target in ["/c/abc?refresh", "/go/conversation?id=unknown", "/c/..", "/nowhere"] {
             for accept in ["text/html", "*/*"] {
-                answers.push_str(&format!("{:?}", nebulink.request("GET", target, &[("accept", accept)]).await));
+                answers
+                    .push_str(&format!("{:?}", nebulink.request("GET", target, &[("accept", accept)]).await));
             }
         }
     }

@@ -17,12 +17,14 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
     };
     say("Settings:");
     for setting in &effective {
-        say(&format!("  {setting}"));
+        say(&format!("  {} = {}  ({})", setting.key, setting.value, setting.source));
     }
     say("");
     if settings.nebuly.platform_url_is_default && !is_saas(&settings) {
-        say("Note: nebuly.api_base_url is an address of your own, but nebuly.platform_url is not set. Links will lead to\n\
-             that page only if nebuly.platform_url or nebuly.allowed_hosts names its host.\n");
+        say(
+            "Note: nebuly.api_base_url is an address of your own, but nebuly.platform_url is not set. Links will lead to\n\
+             that page only if nebuly.platform_url or nebuly.allowed_hosts names its host.\n",
+        );
     }
     let clients = match nebuly_of(&settings) {
         Ok(clients) => clients,
@@ -65,7 +67,9 @@ fn verdict(probe: Probe) -> String {
                 Cause::Timeout => "no answer in time",
                 Cause::Unavailable => "Nebuly cannot be reached, or fails",
                 Cause::Overloaded { .. } => "Nebuly asks us to slow down",
-                Cause::KeyRejected | Cause::BadAnswer | Cause::Internal => "an answer that says nothing of the key",
+                Cause::KeyRejected | Cause::BadAnswer | Cause::Internal => {
+                    "an answer that says nothing of the key"
+                }
             };
             let status = failure.status.map(|status| format!(" (status {status})")).unwrap_or_default();
             format!("the key could not be tried: {what}{status}")

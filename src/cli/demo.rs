@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::serve::on_runtime;
 use super::signals::Signals;
@@ -20,6 +21,9 @@ const LISTEN: &str = "127.0.0.1:8080";
 
 /// Any free port: nobody asks for it by hand.
 const MANAGEMENT_LISTEN: &str = "127.0.0.1:0";
+
+/// Characters that stay as they are in a query.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Serves the samples until a signal.
 pub(super) fn run(sources: &Sources) -> ExitCode {
@@ -91,5 +95,6 @@ fn greeting(demo: &Demo, address: SocketAddr) -> String {
 }
 
 fn url(address: SocketAddr, link: &SampleLink) -> String {
-    format!("http://{address}{}", link.path())
+    let id = utf8_percent_encode(&link.id, QUERY);
+    format!("http://{address}/go/{}?id={id}", link.kind.as_str())
 }

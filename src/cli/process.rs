@@ -29,6 +29,10 @@ pub(super) fn raise_file_limit(wanted: usize) {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "the limit of open files could not be raised");
     } else if wanted > most {
-        tracing::warn!(limit = most, wanted, "open files are limited to fewer than server.max_connections needs");
+        tracing::warn!(
+            limit = most,
+            wanted,
+            "open files are limited to fewer than server.max_connections needs"
+        );
     }
 }

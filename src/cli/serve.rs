@@ -25,7 +25,10 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
 }
 
 /// Runs a command's work on a runtime with this many workers.
-pub(super) fn on_runtime<T>(workers: usize, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(super) fn on_runtime<T>(
+    workers: usize,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     runtime.block_on(work)
 }

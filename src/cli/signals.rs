@@ -24,8 +24,7 @@ impl Signals {
     /// Waits for the first signal. From then on, a second one ends the process at once.
     pub(super) async fn first(mut self) -> Shutdown {
         let kind = self.next().await;
-        let shutdown =
-            if kind == SignalKind::terminate() { Shutdown::AfterDelay } else { Shutdown::AtOnce };
+        let shutdown = if kind == SignalKind::terminate() { Shutdown::AfterDelay } else { Shutdown::AtOnce };
         tokio::spawn(async move {
             let kind = self.next().await;
             std::process::exit(KILLED + kind.as_raw_value());

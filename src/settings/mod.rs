@@ -1,5 +1,4 @@
 //! Settings: defaults, then a TOML file, then the environment, then the command line.
-#![expect(missing_docs, reason = "moved in with the loader")]
 //!
 //! Every default stands once, with its unit and its reason, in `config/default.toml`; nothing here repeats one. The
 //! layers are merged by figment, which remembers where each value came from. Then each setting is read by itself, so

@@ -55,9 +55,13 @@ where
 {
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
         LogFormat::Text => fmt::layer().with_ansi(colours).with_writer(writer).boxed(),
-        LogFormat::Json => {
-            fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false).with_writer(writer).boxed()
-        }
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .with_writer(writer)
+            .boxed(),
     };
     Registry::default().with(layer.with_filter(level))
 }

@@ -144,7 +144,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_query_makes_parsing_panic(query in any::<String>()) {
-            drop(Parameters::parse(Some(&query)).map(|parameters| parameters.id().is_ok()));
+            let _read = Parameters::parse(Some(&query)).map(|parameters| parameters.id().is_ok());
         }
     }
 }

@@ -83,6 +83,7 @@ pub fn router(web: &Arc<Web>) -> Router {
     let unmatched = || any(handler(web, Route::Unmatched));
     router
         .route(&format!("{base}/go/tag"), unmatched())
+        .route(&format!("{base}/go/tag/"), unmatched())
         .route(&format!("{base}/go/tag/{{*rest}}"), unmatched())
         .method_not_allowed_fallback(handler(web, Route::WrongMethod))
         .fallback(handler(web, Route::Unmatched))

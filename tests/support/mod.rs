@@ -1,6 +1,11 @@
 //! What the tests share: nebulink as its users run it, in front of the stand-in for Nebuly.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each test uses its own part of this")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test uses its own part of this"
+)]
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -60,7 +65,8 @@ pub fn settings(stand_in: &StandIn, further: &[(&str, &str)]) -> Settings {
         ("NEBULINK__SERVER__LISTEN", "127.0.0.1:0".to_owned()),
         ("NEBULINK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0".to_owned()),
     ];
-    let environment = variables.into_iter().map(|(name, value)| (name.into(), OsString::from(value))).collect();
+    let environment =
+        variables.into_iter().map(|(name, value)| (name.into(), OsString::from(value))).collect();
     let overrides = further.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let sources = Sources { config_file: None, environment, overrides };
     Settings::load(&sources).unwrap_or_else(|problems| panic!("{problems}")).settings
@@ -139,7 +145,8 @@ impl Answer {
 /// Sends a request on a connection of its own, byte for byte, and reads the whole answer.
 pub async fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
     let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!("{method} {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\n{lines}\r\n");
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\n{lines}\r\n");
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();

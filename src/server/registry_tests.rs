@@ -1,0 +1,125 @@
+use std::time::Duration;
+
+use super::super::connection::Times;
+use super::super::{Drain, Limits};
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+struct Listener {
+    registry: Arc<Registry>,
+    times: Times,
+}
+
+impl Listener {
+    fn new(max_connections: usize) -> Self {
+        let limits =
+            Limits { max_connections, header_timeout: HOUR, idle_timeout: 2 * HOUR, request_timeout: HOUR };
+        let registry = Arc::new(Registry::new(max_connections, OpenConnections::default()));
+        Self { registry, times: Times::new(&limits) }
+    }
+
+    /// A connection that is younger than all before, by the server's clock.
+    fn connect(&self) -> Slot {
+        let peer = "192.0.2.1:1000".parse().unwrap();
+        let earlier = Connection::new(peer, self.times, Drain::default()).idle_since();
+        loop {
+            let connection = Connection::new(peer, self.times, Drain::default());
+            if connection.idle_since() != earlier {
+                return self.registry.enter(connection);
+            }
+        }
+    }
+}
+
+fn answer(slot: &Slot) {
+    slot.connection().begin_request();
+    slot.connection().end_answer();
+    slot.connection().flushed();
+    slot.connection().rest();
+}
+
+fn has_ended(slot: &Slot) -> bool {
+    !slot.connection().is_busy() && slot.connection().idle_since().is_none()
+}
+
+#[test]
+fn the_longest_idle_makes_room_first_however_many_there_are() {
+    let listener = Listener::new(1000);
+    let slots: Vec<_> = (0..=3 * REMEMBERED).map(|_| listener.connect()).collect();
+    for slot in &slots {
+        assert!(!has_ended(slot));
+        assert!(listener.registry.end_longest_idle());
+        assert!(has_ended(slot));
+    }
+    assert!(!listener.registry.end_longest_idle());
+}
+
+#[test]
+fn a_silent_newcomer_is_younger_than_who_was_answered_before_it_came() {
+    let listener = Listener::new(10);
+    let answered = listener.connect();
+    answer(&answered);
+    let silent = listener.connect();
+    assert!(listener.registry.end_longest_idle());
+    assert!(has_ended(&answered));
+    assert!(!has_ended(&silent));
+}
+
+#[test]
+fn who_was_answered_since_the_search_is_not_mistaken_for_the_longest_idle() {
+    let listener = Listener::new(10);
+    let slots: Vec<_> = (0..3).map(|_| listener.connect()).collect();
+    assert!(listener.registry.end_longest_idle());
+    answer(&slots[1]);
+    assert!(listener.registry.end_longest_idle());
+    assert!(!has_ended(&slots[1]));
+    assert!(has_ended(&slots[2]));
+}
+
+#[test]
+fn a_busy_connection_is_never_ended() {
+    let listener = Listener::new(10);
+    let slots: Vec<_> = (0..3).map(|_| listener.connect()).collect();
+    assert!(listener.registry.end_longest_idle());
+    // Found idle by the search, busy since.
+    slots[1].connection().begin_request();
+    slots[2].connection().begin_request();
+    slots[2].connection().end_answer();
+    assert!(!listener.registry.end_longest_idle());
+    listener.registry.close_idle();
+    assert!(slots[1].connection().is_busy());
+    assert!(slots[2].connection().is_busy());
+}
+
+#[test]
+fn closing_ends_whatever_is_idle() {
+    let listener = Listener::new(10);
+    let (silent, answered, busy) = (listener.connect(), listener.connect(), listener.connect());
+    answer(&answered);
+    busy.connection().begin_request();
+    listener.registry.close_idle();
+    assert!(has_ended(&silent));
+    assert!(has_ended(&answered));
+    assert!(!has_ended(&busy));
+}
+
+#[test]
+fn only_answers_that_were_cut_short_are_counted_as_cut() {
+    let listener = Listener::new(10);
+    let (_silent, answered, busy) = (listener.connect(), listener.connect(), listener.connect());
+    answer(&answered);
+    busy.connection().begin_request();
+    assert_eq!(listener.registry.end_all(), 1);
+}
+
+#[test]
+fn a_place_is_free_when_its_slot_is_dropped() {
+    let listener = Listener::new(10);
+    let slots = [listener.connect(), listener.connect()];
+    let open = listener.registry.open.clone();
+    assert_eq!((listener.registry.len(), open.get()), (2, 2));
+    drop(slots);
+    assert_eq!((listener.registry.len(), open.get()), (0, 0));
+    assert!(!listener.registry.end_longest_idle());
+}
