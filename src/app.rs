@@ -101,7 +101,11 @@ impl App {
     /// The same, with another clock for what is fresh.
     pub fn build_with_clock(settings: &Settings, clock: impl Clock) -> Result<Self, StartError> {
         let source = nebuly_of(settings)?.into_iter().next().ok_or(StartError::NoProject)?;
-        let lifetimes = Lifetimes { ttl: settings.cache.ttl, negative_ttl: settings.cache.negative_ttl };
+        let lifetimes = Lifetimes {
+            ttl: settings.cache.ttl,
+            stale: settings.cache.stale,
+            negative_ttl: settings.cache.negative_ttl,
+        };
         let memory = MemoryCache::new(settings.cache.max_size);
         let resolver = Resolver::new(memory, source, lifetimes, clock);
         let web = Web::new(

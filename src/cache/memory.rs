@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use equivalent::Equivalent;
 use moka::sync::Cache;
 
-use crate::domain::{CachedLink, Item, LinkCache, LinkState};
+use crate::domain::{CachedLink, Item, LinkCache, Scope};
 
 /// What an entry takes beside its id and its URL: the cache's own tables and queues, and the value itself. Measured as
 /// resident memory for each entry, less the bytes of id and URL.
@@ -19,9 +19,18 @@ pub struct MemoryCache {
     links: Cache<Key, CachedLink>,
 }
 
-/// An owned item; a borrowed one finds it without being copied.
+/// An owned item in its scope; a borrowed one finds it without being copied.
 #[derive(Debug, PartialEq, Eq)]
-struct Key(Item<'static>);
+struct Key {
+    scope: Scope,
+    item: Item<'static>,
+}
+
+/// A key that borrows its item.
+struct Wanted<'a> {
+    scope: Scope,
+    item: &'a Item<'a>,
+}
 
 impl MemoryCache {
     /// A cache that holds about this many bytes.
@@ -33,35 +42,42 @@ impl MemoryCache {
 }
 
 impl LinkCache for MemoryCache {
-    fn get(&self, item: &Item<'_>) -> Option<CachedLink> {
-        self.links.get(item)
+    fn get(&self, scope: Scope, item: &Item<'_>) -> Option<CachedLink> {
+        self.links.get(&Wanted { scope, item })
     }
 
-    fn insert(&self, item: Item<'static>, link: CachedLink) {
-        self.links.insert(Key(item), link);
+    fn insert(&self, scope: Scope, item: Item<'static>, link: CachedLink) {
+        self.links.insert(Key { scope, item }, link);
     }
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
+        Wanted { scope: self.scope, item: &self.item }.hash(state);
     }
 }
 
-impl Equivalent<Key> for Item<'_> {
+impl Hash for Wanted<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.scope.hash(state);
+        self.item.hash(state);
+    }
+}
+
+impl Equivalent<Key> for Wanted<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        *self == key.0
+        self.scope == key.scope && *self.item == key.item
     }
 }
 
 fn weight(key: &Key, link: &CachedLink) -> u32 {
-    let id = match &key.0 {
+    let id = match &key.item {
         Item::Interaction(_) => 0,
         Item::Conversation(id) => id.as_str().len(),
     };
-    let url = match &link.state {
-        LinkState::Resolved(url) => url.len(),
-        LinkState::Absent => 0,
+    let url = match link {
+        CachedLink::Resolved(link) => link.url.len(),
+        CachedLink::Absent(_) => 0,
     };
     u32::try_from(ENTRY_OVERHEAD + id + url).unwrap_or(u32::MAX)
 }
@@ -69,26 +85,28 @@ fn weight(key: &Key, link: &CachedLink) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Timestamp;
+    use crate::domain::{AbsentLink, ProjectIndex, ProjectSet, Timestamp};
 
     fn absent() -> CachedLink {
-        CachedLink { state: LinkState::Absent, resolved_at: Timestamp::default(), gone_since: None }
+        CachedLink::Absent(AbsentLink { said_by: ProjectSet::default(), said_at: Timestamp::default() })
     }
 
     #[test]
-    fn a_link_is_found_under_its_kind_and_id_alone() {
+    fn a_link_is_found_under_its_scope_kind_and_id_alone() {
         let cache = MemoryCache::new(1 << 20);
         let id = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
-        cache.insert(Item::interaction(id).unwrap(), absent());
-        assert_eq!(cache.get(&Item::interaction(&id.to_uppercase()).unwrap()), Some(absent()));
-        assert_eq!(cache.get(&Item::conversation(id).unwrap()), None);
+        cache.insert(Scope::All, Item::interaction(id).unwrap(), absent());
+        assert_eq!(cache.get(Scope::All, &Item::interaction(&id.to_uppercase()).unwrap()), Some(absent()));
+        assert_eq!(cache.get(Scope::All, &Item::conversation(id).unwrap()), None);
+        let only = Scope::Only(ProjectIndex::new(0).unwrap());
+        assert_eq!(cache.get(only, &Item::interaction(id).unwrap()), None);
     }
 
     #[test]
     fn the_cache_stays_within_its_bytes() {
         let cache = MemoryCache::new(1 << 20);
         for number in 0..50_000 {
-            cache.insert(Item::conversation(format!("conversation-{number}")).unwrap(), absent());
+            cache.insert(Scope::All, Item::conversation(format!("conversation-{number}")).unwrap(), absent());
         }
         cache.links.run_pending_tasks();
         assert!(cache.links.weighted_size() <= 1 << 20);

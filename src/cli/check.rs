@@ -67,7 +67,7 @@ fn verdict(probe: Probe) -> String {
                 Cause::Timeout => "no answer in time",
                 Cause::Unavailable => "Nebuly cannot be reached, or fails",
                 Cause::Overloaded { .. } => "Nebuly asks us to slow down",
-                Cause::KeyRejected | Cause::BadAnswer | Cause::Internal => {
+                Cause::KeyRejected | Cause::BadAnswer | Cause::RateLimited { .. } | Cause::Internal => {
                     "an answer that says nothing of the key"
                 }
             };

@@ -2,13 +2,58 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Item, TargetUrl};
 
-/// Asks for the URL of an item.
+/// Asks one project of Nebuly's for the URLs of items.
 pub trait DeepLinks: Send + Sync + 'static {
-    /// Asks once. It ends within the deadline that the implementation was given, and never panics on any answer.
-    fn resolve<'a>(&'a self, item: &'a Item<'static>) -> CallFuture<'a>;
+    /// Asks, in one attempt or more. It ends by the deadline, and never panics on any answer.
+    fn resolve<'a>(&'a self, item: &'a Item<'static>, terms: &'a Terms) -> CallFuture<'a>;
+}
+
+/// On whose behalf, and on what terms, Nebuly is asked.
+#[derive(Clone)]
+pub struct Terms {
+    /// Who shares the calls in flight.
+    pub share: Share,
+    /// When the answer is of no more use.
+    pub deadline: Instant,
+    /// Whether an attempt that failed may be made again.
+    pub may_retry: bool,
+    /// Pays for each attempt.
+    pub tokens: Arc<dyn Tokens>,
+}
+
+/// Who the calls in flight are shared among, so that nobody takes all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Share {
+    /// The caller with this number, which stands for its identity, token or address.
+    Caller(u64),
+    /// All refreshes of stale links together.
+    Refresh,
+}
+
+/// What a caller may still cost: every call that is made to Nebuly for it takes one.
+pub trait Tokens: Send + Sync + 'static {
+    /// Takes one. A resolution once begun is finished, so there may be fewer than none afterwards.
+    fn spend(&self);
+
+    /// Whether another resolution may begin; if not, in how many seconds it may.
+    fn afford(&self) -> Result<(), u32>;
+}
+
+/// Tokens without end, for what no caller asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unlimited;
+
+impl Tokens for Unlimited {
+    fn spend(&self) {}
+
+    fn afford(&self) -> Result<(), u32> {
+        Ok(())
+    }
 }
 
 /// What [`DeepLinks::resolve`] returns.
@@ -53,10 +98,15 @@ pub enum Cause {
     BadAnswer,
     /// No connection, a reset, or 5xx. Becomes 502.
     Unavailable,
-    /// Nebuly asks us to slow down. Becomes 503.
+    /// Nebuly asks us to slow down, its circuit is open, or too many calls wait already. Becomes 503.
     Overloaded {
-        /// How many seconds it asks us to wait, if it says.
+        /// In how many seconds it may be worth to ask again, if that is known.
         retry_after: Option<u32>,
+    },
+    /// This caller asked for too many cold links. Becomes 429.
+    RateLimited {
+        /// In how many seconds it may ask again.
+        retry_after: u32,
     },
     /// Nothing came in time. Becomes 504.
     Timeout,

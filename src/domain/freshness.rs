@@ -1,79 +1,217 @@
-//! How long an answer may be used.
+//! How long an answer may be used, and what becomes of it when Nebuly answers again.
+//!
+//! All of it is a rule over given moments; nothing here looks at a clock.
 
 use std::time::Duration;
 
-use super::{CachedLink, LinkState, Timestamp};
+use super::{AbsentLink, Answer, ProjectIndex, ProjectSet, Refreshes, ResolvedLink, TargetUrl, Timestamp};
 
-/// How a cached link may be used at a given moment.
+/// How far apart two answers must be that end a link which was resolved: a wrong route in front of Nebuly also answers
+/// 404, but seldom for long.
+const GONE_APART: Duration = Duration::from_secs(60);
+
+/// The pause after the first refresh that failed; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest pause between refreshes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// How a resolved link may be used at a given moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
     /// It may be answered.
     Fresh,
+    /// It may be answered, while it is asked for again behind.
+    Stale,
     /// It has to be asked for again.
     Expired,
 }
 
-/// How long links stay fresh.
+/// How long links may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// A resolved link.
+    /// How long a resolved link is fresh.
     pub ttl: Duration,
-    /// An absent one: short, because Nebuly may ingest the item any moment.
+    /// How long it is stale after that.
+    pub stale: Duration,
+    /// How long an absence counts: short, because Nebuly may ingest the item any moment.
     pub negative_ttl: Duration,
 }
 
 impl Lifetimes {
-    /// How a link may be used now.
+    /// How a link that was resolved then may be used now.
     #[must_use]
-    pub fn freshness(&self, link: &CachedLink, now: Timestamp) -> Freshness {
-        let lifetime = match link.state {
-            LinkState::Resolved(_) => self.ttl,
-            LinkState::Absent => self.negative_ttl,
-        };
-        if now.since(link.resolved_at) < lifetime { Freshness::Fresh } else { Freshness::Expired }
+    pub fn freshness(&self, resolved_at: Timestamp, now: Timestamp) -> Freshness {
+        let age = now.since(resolved_at);
+        if age < self.ttl {
+            Freshness::Fresh
+        } else if age < self.ttl.saturating_add(self.stale) {
+            Freshness::Stale
+        } else {
+            Freshness::Expired
+        }
+    }
+
+    /// The projects whose word that they do not have an item still counts.
+    #[must_use]
+    pub fn absent_in(&self, link: &AbsentLink, now: Timestamp) -> ProjectSet {
+        if now.since(link.said_at) < self.negative_ttl { link.said_by } else { ProjectSet::default() }
+    }
+}
+
+/// What is known of a resolved link once Nebuly has answered for it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// It leads somewhere; perhaps still where it did.
+    Link(ResolvedLink),
+    /// Its item is gone for good.
+    Gone,
+}
+
+impl ResolvedLink {
+    /// A link that was just resolved.
+    #[must_use]
+    pub fn new(url: TargetUrl, project: ProjectIndex, now: Timestamp) -> Self {
+        Self { url, project, resolved_at: now, refreshes: Refreshes::default() }
+    }
+
+    /// Whether a refresh may be tried now.
+    #[must_use]
+    pub fn may_refresh(&self, now: Timestamp) -> bool {
+        now >= self.refreshes.not_before
+    }
+
+    /// What is known once a refresh was answered.
+    ///
+    /// It ends only when Nebuly has said twice, a minute or more apart, that its item is gone.
+    #[must_use]
+    pub fn answered(self, answer: Answer, now: Timestamp) -> Refreshed {
+        let gone = answer.is_gone();
+        match answer {
+            Answer::Found(url) => Refreshed::Link(Self::new(url, self.project, now)),
+            Answer::Absent { .. } => match self.refreshes.gone_since {
+                Some(since) if gone && now.since(since) >= GONE_APART => Refreshed::Gone,
+                _ => {
+                    let mut paused = self.failed(now);
+                    if gone {
+                        paused.refreshes.gone_since.get_or_insert(now);
+                    }
+                    Refreshed::Link(paused)
+                }
+            },
+        }
+    }
+
+    /// What is known once a refresh has failed: as before, but not to be asked for again for a growing pause.
+    #[must_use]
+    pub fn failed(mut self, now: Timestamp) -> Self {
+        let doubled = FIRST_PAUSE.saturating_mul(1 << self.refreshes.failures.min(16));
+        self.refreshes.failures = self.refreshes.failures.saturating_add(1);
+        self.refreshes.not_before = now.after(doubled.min(LONGEST_PAUSE));
+        self
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AllowedHosts, TargetUrl};
+    use crate::domain::AllowedHosts;
 
-    const LIFETIMES: Lifetimes =
-        Lifetimes { ttl: Duration::from_secs(60), negative_ttl: Duration::from_secs(5) };
+    const LIFETIMES: Lifetimes = Lifetimes {
+        ttl: Duration::from_secs(60),
+        stale: Duration::from_secs(600),
+        negative_ttl: Duration::from_secs(5),
+    };
+    const NOT_FOUND: Answer = Answer::Absent { status: 404 };
 
-    fn resolved() -> LinkState {
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn project(position: usize) -> ProjectIndex {
+        ProjectIndex::new(position).unwrap()
+    }
+
+    fn url() -> TargetUrl {
         let mut hosts = AllowedHosts::default();
         hosts.allow("go.example").unwrap();
-        LinkState::Resolved(TargetUrl::accept("https://go.example/", &hosts, |_| false).unwrap())
+        TargetUrl::accept("https://go.example/", &hosts, |_| false).unwrap()
     }
 
-    fn freshness(state: LinkState, age_in_millis: u64) -> Freshness {
-        let resolved_at = Timestamp::from_millis(1_000_000);
-        let now = Timestamp::from_millis(1_000_000 + age_in_millis);
-        LIFETIMES.freshness(&CachedLink { state, resolved_at, gone_since: None }, now)
+    fn link() -> ResolvedLink {
+        ResolvedLink::new(url(), project(0), at(0))
+    }
+
+    #[track_caller]
+    fn still_there(refreshed: Refreshed) -> ResolvedLink {
+        match refreshed {
+            Refreshed::Link(link) => link,
+            Refreshed::Gone => panic!("the link is gone"),
+        }
     }
 
     #[test]
-    fn a_resolved_link_is_fresh_for_its_ttl() {
-        assert_eq!(freshness(resolved(), 0), Freshness::Fresh);
-        assert_eq!(freshness(resolved(), 59_999), Freshness::Fresh);
-        assert_eq!(freshness(resolved(), 60_000), Freshness::Expired);
-    }
-
-    #[test]
-    fn an_absent_link_is_fresh_for_its_own_shorter_ttl() {
-        assert_eq!(freshness(LinkState::Absent, 4_999), Freshness::Fresh);
-        assert_eq!(freshness(LinkState::Absent, 5_000), Freshness::Expired);
+    fn a_link_is_fresh_then_stale_then_expired() {
+        for (millis, expected) in [
+            (0, Freshness::Fresh),
+            (59_999, Freshness::Fresh),
+            (60_000, Freshness::Stale),
+            (659_999, Freshness::Stale),
+            (660_000, Freshness::Expired),
+        ] {
+            let now = Timestamp::from_millis(1_000_000 + millis);
+            assert_eq!(LIFETIMES.freshness(at(1000), now), expected, "{millis}");
+        }
     }
 
     #[test]
     fn a_clock_that_was_set_back_expires_nothing() {
-        let link = CachedLink {
-            state: resolved(),
-            resolved_at: Timestamp::from_millis(9_000_000),
-            gone_since: None,
-        };
-        assert_eq!(LIFETIMES.freshness(&link, Timestamp::from_millis(1)), Freshness::Fresh);
+        assert_eq!(LIFETIMES.freshness(at(9000), at(1)), Freshness::Fresh);
+    }
+
+    #[test]
+    fn an_absence_counts_for_its_own_shorter_time() {
+        let said_by = ProjectSet::from_iter([project(0), project(127)]);
+        let link = AbsentLink { said_by, said_at: at(10) };
+        assert_eq!(LIFETIMES.absent_in(&link, Timestamp::from_millis(14_999)), said_by);
+        assert_eq!(LIFETIMES.absent_in(&link, at(15)), ProjectSet::default());
+        assert!(said_by.contains(project(127)) && !said_by.contains(project(1)));
+    }
+
+    #[test]
+    fn a_resolved_link_ends_only_when_its_item_is_gone_twice_a_minute_apart() {
+        let once = still_there(link().answered(NOT_FOUND, at(100)));
+        assert_eq!(once.refreshes.gone_since, Some(at(100)));
+        let too_soon = still_there(once.clone().answered(NOT_FOUND, at(159)));
+        assert_eq!(too_soon.refreshes.gone_since, Some(at(100)));
+        assert_eq!(too_soon.answered(Answer::Absent { status: 410 }, at(160)), Refreshed::Gone);
+        let found = still_there(once.answered(Answer::Found(url()), at(160)));
+        assert_eq!(found, ResolvedLink::new(url(), project(0), at(160)));
+    }
+
+    #[test]
+    fn other_refusals_never_end_a_resolved_link() {
+        for status in [400, 403, 422] {
+            let mut known = link();
+            for minutes in 1..5 {
+                known = still_there(known.answered(Answer::Absent { status }, at(minutes * 60)));
+            }
+            assert_eq!((known.refreshes.gone_since, known.resolved_at), (None, at(0)), "{status}");
+        }
+    }
+
+    #[test]
+    fn the_pause_after_a_refresh_that_failed_grows_up_to_a_bound() {
+        let mut known = link();
+        let mut pauses = Vec::new();
+        for _ in 0..300 {
+            known = known.failed(at(1000));
+            assert!(!known.may_refresh(at(1000)));
+            pauses.push(known.refreshes.not_before.since(at(1000)));
+        }
+        assert_eq!(pauses[..3], [5, 10, 20].map(Duration::from_secs));
+        assert!(pauses.is_sorted());
+        assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
+        assert!(known.may_refresh(at(1600)));
     }
 }

@@ -1,8 +1,10 @@
 //! What a link is, independent of HTTP and of every library of the other layers.
 //!
-//! Also here: the interfaces that the resolver needs and the adapters fulfil ([`DeepLinks`], [`LinkCache`]), and time as
+//! Also here: the interfaces that the resolver needs and the adapters fulfil ([`DeepLinks`], [`LinkCache`],
+//! [`SharedLinks`], [`Tokens`]), and time as
 //! a value ([`Timestamp`]), so that freshness is a rule and not a clock.
 
+mod construction;
 mod deep_links;
 mod freshness;
 mod host;
@@ -14,13 +16,16 @@ mod spelling;
 mod target;
 mod time;
 
-pub use deep_links::{Answer, CallFailure, CallFuture, Cause, DeepLinks};
-pub use freshness::{Freshness, Lifetimes};
+pub use construction::{Construction, ProjectIds};
+pub use deep_links::{Answer, CallFailure, CallFuture, Cause, DeepLinks, Share, Terms, Tokens, Unlimited};
+pub use freshness::{Freshness, Lifetimes, Refreshed};
 pub use host::{AllowedHosts, InvalidHost};
 pub use id::InvalidId;
 pub use item::{Item, Kind};
-pub use link_cache::{CachedLink, LinkCache, LinkState};
-pub use project::{InvalidProjectName, ProjectName};
+pub use link_cache::{
+    AbsentLink, CachedLink, LinkCache, Refreshes, ResolvedLink, SharedFuture, SharedLink, SharedLinks,
+};
+pub use project::{InvalidProjectName, ProjectIndex, ProjectName, ProjectSet, Scope};
 pub use spelling::{Spellings, Text};
 pub use target::{RefusedUrl, TargetUrl};
 pub use time::{Clock, SystemClock, Timestamp};

@@ -1,4 +1,4 @@
-//! The name of a project.
+//! Projects: their names, and their places among those that are configured.
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,5 +44,60 @@ impl fmt::Display for ProjectName {
 impl fmt::Debug for ProjectName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:?}", &*self.0)
+    }
+}
+
+/// A project's place among those that are configured. It means nothing outside this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ProjectIndex(u8);
+
+/// Which projects a link is looked for in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All that are configured.
+    All,
+    /// The one that the caller named. What it has is kept apart, and changes nothing for callers who name none.
+    Only(ProjectIndex),
+}
+
+/// Some of the projects that are configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProjectSet(u128);
+
+impl ProjectIndex {
+    /// The most projects that can be configured: sets of them are kept by the million, a bit for each.
+    pub const MAX_PROJECTS: usize = 128;
+
+    /// The place at this position; nothing from [`Self::MAX_PROJECTS`] on.
+    #[must_use]
+    pub fn new(position: usize) -> Option<Self> {
+        u8::try_from(position).ok().filter(|_| position < Self::MAX_PROJECTS).map(Self)
+    }
+
+    /// The position in the list of projects.
+    #[must_use]
+    pub const fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl ProjectSet {
+    /// Adds a project.
+    pub const fn insert(&mut self, project: ProjectIndex) {
+        self.0 |= 1 << project.0;
+    }
+
+    /// Whether a project is among them.
+    #[must_use]
+    pub const fn contains(self, project: ProjectIndex) -> bool {
+        self.0 & (1 << project.0) != 0
+    }
+}
+
+impl FromIterator<ProjectIndex> for ProjectSet {
+    fn from_iter<T: IntoIterator<Item = ProjectIndex>>(projects: T) -> Self {
+        let mut set = Self::default();
+        projects.into_iter().for_each(|project| set.insert(project));
+        set
     }
 }

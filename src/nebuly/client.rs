@@ -13,7 +13,8 @@ use super::endpoint::Endpoint;
 use super::key::ApiKey;
 use super::wire::{self, DeepLink, ListInteractions, TimeRange, Verdict};
 use crate::domain::{
-    AllowedHosts, Answer, CallFailure, CallFuture, Cause, DeepLinks, Item, ProjectName, RefusedUrl, TargetUrl,
+    AllowedHosts, Answer, CallFailure, CallFuture, Cause, DeepLinks, Item, ProjectName, RefusedUrl,
+    TargetUrl, Terms,
 };
 
 /// The longest body that is read: a deep link is a few hundred bytes.
@@ -216,7 +217,8 @@ impl Nebuly {
 }
 
 impl DeepLinks for Nebuly {
-    fn resolve<'a>(&'a self, item: &'a Item<'static>) -> CallFuture<'a> {
+    fn resolve<'a>(&'a self, item: &'a Item<'static>, terms: &'a Terms) -> CallFuture<'a> {
+        terms.tokens.spend();
         Box::pin(self.attempt(item))
     }
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use self::flight::{Flights, Landing};
 pub use self::resolution::{Call, Mode, Outcome, Resolution, Via};
 use crate::domain::{
-    Answer, CachedLink, CallFailure, Clock, DeepLinks, Freshness, Item, Lifetimes, LinkCache, LinkState,
-    Spellings,
+    AbsentLink, Answer, CachedLink, CallFailure, Clock, DeepLinks, Freshness, Item, Lifetimes, LinkCache,
+    ProjectIndex, ProjectSet, Refreshed, ResolvedLink, Scope, Share, Spellings, Terms, Unlimited,
 };
 
 /// Finds out where links lead.
@@ -61,7 +61,7 @@ impl Resolver {
     /// The fresh answer for an item, without asking anybody.
     fn cached(&self, item: &Item<'_>) -> Option<Resolution> {
         let link = self.knowledge.fresh(item)?;
-        Some(Resolution { outcome: link.state.into(), via: Via::Cache })
+        Some(Resolution { outcome: link.into(), via: Via::Cache })
     }
 
     /// Goes on where the first item is not in the cache, or is known to be absent.
@@ -130,17 +130,25 @@ impl Resolver {
 
 impl Knowledge {
     fn fresh(&self, item: &Item<'_>) -> Option<CachedLink> {
-        let link = self.cache.get(item)?;
-        match self.lifetimes.freshness(&link, self.clock.now()) {
-            Freshness::Fresh => Some(link),
-            Freshness::Expired => None,
-        }
+        let now = self.clock.now();
+        let link = self.cache.get(Scope::All, item)?;
+        let fresh = match &link {
+            CachedLink::Resolved(link) => self.lifetimes.freshness(link.resolved_at, now) == Freshness::Fresh,
+            CachedLink::Absent(link) => self.lifetimes.absent_in(link, now) != ProjectSet::default(),
+        };
+        fresh.then_some(link)
     }
 
     /// Asks once, and keeps what settles the link.
     async fn ask(&self, item: Item<'static>) -> Landing {
         let began = std::time::Instant::now();
-        let answer = self.source.resolve(&item).await;
+        let terms = Terms {
+            share: Share::Caller(0),
+            deadline: began + std::time::Duration::from_secs(10),
+            may_retry: false,
+            tokens: Arc::new(Unlimited),
+        };
+        let answer = self.source.resolve(&item, &terms).await;
         let duration = began.elapsed();
         let answer = match answer {
             Ok(answer) => answer,
@@ -157,20 +165,31 @@ impl Knowledge {
             Answer::Found(_) => 200,
             Answer::Absent { status } => *status,
         });
-        let link = CachedLink::settle(self.fresh(&item), answer.clone(), self.clock.now());
-        let outcome = Outcome::from(link.state.clone());
-        // An answer that says "absent" of a link that was resolved is not believed at once.
-        let kept = matches!(answer, Answer::Absent { .. }) && matches!(link.state, LinkState::Resolved(_));
-        self.cache.insert(item, link);
+        let now = self.clock.now();
+        let project = ProjectIndex::default();
+        let absent =
+            CachedLink::Absent(AbsentLink { said_by: [project].into_iter().collect(), said_at: now });
+        let (link, kept) = match (self.fresh(&item), &answer) {
+            (Some(CachedLink::Resolved(known)), Answer::Absent { .. }) => match known.answered(answer, now) {
+                Refreshed::Link(link) => (CachedLink::Resolved(link), true),
+                Refreshed::Gone => (absent, false),
+            },
+            (_, Answer::Absent { .. }) => (absent, false),
+            (_, Answer::Found(url)) => {
+                (CachedLink::Resolved(ResolvedLink::new(url.clone(), project, now)), false)
+            }
+        };
+        let outcome = Outcome::from(link.clone());
+        self.cache.insert(Scope::All, item, link);
         Landing { outcome, status, duration, kept }
     }
 }
 
-impl From<LinkState> for Outcome {
-    fn from(state: LinkState) -> Self {
-        match state {
-            LinkState::Resolved(url) => Self::Resolved(url),
-            LinkState::Absent => Self::Absent,
+impl From<CachedLink> for Outcome {
+    fn from(link: CachedLink) -> Self {
+        match link {
+            CachedLink::Resolved(link) => Self::Resolved(link.url),
+            CachedLink::Absent(_) => Self::Absent,
         }
     }
 }

@@ -42,6 +42,11 @@ pub(super) enum Problem {
         /// Seconds, if Nebuly said how many.
         retry_after: Option<u32>,
     },
+    /// 429: this caller asked for too many cold links.
+    RateLimited {
+        /// Seconds.
+        retry_after: u32,
+    },
     /// 504: Nebuly did not answer in time.
     Timeout,
     /// 500: a defect of ours.
@@ -142,6 +147,13 @@ impl Problem {
                 detail: "Nebuly cannot be asked for this link just now.",
                 advice: "Your link is fine. Wait a few seconds and try again.",
             },
+            Self::RateLimited { .. } => Row {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                kind: "urn:nebulink:rate-limited",
+                title: "You are asking for many new links",
+                detail: "Links that were opened before still work at once; new ones are limited for each caller.",
+                advice: "Your link is fine. Wait a few seconds and try again.",
+            },
             Self::Timeout => Row {
                 status: StatusCode::GATEWAY_TIMEOUT,
                 kind: "urn:nebulink:timeout",
@@ -161,7 +173,9 @@ impl Problem {
 
     const fn retry_after(self) -> Option<u32> {
         match self {
-            Self::Overloaded { retry_after: Some(seconds) } => Some(seconds),
+            Self::Overloaded { retry_after: Some(seconds) } | Self::RateLimited { retry_after: seconds } => {
+                Some(seconds)
+            }
             Self::Overloaded { retry_after: None } => Some(RETRY_AFTER_DEFAULT),
             _ => None,
         }
@@ -189,6 +203,7 @@ impl From<Cause> for Problem {
             Cause::BadAnswer => Self::BadAnswer,
             Cause::Unavailable => Self::Unavailable,
             Cause::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            Cause::RateLimited { retry_after } => Self::RateLimited { retry_after },
             Cause::Timeout => Self::Timeout,
             Cause::Internal => Self::Internal,
         }
