@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,11 +12,11 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::cache::MemoryCache;
-use crate::domain::{Clock, Lifetimes, SystemClock};
+use crate::domain::{Clock, Construction, Lifetimes, ProjectIds, SystemClock};
 use crate::nebuly::{self, ApiKey, Endpoint, InvalidKey, Nebuly};
-use crate::resolver::Resolver;
+use crate::resolver::{Construct, Policy, Project, Resolver, Sources};
 use crate::server::{self, BindError, Drain, Limits, OpenConnections};
-use crate::settings::{self, KeySource, Settings};
+use crate::settings::{self, KeySource, OnOutage, Resolve, Settings};
 use crate::telemetry::{LogFormat, LogOptions};
 use crate::web::management::Part;
 use crate::web::{self, AccessLog, Escaping, Requests, Web};
@@ -100,20 +101,16 @@ impl App {
 
     /// The same, with another clock for what is fresh.
     pub fn build_with_clock(settings: &Settings, clock: impl Clock) -> Result<Self, StartError> {
-        let source = nebuly_of(settings)?.into_iter().next().ok_or(StartError::NoProject)?;
-        let lifetimes = Lifetimes {
-            ttl: settings.cache.ttl,
-            stale: settings.cache.stale,
-            negative_ttl: settings.cache.negative_ttl,
-        };
-        let memory = MemoryCache::new(settings.cache.max_size);
-        let resolver = Resolver::new(memory, source, lifetimes, clock);
+        let clock: Arc<dyn Clock> = Arc::new(clock);
         let web = Web::new(
-            resolver,
+            resolver(settings, clock)?,
             web::Options {
                 base_path: settings.server.base_path.clone(),
                 max_age: settings.redirect.max_age,
                 allowed_hosts: settings.nebuly.allowed_hosts.clone(),
+                projects: settings.projects.iter().map(|project| project.name.clone()).collect(),
+                max_wait: settings.redirect.max_wait,
+                extend_deadline,
                 access_log: access_log(&settings.log),
             },
         );
@@ -245,6 +242,52 @@ pub fn log_options(settings: &settings::Log) -> LogOptions {
         settings::LogFormat::Json => Some(LogFormat::Json),
     };
     LogOptions { format, level: settings.level.clone() }
+}
+
+fn resolver(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Resolver, StartError> {
+    let clients = nebuly_of(settings)?;
+    if clients.is_empty() {
+        return Err(StartError::NoProject);
+    }
+    let project = |(client, project): (Nebuly, &settings::Project)| Project {
+        source: Box::new(client),
+        ids: ids(project),
+    };
+    let sources = Sources {
+        memory: Arc::new(MemoryCache::new(settings.cache.max_size)),
+        shared: None,
+        projects: clients.into_iter().zip(&settings.projects).map(project).collect(),
+        construction: Construction::new(&settings.nebuly.platform_url, settings.nebuly.allowed_hosts.clone()),
+        clock,
+    };
+    let policy = Policy {
+        lifetimes: Lifetimes {
+            ttl: settings.cache.ttl,
+            stale: settings.cache.stale,
+            negative_ttl: settings.cache.negative_ttl,
+        },
+        deadline: settings.nebuly.deadline,
+        construct: match (settings.nebuly.resolve, settings.redirect.on_outage) {
+            (Resolve::Construct, _) => Construct::Always,
+            (Resolve::Api, OnOutage::Construct) => Construct::InOutages,
+            (Resolve::Api, OnOutage::Error) => Construct::Never,
+        },
+    };
+    Ok(Resolver::new(sources, policy))
+}
+
+fn ids(project: &settings::Project) -> Option<ProjectIds> {
+    Some(ProjectIds {
+        project_id: project.project_id.clone()?,
+        organization_id: project.organization_id.clone()?,
+    })
+}
+
+/// The web layer knows nothing of connections: this is how it gives one more time.
+fn extend_deadline(extensions: &http::Extensions, by: Duration) {
+    if let Some(connection) = extensions.get::<server::Connection>() {
+        connection.extend_deadline(by);
+    }
 }
 
 fn access_log(settings: &settings::Log) -> AccessLog {

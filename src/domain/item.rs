@@ -73,6 +73,16 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Whether no other project can have another item of this id: it is a UUID. Any other conversation id is the
+    /// customer's own text, unique only within a project.
+    #[must_use]
+    pub fn is_unique(&self) -> bool {
+        match self {
+            Self::Interaction(_) => true,
+            Self::Conversation(id) => Uuid::try_parse(id.as_str()).is_ok(),
+        }
+    }
+
     /// The same item, borrowing nothing.
     #[must_use]
     pub fn into_owned(self) -> Item<'static> {

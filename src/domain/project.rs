@@ -87,6 +87,12 @@ impl ProjectSet {
         self.0 |= 1 << project.0;
     }
 
+    /// Those of both.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether a project is among them.
     #[must_use]
     pub const fn contains(self, project: ProjectIndex) -> bool {

@@ -1,7 +1,7 @@
-//! One call for one item, however many callers wait for it.
+//! One resolution of one item, however many callers wait for it.
 //!
-//! The call runs in a task of its own, so it goes on when the caller who began it goes away. It removes itself when it
-//! ends, however it ends, and only after its answer is in the cache: whoever finds no flight finds the answer there.
+//! It runs in a task of its own, so it goes on when the caller who began it goes away. It removes itself when it ends,
+//! however it ends, and only after what it found is in the cache: whoever finds no flight finds the answer there.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -10,36 +10,45 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::resolution::{Outcome, Resolution};
-use crate::domain::{CallFailure, Cause, Item};
+use super::resolution::Outcome;
+use crate::domain::{CallFailure, Cause, Item, Scope};
 
-/// The calls that are under way.
+/// The resolutions that are under way.
 #[derive(Default)]
 pub(super) struct Flights {
     underway: Arc<Mutex<Underway>>,
 }
 
-type Underway = HashMap<Item<'static>, Flight>;
+type Underway = HashMap<(Scope, Item<'static>), Flight>;
 
-/// A call under way, to be waited for.
+/// A resolution under way, to be waited for.
 #[derive(Clone)]
 pub(super) struct Flight(watch::Receiver<Option<Landing>>);
 
-/// What a call came to.
+/// What a resolution came to.
 #[derive(Debug, Clone)]
 pub(super) struct Landing {
     pub(super) outcome: Outcome,
-    /// The status of Nebuly's answer, if there was one.
-    pub(super) status: Option<u16>,
-    pub(super) duration: Duration,
-    /// Whether the cached link was kept although the call said otherwise.
-    pub(super) kept: bool,
+    pub(super) source: Source,
+}
+
+/// Where the outcome of a resolution came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// From Nebuly: the status that decided, if there was one, and how long it took.
+    Nebuly { status: Option<u16>, duration: Duration },
+    /// From the shared cache, fresh.
+    Shared,
+    /// From a cache, past its time.
+    Stale,
+    /// From memory, fresh: Nebuly said otherwise, or nothing, and is not believed yet.
+    Kept,
 }
 
 /// How a caller came to a flight.
-pub(super) enum Joined {
+pub(super) enum Joined<K> {
     /// There was none, and none was needed any more.
-    Known(Resolution),
+    Known(K),
     /// The caller began it.
     Began(Flight),
     /// Another caller had begun it.
@@ -49,66 +58,72 @@ pub(super) enum Joined {
 /// Takes a flight off the list when its task ends, also by a panic.
 struct Entry {
     underway: Arc<Mutex<Underway>>,
-    item: Item<'static>,
+    key: (Scope, Item<'static>),
 }
 
 impl Flights {
-    /// Joins the flight for an item, or begins one with `call`.
+    /// Joins the flight for an item, or begins one.
     ///
     /// `recheck` looks once more for an answer before a flight is begun: one may have landed since the caller looked.
-    pub(super) fn join<F>(
+    pub(super) fn join<K, F>(
         &self,
-        item: &Item<'_>,
-        recheck: Option<impl FnOnce(&Item<'_>) -> Option<Resolution>>,
-        call: impl FnOnce(Item<'static>) -> F,
-    ) -> Joined
+        scope: Scope,
+        item: Item<'static>,
+        recheck: impl FnOnce(&Item<'static>) -> Option<K>,
+        resolve: impl FnOnce(Item<'static>) -> F,
+    ) -> Joined<K>
     where
         F: Future<Output = Landing> + Send + 'static,
     {
-        let item = item.clone().into_owned();
+        let key = (scope, item);
         let mut underway = lock(&self.underway);
-        if let Some(flight) = underway.get(&item) {
+        if let Some(flight) = underway.get(&key) {
             return Joined::Underway(flight.clone());
         }
-        if let Some(known) = recheck.and_then(|recheck| recheck(&item)) {
+        if let Some(known) = recheck(&key.1) {
             return Joined::Known(known);
         }
         let (landing, flight) = watch::channel(None);
         let flight = Flight(flight);
-        underway.insert(item.clone(), flight.clone());
+        underway.insert(key.clone(), flight.clone());
         drop(underway);
 
-        let entry = Entry { underway: Arc::clone(&self.underway), item: item.clone() };
-        let call = call(item);
+        let resolution = resolve(key.1.clone());
+        let entry = Entry { underway: Arc::clone(&self.underway), key };
         tokio::spawn(async move {
-            let landed = call.await;
+            let landed = resolution.await;
             drop(entry);
             // Nobody may be waiting any more.
             landing.send_replace(Some(landed));
         });
         Joined::Began(flight)
     }
+
+    /// The flight for an item, if there is one.
+    pub(super) fn underway(&self, scope: Scope, item: &Item<'static>) -> Option<Flight> {
+        lock(&self.underway).get(&(scope, item.clone())).cloned()
+    }
 }
 
 impl Flight {
-    /// Waits for the call to end.
+    /// Waits for the resolution to end.
     pub(super) async fn land(mut self) -> Landing {
         match self.0.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(landing)) => landing.clone(),
             // The task is gone without a word: it panicked, or the runtime is shutting down.
-            Ok(None) | Err(_) => Landing {
-                outcome: Outcome::Failed(CallFailure { cause: Cause::Internal, status: None }),
-                status: None,
-                duration: Duration::ZERO,
-                kept: false,
-            },
+            Ok(None) | Err(_) => {
+                tracing::error!("a resolution ended without an answer");
+                let failure = CallFailure { cause: Cause::Internal, status: None };
+                let source = Source::Nebuly { status: None, duration: Duration::ZERO };
+                Landing { outcome: Outcome::Failed(failure), source }
+            }
         }
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        lock(&self.underway).remove(&self.item);
+        lock(&self.underway).remove(&self.key);
     }
 }
 

@@ -1,102 +1,166 @@
-//! The policy of resolving: what is answered from the cache, when Nebuly is asked, and what is kept of what it says.
+//! The policy of resolving: what is answered from where, when Nebuly is asked, and what is kept of what it says.
 //!
-//! In this order, stopping at the first answer: fresh in memory; Nebuly; an error. A text that may mean several items
-//! asks for each of them only while Nebuly does not know those before.
+//! In this order, stopping at the first answer: fresh in memory; stale in memory, with one refresh behind it; the shared
+//! cache; Nebuly; a constructed URL; an error. A text that may mean several items asks for each of them only while nobody
+//! has those before.
+//!
+//! | file | job |
+//! |---|---|
+//! | `resolution` | what a caller asks, and what came of it |
+//! | `flight` | one resolution of one item, however many wait |
+//! | `knowledge` | memory, shared cache and the rules over them |
+//! | `survey` | asking several projects |
+//! | `projects` | their order, and what their URLs are built from |
 
 mod flight;
+mod knowledge;
+mod projects;
 mod resolution;
+mod survey;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use self::flight::{Flights, Landing};
-pub use self::resolution::{Call, Mode, Outcome, Resolution, Via};
+use self::flight::{Flight, Flights, Joined, Landing, Source};
+use self::knowledge::{Knowledge, deadline};
+pub use self::projects::Project;
+use self::projects::Projects;
+pub use self::resolution::{Caller, Calls, Found, Inquiry, Mode, Outcome, Resolution, Via};
 use crate::domain::{
-    AbsentLink, Answer, CachedLink, CallFailure, Clock, DeepLinks, Freshness, Item, Lifetimes, LinkCache,
-    ProjectIndex, ProjectSet, Refreshed, ResolvedLink, Scope, Share, Spellings, Terms, Unlimited,
+    CallFailure, Cause, Clock, Construction, Item, Lifetimes, LinkCache, Scope, Share, SharedLinks, Terms,
+    Unlimited,
 };
+
+/// The first pause before an item that is waited for is asked for again; it doubles each time.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// The longest such pause.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Finds out where links lead.
 ///
-/// However many callers ask for one item at once, and whichever of them goes away, one call is made, and what it finds
+/// However many callers ask for one item at once, and whichever of them goes away, one resolution runs, and what it finds
 /// is kept. Errors are not kept.
 pub struct Resolver {
     knowledge: Arc<Knowledge>,
     flights: Flights,
+    policy: Policy,
 }
 
-/// What every resolution draws on.
-struct Knowledge {
-    cache: Box<dyn LinkCache>,
-    source: Box<dyn DeepLinks>,
-    lifetimes: Lifetimes,
-    clock: Box<dyn Clock>,
+/// What the operator chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// How long links may be used.
+    pub lifetimes: Lifetimes,
+    /// How long a resolution may take.
+    pub deadline: Duration,
+    /// When URLs are built rather than asked for.
+    pub construct: Construct,
+}
+
+/// When URLs are built rather than asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Construct {
+    /// Never.
+    Never,
+    /// While Nebuly cannot be asked.
+    InOutages,
+    /// Always: Nebuly is never asked.
+    Always,
+}
+
+/// What a resolver draws on.
+pub struct Sources {
+    /// The memory of this process.
+    pub memory: Arc<dyn LinkCache>,
+    /// The memory that replicas share.
+    pub shared: Option<Arc<dyn SharedLinks>>,
+    /// Who is asked; their order is that of [`crate::domain::ProjectIndex`].
+    pub projects: Vec<Project>,
+    /// How URLs are built.
+    pub construction: Construction,
+    /// Where the present comes from.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Resolver {
-    /// A resolver over this memory and this source.
-    pub fn new(
-        cache: impl LinkCache,
-        source: impl DeepLinks,
-        lifetimes: Lifetimes,
-        clock: impl Clock,
-    ) -> Self {
-        let knowledge =
-            Knowledge { cache: Box::new(cache), source: Box::new(source), lifetimes, clock: Box::new(clock) };
-        Self { knowledge: Arc::new(knowledge), flights: Flights::default() }
+    /// A resolver that follows this policy.
+    #[must_use]
+    pub fn new(sources: Sources, policy: Policy) -> Self {
+        let knowledge = Knowledge {
+            memory: sources.memory,
+            shared: sources.shared,
+            projects: Projects::new(sources.projects, sources.construction),
+            lifetimes: policy.lifetimes,
+            clock: sources.clock,
+        };
+        Self { knowledge: Arc::new(knowledge), flights: Flights::default(), policy }
     }
 
     /// What a text means, and where that leads.
-    pub async fn resolve(&self, spellings: &Spellings<'_>, mode: Mode) -> Resolution {
-        let first = spellings.first();
-        let known = match mode {
-            Mode::Cached => self.cached(first),
-            Mode::Refresh => None,
-        };
-        match known {
-            Some(hit) if hit.outcome != Outcome::Absent => hit,
-            known => self.resolve_cold(spellings, known, mode).await,
+    pub async fn resolve(&self, inquiry: &Inquiry<'_>) -> Resolution {
+        if inquiry.mode == Mode::Cached
+            && let Some(hit) = self.cached(inquiry.scope, inquiry.spellings.first())
+            && hit.is_resolved()
+        {
+            return hit;
+        }
+        // Everything else costs a call, or is an error: it need not be part of what a hit carries along.
+        Box::pin(self.resolve_cold(inquiry)).await
+    }
+
+    async fn resolve_cold(&self, inquiry: &Inquiry<'_>) -> Resolution {
+        if self.policy.construct == Construct::Always {
+            return self.construct_always(inquiry);
+        }
+        let until = deadline(inquiry.wait);
+        let mut resolution = self.resolve_once(inquiry, inquiry.mode).await;
+        let mut pause = FIRST_WAIT;
+        while resolution.outcome == Outcome::Absent && std::time::Instant::now() + pause < until {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_WAIT);
+            let again = self.resolve_once(inquiry, Mode::Refresh).await;
+            if let Outcome::Failed(CallFailure { cause: Cause::RateLimited { .. }, .. }) = again.outcome {
+                break;
+            }
+            resolution = again.after(resolution.via);
+        }
+        match resolution.outcome {
+            Outcome::Failed(failure) => self.construct_in_outage(inquiry, failure).unwrap_or(resolution),
+            _ => resolution,
         }
     }
 
-    /// The fresh answer for an item, without asking anybody.
-    fn cached(&self, item: &Item<'_>) -> Option<Resolution> {
-        let link = self.knowledge.fresh(item)?;
-        Some(Resolution { outcome: link.into(), via: Via::Cache })
-    }
-
-    /// Goes on where the first item is not in the cache, or is known to be absent.
-    async fn resolve_cold(
-        &self,
-        spellings: &Spellings<'_>,
-        known: Option<Resolution>,
-        mode: Mode,
-    ) -> Resolution {
+    /// Asks for each meaning of a text, until somebody has one.
+    async fn resolve_once(&self, inquiry: &Inquiry<'_>, mode: Mode) -> Resolution {
+        let Inquiry { spellings, scope, .. } = *inquiry;
         let others = spellings.others();
-        if known.is_none() && !spellings.kind_was_named() && mode == Mode::Cached {
+        let cached = |item: &Item<'_>| (mode == Mode::Cached).then(|| self.cached(scope, item)).flatten();
+        let known = cached(spellings.first());
+        if known.is_none() && matches!(spellings.first(), Item::Interaction(_)) {
             // A conversation whose id is a UUID: as it has been found, its interaction need not be asked for again.
-            let twin = others.first().filter(|_| matches!(spellings.first(), Item::Interaction(_)));
-            if let Some(hit) = twin.and_then(|item| self.cached(item)).filter(Resolution::is_resolved) {
+            if let Some(hit) = others.first().and_then(cached).filter(Resolution::is_resolved) {
                 return hit;
             }
         }
         let mut resolution = match known {
-            Some(absent) => absent,
-            None => self.ask(spellings.first(), mode).await,
+            Some(known) => known,
+            None => self.ask(inquiry, spellings.first(), mode, false).await,
         };
         for other in &others {
             match resolution.outcome {
-                Outcome::Resolved(_) => break,
+                Outcome::Resolved(_) | Outcome::Ambiguous(_) => break,
                 Outcome::Absent => {
-                    let cached = if mode == Mode::Cached { self.cached(other) } else { None };
-                    let next = match cached {
+                    let next = match cached(other) {
                         Some(hit) => hit,
-                        None => self.ask(other, mode).await,
+                        // What was begun is finished, whatever it costs.
+                        None => self.ask(inquiry, other, mode, matches!(resolution.via, Via::Calls(_))).await,
                     };
                     resolution = next.after(resolution.via);
                 }
                 // It may be known under another spelling, even though the first could not be asked for.
                 Outcome::Failed(_) => {
-                    if let Some(hit) = self.cached(other).filter(Resolution::is_resolved) {
+                    if let Some(hit) = self.cached(scope, other).filter(Resolution::is_resolved) {
                         resolution = hit;
                     }
                 }
@@ -105,97 +169,141 @@ impl Resolver {
         resolution
     }
 
-    /// Asks Nebuly, together with whoever else is asking for the same item just now.
-    async fn ask(&self, item: &Item<'_>, mode: Mode) -> Resolution {
-        let knowledge = Arc::clone(&self.knowledge);
-        let recheck = (mode == Mode::Cached).then_some(|item: &Item<'_>| self.cached(item));
-        let (flight, collapsed) =
-            match self.flights.join(item, recheck, |item| async move { knowledge.ask(item).await }) {
-                flight::Joined::Known(hit) => return hit,
-                flight::Joined::Began(flight) => (flight, false),
-                flight::Joined::Underway(flight) => (flight, true),
-            };
-        let Landing { outcome, status, duration, kept } = flight.land().await;
-        if kept {
-            return Resolution { outcome, via: Via::Cache };
+    /// What memory can answer; a stale link is asked for again behind it.
+    fn cached(&self, scope: Scope, item: &Item<'_>) -> Option<Resolution> {
+        let remembered = self.knowledge.remembered(scope, item)?;
+        if remembered.refresh_due {
+            self.refresh_behind(scope, item);
         }
-        if let (Outcome::Failed(_), Mode::Refresh) = (&outcome, mode)
-            && let Some(hit) = self.cached(item)
-        {
-            return hit;
-        }
-        Resolution { outcome, via: Via::Call(Call { mode, collapsed, status, duration }) }
-    }
-}
-
-impl Knowledge {
-    fn fresh(&self, item: &Item<'_>) -> Option<CachedLink> {
-        let now = self.clock.now();
-        let link = self.cache.get(Scope::All, item)?;
-        let fresh = match &link {
-            CachedLink::Resolved(link) => self.lifetimes.freshness(link.resolved_at, now) == Freshness::Fresh,
-            CachedLink::Absent(link) => self.lifetimes.absent_in(link, now) != ProjectSet::default(),
-        };
-        fresh.then_some(link)
+        Some(remembered.resolution)
     }
 
-    /// Asks once, and keeps what settles the link.
-    async fn ask(&self, item: Item<'static>) -> Landing {
-        let began = std::time::Instant::now();
+    /// Starts a refresh that nobody waits for, unless one is under way.
+    fn refresh_behind(&self, scope: Scope, item: &Item<'_>) {
         let terms = Terms {
-            share: Share::Caller(0),
-            deadline: began + std::time::Duration::from_secs(10),
+            share: Share::Refresh,
+            deadline: deadline(self.policy.deadline),
             may_retry: false,
             tokens: Arc::new(Unlimited),
         };
-        let answer = self.source.resolve(&item, &terms).await;
-        let duration = began.elapsed();
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(failure) => {
-                return Landing {
-                    outcome: Outcome::Failed(failure),
-                    status: failure.status,
-                    duration,
-                    kept: false,
-                };
-            }
+        let knowledge = Arc::clone(&self.knowledge);
+        let due = |item: &Item<'static>| {
+            let due = self.knowledge.remembered(scope, item).is_some_and(|remembered| remembered.refresh_due);
+            (!due).then_some(())
         };
-        let status = Some(match &answer {
-            Answer::Found(_) => 200,
-            Answer::Absent { status } => *status,
+        self.flights.join(scope, item.clone().into_owned(), due, |item| async move {
+            knowledge.resolve(scope, item, Mode::Cached, terms).await
         });
-        let now = self.clock.now();
-        let project = ProjectIndex::default();
-        let absent =
-            CachedLink::Absent(AbsentLink { said_by: [project].into_iter().collect(), said_at: now });
-        let (link, kept) = match (self.fresh(&item), &answer) {
-            (Some(CachedLink::Resolved(known)), Answer::Absent { .. }) => match known.answered(answer, now) {
-                Refreshed::Link(link) => (CachedLink::Resolved(link), true),
-                Refreshed::Gone => (absent, false),
-            },
-            (_, Answer::Absent { .. }) => (absent, false),
-            (_, Answer::Found(url)) => {
-                (CachedLink::Resolved(ResolvedLink::new(url.clone(), project, now)), false)
-            }
-        };
-        let outcome = Outcome::from(link.clone());
-        self.cache.insert(Scope::All, item, link);
-        Landing { outcome, status, duration, kept }
     }
-}
 
-impl From<CachedLink> for Outcome {
-    fn from(link: CachedLink) -> Self {
-        match link {
-            CachedLink::Resolved(link) => Self::Resolved(link.url),
-            CachedLink::Absent(_) => Self::Absent,
+    /// Resolves one item, together with whoever else is asking for it just now.
+    async fn ask(&self, inquiry: &Inquiry<'_>, item: &Item<'_>, mode: Mode, begun: bool) -> Resolution {
+        let scope = inquiry.scope;
+        let item = item.clone().into_owned();
+        let tokens = inquiry.caller.tokens();
+        if !begun && let Err(retry_after) = tokens.afford() {
+            return self.ask_without_tokens(scope, item, mode, retry_after).await;
+        }
+        let terms = Terms {
+            share: inquiry.caller.share(),
+            deadline: deadline(self.policy.deadline),
+            may_retry: !self.could_construct(inquiry),
+            tokens,
+        };
+        let knowledge = Arc::clone(&self.knowledge);
+        let recheck =
+            |item: &Item<'static>| (mode == Mode::Cached).then(|| self.cached(scope, item)).flatten();
+        let joined = self.flights.join(scope, item.clone(), recheck, |item| async move {
+            knowledge.resolve(scope, item, mode, terms).await
+        });
+        match joined {
+            Joined::Known(hit) => hit,
+            Joined::Began(flight) => self.landed(flight, scope, &item, mode, false).await,
+            Joined::Underway(flight) => self.landed(flight, scope, &item, mode, true).await,
         }
     }
+
+    /// A caller without tokens may wait for what another caller has begun, and have what caches know.
+    async fn ask_without_tokens(
+        &self,
+        scope: Scope,
+        item: Item<'static>,
+        mode: Mode,
+        retry_after: u32,
+    ) -> Resolution {
+        if let Some(flight) = self.flights.underway(scope, &item) {
+            return self.landed(flight, scope, &item, mode, true).await;
+        }
+        if let Some(hit) = self.cached(scope, &item) {
+            return hit;
+        }
+        if let Some(landing) = self.knowledge.from_shared(scope, &item).await {
+            return resolution(landing, mode, false);
+        }
+        let failure = CallFailure { cause: Cause::RateLimited { retry_after }, status: None };
+        let calls = Calls { mode, collapsed: false, status: None, duration: Duration::ZERO };
+        Resolution { outcome: Outcome::Failed(failure), via: Via::Calls(calls) }
+    }
+
+    async fn landed(
+        &self,
+        flight: Flight,
+        scope: Scope,
+        item: &Item<'static>,
+        mode: Mode,
+        collapsed: bool,
+    ) -> Resolution {
+        let landing = flight.land().await;
+        if let Outcome::Failed(_) = landing.outcome
+            && let Some(hit) = self.cached(scope, item)
+        {
+            // A refresh that failed changes nothing of what is known.
+            return hit;
+        }
+        if landing.source == Source::Stale && mode == Mode::Cached {
+            self.cached(scope, item);
+        }
+        resolution(landing, mode, collapsed)
+    }
+
+    fn could_construct(&self, inquiry: &Inquiry<'_>) -> bool {
+        self.policy.construct == Construct::InOutages
+            && inquiry.spellings.kind_was_named()
+            && self.knowledge.construct(inquiry.scope, inquiry.spellings.first()).is_some()
+    }
+
+    fn construct_in_outage(&self, inquiry: &Inquiry<'_>, failure: CallFailure) -> Option<Resolution> {
+        let outage = match failure.cause {
+            Cause::Unavailable | Cause::Overloaded { .. } | Cause::Timeout => true,
+            Cause::KeyRejected | Cause::BadAnswer | Cause::RateLimited { .. } | Cause::Internal => false,
+        };
+        if !outage || self.policy.construct != Construct::InOutages || !inquiry.spellings.kind_was_named() {
+            return None;
+        }
+        let found = self.knowledge.construct(inquiry.scope, inquiry.spellings.first())?;
+        Some(Resolution { outcome: Outcome::Resolved(found), via: Via::Constructed })
+    }
+
+    fn construct_always(&self, inquiry: &Inquiry<'_>) -> Resolution {
+        let item = inquiry.spellings.first();
+        let order = self.knowledge.projects.to_ask(inquiry.scope, Default::default());
+        let mut found: Vec<_> =
+            order.into_iter().filter_map(|project| self.knowledge.construct_in(project, item)).collect();
+        let outcome = match found.len() {
+            0 => Outcome::Failed(CallFailure { cause: Cause::Internal, status: None }),
+            1 => Outcome::Resolved(found.swap_remove(0)),
+            _ => Outcome::Ambiguous(found),
+        };
+        Resolution { outcome, via: Via::Constructed }
+    }
 }
 
-impl From<CallFailure> for Outcome {
-    fn from(failure: CallFailure) -> Self {
-        Self::Failed(failure)
-    }
+fn resolution(landing: Landing, mode: Mode, collapsed: bool) -> Resolution {
+    let via = match landing.source {
+        Source::Nebuly { status, duration } => Via::Calls(Calls { mode, collapsed, status, duration }),
+        Source::Shared => Via::Shared,
+        Source::Stale => Via::Stale,
+        Source::Kept => Via::Memory,
+    };
+    Resolution { outcome: landing.outcome, via }
 }

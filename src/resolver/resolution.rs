@@ -1,15 +1,39 @@
-//! What resolving came to, and how.
+//! What a caller wants to know, what came of it, and how.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{CallFailure, TargetUrl};
+use crate::domain::{CallFailure, ProjectIndex, Scope, Share, Spellings, TargetUrl, Timestamp, Tokens};
+
+/// What a caller wants to know.
+pub struct Inquiry<'a> {
+    /// What the caller's text may mean.
+    pub spellings: &'a Spellings<'a>,
+    /// Where it is looked for.
+    pub scope: Scope,
+    /// From where it may be answered.
+    pub mode: Mode,
+    /// How long an item that Nebuly does not know yet is waited for.
+    pub wait: Duration,
+    /// Who asks.
+    pub caller: &'a dyn Caller,
+}
+
+/// Who asks. It is found out only when it matters: an answer from a cache costs nobody anything.
+pub trait Caller: Sync {
+    /// The caller's share of the calls in flight.
+    fn share(&self) -> Share;
+
+    /// What the caller may still cost.
+    fn tokens(&self) -> Arc<dyn Tokens>;
+}
 
 /// How a caller wants a link to be resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// From the cache, if it can be.
+    /// From a cache, if it can be.
     Cached,
-    /// By asking Nebuly, even though the cache may know it; if that fails, from the cache.
+    /// By asking Nebuly, even though a cache may know it; if that fails, from the cache.
     Refresh,
 }
 
@@ -25,33 +49,52 @@ pub struct Resolution {
 /// What became of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It leads here.
-    Resolved(TargetUrl),
-    /// Nebuly does not know the item.
+    /// It leads somewhere.
+    Resolved(Found),
+    /// No project has the item.
     Absent,
+    /// Several projects have a conversation of this id, and nobody guesses.
+    Ambiguous(Vec<Found>),
     /// It could not be found out.
     Failed(CallFailure),
+}
+
+/// Where a link leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The URL.
+    pub url: TargetUrl,
+    /// The project that has the item.
+    pub project: ProjectIndex,
+    /// When Nebuly said so; nothing if it did not.
+    pub resolved_at: Option<Timestamp>,
 }
 
 /// How an outcome is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// From memory, fresh.
-    Cache,
-    /// From a call to Nebuly that this request waited for.
-    Call(Call),
+    Memory,
+    /// From the shared cache, fresh.
+    Shared,
+    /// From a cache, past its time; a refresh has been started, or has failed.
+    Stale,
+    /// Not from Nebuly: built from known ids.
+    Constructed,
+    /// From calls to Nebuly that this request waited for; or not at all, if `made` is nothing.
+    Calls(Calls),
 }
 
-/// A call to Nebuly that a request waited for.
+/// Calls to Nebuly that a request waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Call {
-    /// Why it was made.
+pub struct Calls {
+    /// Why they were made.
     pub mode: Mode,
-    /// Whether another request had begun it.
+    /// Whether another request had begun them.
     pub collapsed: bool,
-    /// The status of its answer, if there was one.
+    /// The status of the answer that decided, if there was one.
     pub status: Option<u16>,
-    /// How long it took.
+    /// How long they took.
     pub duration: Duration,
 }
 
@@ -62,13 +105,13 @@ impl Resolution {
         matches!(self.outcome, Outcome::Resolved(_))
     }
 
-    /// This resolution, reached after another item was found absent in this way: a call that was waited for is not
+    /// This resolution, reached after another item was found absent in this way: calls that were waited for are not
     /// forgotten over a later hit on another absence.
     pub(super) fn after(mut self, earlier: Via) -> Self {
         match (&mut self.via, earlier) {
-            (Via::Call(call), Via::Call(before)) => call.duration += before.duration,
-            (via @ Via::Cache, Via::Call(before)) if self.outcome == Outcome::Absent => {
-                *via = Via::Call(before)
+            (Via::Calls(calls), Via::Calls(before)) => calls.duration += before.duration,
+            (via @ Via::Memory, Via::Calls(before)) if self.outcome == Outcome::Absent => {
+                *via = Via::Calls(before);
             }
             _ => {}
         }

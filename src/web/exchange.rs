@@ -10,11 +10,13 @@ use http::header::{HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTI
 
 use super::Web;
 use super::access_log::Entry;
+use super::metrics::LinkOutcome;
 use super::problem::{Failure, Problem};
 use super::redirect;
 use super::request_id::RequestId;
 use super::route::Route;
-use crate::domain::Item;
+use crate::domain::{Item, Share, Tokens, Unlimited};
+use crate::resolver::Caller;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -22,8 +24,8 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub(super) struct Reply<'a> {
     pub(super) answer: Result<Response, Failure>,
     pub(super) item: Option<Item<'a>>,
-    /// What became of the link, in the words of the metrics.
-    pub(super) outcome: Option<&'static str>,
+    /// What became of the link.
+    pub(super) outcome: Option<LinkOutcome>,
     /// Whether it cost a call to Nebuly.
     pub(super) cold: bool,
 }
@@ -40,10 +42,13 @@ pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Res
     let (parts, _body) = request.into_parts();
     let request_id = RequestId::of(&parts.headers);
     let reply = match route {
-        Route::Redirect(form) => redirect::reply(&web, form, &parts).await,
+        Route::Redirect(form) => redirect::reply(&web, form, &parts, &Anyone).await,
         Route::Unmatched => Problem::UnknownPath.into(),
         Route::WrongMethod => Problem::MethodNotAllowed.into(),
     };
+    if let (Some(item), Some(outcome)) = (&reply.item, reply.outcome) {
+        web.metrics.count(item.kind(), outcome);
+    }
     let mut response = match reply.answer {
         Ok(response) => response,
         Err(failure) => failure.into_response(&web.pages, &parts.headers, &request_id),
@@ -55,7 +60,7 @@ pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Res
             method: &parts.method,
             status: response.status(),
             item: reply.item.as_ref(),
-            outcome: reply.outcome,
+            outcome: reply.outcome.map(LinkOutcome::as_str),
             duration: began.elapsed(),
         });
     }
@@ -71,4 +76,17 @@ pub(super) fn finish(response: &mut Response<Body>, request_id: RequestId) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(REFERRER_POLICY, NO_REFERRER);
     headers.insert(X_REQUEST_ID, request_id.into_header());
+}
+
+/// A caller of whom nothing is known, and who may cost anything.
+struct Anyone;
+
+impl Caller for Anyone {
+    fn share(&self) -> Share {
+        Share::Caller(0)
+    }
+
+    fn tokens(&self) -> Arc<dyn Tokens> {
+        Arc::new(Unlimited)
+    }
 }

@@ -8,6 +8,7 @@ mod access_log;
 mod cache_status;
 mod exchange;
 pub mod management;
+mod metrics;
 mod negotiation;
 mod page;
 mod parameters;
@@ -15,6 +16,7 @@ mod problem;
 mod redirect;
 mod request_id;
 mod route;
+mod timestamp;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +25,10 @@ use axum::Router;
 use http::HeaderValue;
 
 pub use self::access_log::{AccessLog, Escaping, Requests};
+use self::metrics::Metrics;
 use self::page::Pages;
 pub use self::route::router;
-use crate::domain::AllowedHosts;
+use crate::domain::{AllowedHosts, ProjectName};
 use crate::resolver::Resolver;
 
 /// What the public listener answers from.
@@ -33,11 +36,18 @@ pub struct Web {
     resolver: Resolver,
     allowed_hosts: AllowedHosts,
     base_path: String,
+    projects: Vec<ProjectName>,
+    max_wait: Duration,
+    extend_deadline: ExtendDeadline,
     access_log: AccessLog,
+    metrics: Metrics,
     /// The `cache-control` of a redirect that browsers may keep.
     cacheable: HeaderValue,
     pages: Pages,
 }
+
+/// Gives the request with these extensions so much more time.
+pub type ExtendDeadline = fn(&http::Extensions, Duration);
 
 /// What [`Web`] is made from.
 #[derive(Debug, Clone)]
@@ -48,6 +58,12 @@ pub struct Options {
     pub max_age: Duration,
     /// The hosts of pages whose pasted addresses are read.
     pub allowed_hosts: AllowedHosts,
+    /// The names of the projects, in the order of [`crate::domain::ProjectIndex`].
+    pub projects: Vec<ProjectName>,
+    /// How long an item that Nebuly does not know yet is waited for at most.
+    pub max_wait: Duration,
+    /// How a request that waits gets the time for it.
+    pub extend_deadline: ExtendDeadline,
     /// Which answered requests are logged.
     pub access_log: AccessLog,
 }
@@ -56,10 +72,20 @@ impl Web {
     /// Everything that can be prepared before the first request.
     #[must_use]
     pub fn new(resolver: Resolver, options: Options) -> Self {
-        let Options { base_path, max_age, allowed_hosts, access_log } = options;
-        let cacheable = HeaderValue::try_from(format!("private, max-age={}", max_age.as_secs()))
+        let cacheable = HeaderValue::try_from(format!("private, max-age={}", options.max_age.as_secs()))
             .unwrap_or(HeaderValue::from_static("no-store"));
-        Self { resolver, allowed_hosts, base_path, access_log, cacheable, pages: Pages::new() }
+        Self {
+            resolver,
+            allowed_hosts: options.allowed_hosts,
+            base_path: options.base_path,
+            projects: options.projects,
+            max_wait: options.max_wait,
+            extend_deadline: options.extend_deadline,
+            access_log: options.access_log,
+            metrics: Metrics::new(),
+            cacheable,
+            pages: Pages::new(),
+        }
     }
 }
 

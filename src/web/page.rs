@@ -10,9 +10,9 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use super::problem::Problem;
+use super::problem::{Choice, Problem};
 use super::request_id::RequestId;
-use crate::domain::{Kind, Spellings};
+use crate::domain::{Kind, ProjectName, Spellings};
 
 /// The parameter by which the page for an unknown item counts how often it has looked again.
 pub(super) const LOOKS: &str = "looks";
@@ -55,6 +55,7 @@ struct ProblemPage<'a> {
     button: Option<(&'static str, &'a str)>,
     /// Where the page goes by itself after five seconds.
     look_again: Option<String>,
+    choices: &'a [Choice],
 }
 
 impl Pages {
@@ -80,6 +81,7 @@ impl Pages {
         problem: Problem,
         request_id: &RequestId,
         link: Option<&SelfLink>,
+        choices: &[Choice],
     ) -> Option<String> {
         let row = problem.row();
         let look_again = link.filter(|link| problem == Problem::NotFound && link.looks < MAX_LOOKS);
@@ -92,7 +94,8 @@ impl Pages {
             request_id: request_id.as_str(),
             kind: link.and_then(|link| link.kind).map_or("id", Kind::as_str),
             id: link.map_or("", |link| link.id.as_str()),
-            button: link.map(|link| (label, link.path.as_str())),
+            button: link.filter(|_| choices.is_empty()).map(|link| (label, link.path.as_str())),
+            choices,
             look_again: look_again.map(|link| format!("{}&{LOOKS}={}", link.path, link.looks + 1)),
         };
         page.render().ok()
@@ -100,16 +103,31 @@ impl Pages {
 }
 
 impl SelfLink {
+    /// Its path and query.
+    pub(super) fn into_path(self) -> String {
+        self.path
+    }
+
     /// The link that a request named, in the query form: it survives every tool and proxy.
-    pub(super) fn new(base_path: &str, spellings: &Spellings<'_>, looks: u8) -> Self {
+    pub(super) fn new(
+        base_path: &str,
+        spellings: &Spellings<'_>,
+        project: Option<&ProjectName>,
+        looks: u8,
+    ) -> Self {
         let item = spellings.first();
         let kind = spellings.kind_was_named().then(|| item.kind());
         let id = spellings.text().into_owned();
         let query = utf8_percent_encode(&id, QUERY);
-        let path = match kind {
+        let mut path = match kind {
             Some(kind) => format!("{base_path}/go/{kind}?id={query}"),
             None => format!("{base_path}/go?id={query}"),
         };
+        if let Some(project) = project {
+            // A project's name needs no encoding.
+            path.push_str("&project=");
+            path.push_str(project.as_str());
+        }
         Self { kind, path, id, looks }
     }
 }

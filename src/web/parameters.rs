@@ -1,6 +1,7 @@
 //! The parameters in a request's query.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
@@ -16,6 +17,10 @@ pub(super) struct Parameters<'a> {
     id: Option<&'a str>,
     /// Whether Nebuly is to be asked although the cache may know the link.
     pub(super) refresh: bool,
+    /// How long an item that Nebuly does not know yet is to be waited for.
+    pub(super) wait: Duration,
+    /// The name of the only project that is to be asked.
+    pub(super) project: Option<Cow<'a, str>>,
     /// How often the page for an unknown item has looked again by itself.
     pub(super) looks: u8,
 }
@@ -41,6 +46,9 @@ impl<'a> Parameters<'a> {
                 }
                 "id" | "external_id" => parameters.id = Some(value),
                 "refresh" => parameters.refresh = switch(value)?,
+                "wait" => parameters.wait = duration(value)?,
+                // A name that is not even text is unknown, like any other that is not configured.
+                "project" => parameters.project = Some(decode(value, true).unwrap_or_default()),
                 super::page::LOOKS => parameters.looks = value.parse().unwrap_or(u8::MAX),
                 _ => {}
             }
@@ -84,6 +92,14 @@ fn switch(value: &str) -> Result<bool, Problem> {
             "The parameter refresh is a switch: it takes no value, or true or false.",
         )),
     }
+}
+
+fn duration(value: &str) -> Result<Duration, Problem> {
+    /// Longer than any duration that makes sense, and short enough to be read without a thought.
+    const MAX_LEN: usize = 16;
+    let text = Some(value).filter(|value| value.len() <= MAX_LEN);
+    text.and_then(|text| humantime::parse_duration(text).ok())
+        .ok_or(Problem::InvalidRequest("The parameter wait is a duration, such as 5s."))
 }
 
 #[cfg(test)]
@@ -131,6 +147,10 @@ mod tests {
             ("project=a&project=b", false),
             ("noredirect&noredirect=1", false),
             ("refresh=maybe", false),
+            ("wait=soon", false),
+            ("wait=", false),
+            ("wait=99999999999999999999y", false),
+            ("wait=5s&project=a", true),
             ("utm=a&utm=b", true),
             ("utm=%ff", true),
             ("&&=&a", true),
@@ -139,6 +159,7 @@ mod tests {
         }
         assert!(Parameters::parse(Some("refresh=true")).unwrap().refresh);
         assert!(!Parameters::parse(Some("refresh=0")).unwrap().refresh);
+        assert_eq!(Parameters::parse(Some("wait=5s")).unwrap().wait, Duration::from_secs(5));
     }
 
     proptest! {

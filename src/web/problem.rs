@@ -27,10 +27,14 @@ pub(super) enum Problem {
     InvalidRequest(&'static str),
     /// 404: there is no such path.
     UnknownPath,
+    /// 404: there is no such project.
+    UnknownProject,
     /// 404: Nebuly does not know the id.
     NotFound,
     /// 405.
     MethodNotAllowed,
+    /// 409: several projects have a conversation of this id.
+    Ambiguous,
     /// 502: Nebuly refuses our key.
     KeyRejected,
     /// 502: Nebuly's answer is no URL that may be used.
@@ -73,6 +77,23 @@ pub(super) struct Failure {
     pub(super) server_timing: Option<HeaderValue>,
     /// Where the same link is asked for again.
     pub(super) link: Option<SelfLink>,
+    /// What there is to choose from.
+    pub(super) choices: Vec<Choice>,
+}
+
+/// One of several links that an id stands for, as JSON (section 2 of the design) and as a line of a page.
+#[derive(Debug, Serialize)]
+pub(super) struct Choice {
+    pub(super) kind: &'static str,
+    pub(super) id: String,
+    pub(super) state: &'static str,
+    pub(super) url: String,
+    pub(super) project: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resolved_at: Option<String>,
+    /// Where this one is asked for.
+    #[serde(skip)]
+    pub(super) path: String,
 }
 
 /// RFC 9457.
@@ -84,6 +105,8 @@ struct Details<'a> {
     status: u16,
     detail: &'a str,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    links: &'a [Choice],
 }
 
 impl Problem {
@@ -105,6 +128,13 @@ impl Problem {
                 detail: "Links look like /go/interaction/{id} or /go/conversation/{id}.",
                 advice: "Check the address, or ask whoever sent you this link.",
             },
+            Self::UnknownProject => Row {
+                status: StatusCode::NOT_FOUND,
+                kind: "urn:nebulink:unknown-project",
+                title: "There is no such project",
+                detail: "The parameter project names no project of this installation.",
+                advice: "Check the name, or leave it out: all projects are asked then.",
+            },
             Self::NotFound => Row {
                 status: StatusCode::NOT_FOUND,
                 kind: "urn:nebulink:not-found",
@@ -118,6 +148,13 @@ impl Problem {
                 title: "This method is not allowed here",
                 detail: "Links are opened with GET or HEAD.",
                 advice: "Open the address in a browser.",
+            },
+            Self::Ambiguous => Row {
+                status: StatusCode::CONFLICT,
+                kind: "urn:nebulink:ambiguous",
+                title: "Several projects have this conversation",
+                detail: "This id stands for a conversation in more than one project.",
+                advice: "Choose the one that you mean. A link with the parameter project leads there directly.",
             },
             Self::KeyRejected => Row {
                 status: StatusCode::BAD_GATEWAY,
@@ -212,7 +249,7 @@ impl From<Cause> for Problem {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Self { problem, cache_status: None, server_timing: None, link: None }
+        Self { problem, cache_status: None, server_timing: None, link: None, choices: Vec::new() }
     }
 }
 
@@ -221,13 +258,13 @@ impl Failure {
     pub(super) fn into_response(self, pages: &Pages, asked: &HeaderMap, request_id: &RequestId) -> Response {
         let row = self.problem.row();
         let page = if wants_page(asked) {
-            pages.problem(self.problem, request_id, self.link.as_ref())
+            pages.problem(self.problem, request_id, self.link.as_ref(), &self.choices)
         } else {
             None
         };
         let (content_type, body) = match page {
             Some(page) => ("text/html; charset=utf-8", page),
-            None => ("application/problem+json", json(row, request_id)),
+            None => ("application/problem+json", json(row, request_id, &self.choices)),
         };
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = row.status;
@@ -259,14 +296,15 @@ pub(super) fn after_panic(_panic: Box<dyn Any + Send>) -> Response {
     response
 }
 
-fn json(row: Row, request_id: &RequestId) -> String {
+fn json(row: Row, request_id: &RequestId, links: &[Choice]) -> String {
     let details = Details {
         kind: row.kind,
         title: row.title,
         status: row.status.as_u16(),
         detail: row.detail,
         request_id: request_id.as_str(),
+        links,
     };
-    // Five plain strings and a number always make JSON.
+    // Strings and a number always make JSON.
     serde_json::to_string(&details).unwrap_or_default()
 }

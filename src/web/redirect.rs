@@ -7,15 +7,16 @@ use http::request::Parts;
 use http::{StatusCode, Uri};
 
 use super::Web;
-use super::cache_status::{CACHE_STATUS, SERVER_TIMING, cache_status, outcome, server_timing};
+use super::cache_status::{CACHE_STATUS, SERVER_TIMING, cache_status, server_timing};
 use super::exchange::Reply;
+use super::metrics::LinkOutcome;
 use super::negotiation::forbids_cached;
 use super::page::SelfLink;
 use super::parameters::{Parameters, id_in_path};
-use super::problem::{Failure, Problem};
+use super::problem::{Choice, Failure, Problem};
 use super::route::{Form, IdPlace};
-use crate::domain::{Spellings, TargetUrl, Text};
-use crate::resolver::{Mode, Outcome, Resolution, Via};
+use crate::domain::{ProjectIndex, ProjectName, Scope, Spellings, TargetUrl, Text};
+use crate::resolver::{Caller, Found, Inquiry, Mode, Outcome, Resolution, Via};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
@@ -23,31 +24,60 @@ const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 /// As many headers as a redirect has, so that their map is made once.
 const HEADERS: usize = 9;
 
+/// What a request asks for.
+struct Asked<'a> {
+    spellings: Spellings<'a>,
+    scope: Scope,
+    parameters: Parameters<'a>,
+}
+
 /// Answers a request for a link.
-pub(super) async fn reply<'a>(web: &Web, form: Form, parts: &'a Parts) -> Reply<'a> {
-    let (spellings, parameters) = match read(web, form, &parts.uri) {
-        Ok(read) => read,
+pub(super) async fn reply<'a>(web: &Web, form: Form, parts: &'a Parts, caller: &dyn Caller) -> Reply<'a> {
+    let Asked { spellings, scope, parameters } = match Asked::read(web, form, &parts.uri) {
+        Ok(asked) => asked,
         Err(problem) => return problem.into(),
     };
     let refresh = parameters.refresh || forbids_cached(&parts.headers);
     let mode = if refresh { Mode::Refresh } else { Mode::Cached };
-    let resolution = web.resolver.resolve(&spellings, mode).await;
+    let wait = parameters.wait.min(web.max_wait);
+    if !wait.is_zero() {
+        (web.extend_deadline)(&parts.extensions, wait);
+    }
+    let inquiry = Inquiry { spellings: &spellings, scope, mode, wait, caller };
+    let resolution = web.resolver.resolve(&inquiry).await;
     Reply {
-        outcome: Some(outcome(&resolution)),
-        cold: matches!(resolution.via, Via::Call(_)),
-        answer: answer(web, &spellings, &parameters, mode, resolution),
+        outcome: Some(LinkOutcome::of(&resolution)),
+        cold: matches!(resolution.via, Via::Calls(_)),
+        answer: answer(web, &inquiry, &parameters, resolution),
         item: Some(spellings.into_first()),
     }
 }
 
-/// What the request asks for.
-fn read<'a>(web: &Web, form: Form, uri: &'a Uri) -> Result<(Spellings<'a>, Parameters<'a>), Problem> {
-    let parameters = Parameters::parse(uri.query())?;
-    let text = match form.id {
-        IdPlace::Query => parameters.id()?,
-        IdPlace::Path => id_in_path(rest_of_path(web, form, uri))?,
-    };
-    Ok((spellings(web, form, text)?, parameters))
+impl<'a> Asked<'a> {
+    fn read(web: &Web, form: Form, uri: &'a Uri) -> Result<Self, Problem> {
+        let parameters = Parameters::parse(uri.query())?;
+        let text = match form.id {
+            IdPlace::Query => parameters.id()?,
+            IdPlace::Path => id_in_path(rest_of_path(web, form, uri))?,
+        };
+        let spellings = spellings(web, form, text)?;
+        let scope = match &parameters.project {
+            None => Scope::All,
+            Some(name) => Scope::Only(web.project(name).ok_or(Problem::UnknownProject)?),
+        };
+        Ok(Self { spellings, scope, parameters })
+    }
+}
+
+impl Web {
+    fn project(&self, name: &str) -> Option<ProjectIndex> {
+        let position = self.projects.iter().position(|project| project.as_str() == name)?;
+        ProjectIndex::new(position)
+    }
+
+    fn name_of(&self, project: ProjectIndex) -> Option<&ProjectName> {
+        self.projects.get(project.position())
+    }
 }
 
 fn spellings<'a>(web: &Web, form: Form, text: Text<'a>) -> Result<Spellings<'a>, Problem> {
@@ -66,29 +96,36 @@ fn rest_of_path<'a>(web: &Web, form: Form, uri: &'a Uri) -> &'a str {
 
 fn answer(
     web: &Web,
-    spellings: &Spellings<'_>,
+    inquiry: &Inquiry<'_>,
     parameters: &Parameters<'_>,
-    mode: Mode,
     resolution: Resolution,
 ) -> Result<Response, Failure> {
     let status = cache_status(&resolution);
     let timing = server_timing(resolution.via);
+    let mut choices = Vec::new();
     let problem = match resolution.outcome {
-        Outcome::Resolved(url) => {
-            let control = match mode {
-                Mode::Cached => web.cacheable.clone(),
-                Mode::Refresh => NO_STORE,
-            };
-            return found(url, control, status, timing);
+        Outcome::Resolved(found) => {
+            let keep =
+                inquiry.mode == Mode::Cached && !matches!(resolution.via, Via::Stale | Via::Constructed);
+            let control = if keep { web.cacheable.clone() } else { NO_STORE };
+            return redirect(found.url, control, status, timing);
         }
         Outcome::Absent => Problem::NotFound,
+        Outcome::Ambiguous(found) => {
+            choices = found.into_iter().filter_map(|found| choice(web, inquiry, found)).collect();
+            Problem::Ambiguous
+        }
         Outcome::Failed(failure) => failure.cause.into(),
     };
-    let link = SelfLink::new(&web.base_path, spellings, parameters.looks);
-    Err(Failure { problem, cache_status: Some(status), server_timing: timing, link: Some(link) })
+    let project = match inquiry.scope {
+        Scope::All => None,
+        Scope::Only(project) => web.name_of(project),
+    };
+    let link = SelfLink::new(&web.base_path, inquiry.spellings, project, parameters.looks);
+    Err(Failure { problem, cache_status: Some(status), server_timing: timing, link: Some(link), choices })
 }
 
-fn found(
+fn redirect(
     url: TargetUrl,
     control: HeaderValue,
     status: HeaderValue,
@@ -107,4 +144,19 @@ fn found(
     *response.status_mut() = StatusCode::FOUND;
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// One of the links that an id stands for.
+fn choice(web: &Web, inquiry: &Inquiry<'_>, found: Found) -> Option<Choice> {
+    let item = inquiry.spellings.first();
+    let project = web.name_of(found.project)?;
+    Some(Choice {
+        kind: item.kind().as_str(),
+        id: item.id().into_owned(),
+        state: "resolved",
+        url: found.url.as_str().to_owned(),
+        project: project.to_string(),
+        resolved_at: found.resolved_at.and_then(super::timestamp::rfc3339),
+        path: SelfLink::new(&web.base_path, inquiry.spellings, Some(project), 0).into_path(),
+    })
 }

@@ -1,0 +1,124 @@
+//! The projects that are asked: in which order, and what their URLs are built from.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock};
+
+use crate::domain::{Construction, DeepLinks, Item, ProjectIds, ProjectIndex, ProjectSet, Scope, TargetUrl};
+
+/// A project to ask.
+pub struct Project {
+    /// Asks it.
+    pub source: Box<dyn DeepLinks>,
+    /// The ids that its URLs are built from, if the operator set them.
+    pub ids: Option<ProjectIds>,
+}
+
+/// All projects, and what is known of them.
+pub(super) struct Projects {
+    all: Vec<Known>,
+    construction: Construction,
+    /// Counts what was found, to tell which project did so most lately.
+    found: AtomicU64,
+}
+
+struct Known {
+    source: Box<dyn DeepLinks>,
+    set_ids: Option<ProjectIds>,
+    /// Learned from a URL that Nebuly gave.
+    learned_ids: RwLock<Option<ProjectIds>>,
+    /// A URL that this project gave could not be read back. That is said once.
+    unreadable: OnceLock<()>,
+    found_at: AtomicU64,
+}
+
+impl Projects {
+    pub(super) fn new(projects: Vec<Project>, construction: Construction) -> Self {
+        let known = |project: Project| Known {
+            source: project.source,
+            set_ids: project.ids,
+            learned_ids: RwLock::default(),
+            unreadable: OnceLock::new(),
+            found_at: AtomicU64::new(0),
+        };
+        Self { all: projects.into_iter().map(known).collect(), construction, found: AtomicU64::new(0) }
+    }
+
+    /// The projects of a scope.
+    pub(super) fn of(&self, scope: Scope) -> ProjectSet {
+        match scope {
+            Scope::All => (0..self.all.len()).filter_map(ProjectIndex::new).collect(),
+            Scope::Only(project) => [project].into_iter().collect(),
+        }
+    }
+
+    /// The only project of a scope, if there is only one.
+    pub(super) fn only(&self, scope: Scope) -> Option<ProjectIndex> {
+        match scope {
+            Scope::Only(project) => Some(project),
+            Scope::All if self.all.len() == 1 => ProjectIndex::new(0),
+            Scope::All => None,
+        }
+    }
+
+    /// The projects of a scope that are still to be asked, the one that found something most lately first.
+    pub(super) fn to_ask(&self, scope: Scope, but: ProjectSet) -> Vec<ProjectIndex> {
+        let wanted = self.of(scope);
+        let mut projects: Vec<_> = (0..self.all.len())
+            .filter_map(ProjectIndex::new)
+            .filter(|project| wanted.contains(*project) && !but.contains(*project))
+            .collect();
+        let found_at = |project: &ProjectIndex| {
+            self.known(*project).map_or(0, |known| known.found_at.load(Ordering::Relaxed))
+        };
+        if let Some(latest) =
+            projects.iter().enumerate().max_by_key(|(at, project)| (found_at(project), usize::MAX - at))
+        {
+            let latest = latest.0;
+            if let Some(first) = projects.get_mut(..=latest) {
+                first.rotate_right(1);
+            }
+        }
+        projects
+    }
+
+    /// Who asks a project.
+    pub(super) fn source(&self, project: ProjectIndex) -> Option<&dyn DeepLinks> {
+        self.known(project).map(|known| known.source.as_ref())
+    }
+
+    /// Remembers that a project has found an item, and learns what its URLs are built from.
+    pub(super) fn note_found(&self, project: ProjectIndex, item: &Item<'_>, url: &TargetUrl) {
+        let Some(known) = self.known(project) else { return };
+        known.found_at.store(self.found.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if known.set_ids.is_some() {
+            return;
+        }
+        let learned = self.construction.learn(url, item);
+        if learned.is_none() && known.unreadable.set(()).is_ok() {
+            tracing::info!(
+                project = project.position(),
+                "Nebuly's URLs are not of the documented form, so none can be built in an outage"
+            );
+        }
+        let unchanged = *known.learned_ids.read().unwrap_or_else(PoisonError::into_inner) == learned;
+        if !unchanged {
+            *known.learned_ids.write().unwrap_or_else(PoisonError::into_inner) = learned;
+        }
+    }
+
+    /// The URL of an item, if what it is built from is known.
+    pub(super) fn construct(&self, project: ProjectIndex, item: &Item<'_>) -> Option<TargetUrl> {
+        let known = self.known(project)?;
+        match &known.set_ids {
+            Some(ids) => self.construction.build(ids, item),
+            None => {
+                let learned = known.learned_ids.read().unwrap_or_else(PoisonError::into_inner);
+                self.construction.build(learned.as_ref()?, item)
+            }
+        }
+    }
+
+    fn known(&self, project: ProjectIndex) -> Option<&Known> {
+        self.all.get(project.position())
+    }
+}

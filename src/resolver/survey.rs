@@ -1,0 +1,115 @@
+//! Asking several projects for one item.
+//!
+//! The one that found something most lately is asked first, the others together when it does not know the id or is slow:
+//! with one project that owns nearly all links, a cold link costs about one call. An id that is unique only within a
+//! project is asked for everywhere, since several may have it.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use super::projects::Projects;
+use crate::domain::{Answer, CallFailure, Cause, Item, ProjectIndex, ProjectSet, TargetUrl, Terms};
+
+/// How long the first project is waited for before the others are asked as well; and how long, once one knows the id,
+/// the others are waited for, where several may. Above what a healthy Nebuly takes, below what a person notices.
+const SLOW: Duration = Duration::from_millis(400);
+
+/// What the projects said.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Those that have the item, in the order in which they said so.
+    pub(super) found: Vec<(ProjectIndex, TargetUrl)>,
+    /// Those that do not.
+    pub(super) absent: ProjectSet,
+    /// The status of the answer that counts: of the first that said so.
+    pub(super) status: Option<u16>,
+    /// Whether every absence so far means that the item is gone, not that the call was refused.
+    pub(super) gone: bool,
+    /// Why the first of those could not be asked that could not.
+    pub(super) failure: Option<CallFailure>,
+    /// Whether one that was asked has not answered.
+    pub(super) unanswered: bool,
+}
+
+/// Asks these projects, the first of them first.
+pub(super) async fn survey(
+    projects: &Projects,
+    order: &[ProjectIndex],
+    item: &Item<'static>,
+    terms: &Terms,
+) -> Survey {
+    let mut survey = Survey { gone: true, ..Survey::default() };
+    let ask = |project: ProjectIndex| async move {
+        let answer = match projects.source(project) {
+            Some(source) => source.resolve(item, terms).await,
+            None => Err(CallFailure { cause: Cause::Internal, status: None }),
+        };
+        (project, answer)
+    };
+    let mut waiting = order.iter().copied();
+    let mut asked = FuturesUnordered::new();
+    let unique = item.is_unique();
+    if unique {
+        asked.extend(waiting.next().map(ask));
+    } else {
+        asked.extend(waiting.by_ref().map(ask));
+    }
+    let mut slow = Box::pin(tokio::time::sleep(SLOW));
+    loop {
+        let enough = !survey.found.is_empty() && unique;
+        if enough || (asked.is_empty() && waiting.len() == 0) {
+            break;
+        }
+        tokio::select! {
+            biased;
+            answer = asked.next(), if !asked.is_empty() => {
+                let first_found = survey.found.is_empty();
+                if let Some((project, answer)) = answer {
+                    survey.note(project, answer);
+                }
+                if first_found && !survey.found.is_empty() {
+                    // The others get as long as a healthy Nebuly takes, and no longer.
+                    slow.as_mut().reset(tokio::time::Instant::now() + SLOW);
+                } else if survey.found.is_empty() {
+                    asked.extend(waiting.by_ref().map(ask));
+                }
+            }
+            () = &mut slow, if waiting.len() > 0 || !survey.found.is_empty() => {
+                if !survey.found.is_empty() {
+                    break;
+                }
+                asked.extend(waiting.by_ref().map(ask));
+            }
+        }
+    }
+    survey.unanswered = !asked.is_empty();
+    survey
+}
+
+impl Survey {
+    fn note(&mut self, project: ProjectIndex, answer: Result<Answer, CallFailure>) {
+        match answer {
+            Ok(Answer::Found(url)) => {
+                if self.found.is_empty() {
+                    self.status = Some(200);
+                }
+                self.found.push((project, url));
+            }
+            Ok(Answer::Absent { status }) => {
+                self.gone &= Answer::Absent { status }.is_gone();
+                self.status.get_or_insert(status);
+                self.absent.insert(project);
+            }
+            Err(failure) => {
+                self.failure.get_or_insert(failure);
+            }
+        }
+    }
+
+    /// Whether some project may have the item although it did not say so.
+    pub(super) const fn is_incomplete(&self) -> bool {
+        self.unanswered || self.failure.is_some()
+    }
+}

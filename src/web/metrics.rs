@@ -1,0 +1,116 @@
+//! What became of links, as metrics: their handles are resolved once, so that a redirect only adds one.
+
+use metrics::Counter;
+
+use crate::domain::Kind;
+use crate::resolver::{Calls, Outcome, Resolution, Via};
+
+/// What became of a link, in the words of section 11 of the design.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkOutcome {
+    Hit,
+    Shared,
+    Stale,
+    Negative,
+    Resolved,
+    Collapsed,
+    Absent,
+    Constructed,
+    Failed,
+}
+
+/// A counter for each kind and outcome.
+pub(super) struct Metrics {
+    interactions: Resolutions,
+    conversations: Resolutions,
+}
+
+struct Resolutions([Counter; LinkOutcome::ALL.len()]);
+
+impl LinkOutcome {
+    /// In the order of the discriminants.
+    const ALL: [Self; 9] = [
+        Self::Hit,
+        Self::Shared,
+        Self::Stale,
+        Self::Negative,
+        Self::Resolved,
+        Self::Collapsed,
+        Self::Absent,
+        Self::Constructed,
+        Self::Failed,
+    ];
+
+    pub(super) const fn of(resolution: &Resolution) -> Self {
+        match (&resolution.outcome, resolution.via) {
+            (Outcome::Absent, Via::Memory) => Self::Negative,
+            (_, Via::Memory) => Self::Hit,
+            (_, Via::Shared) => Self::Shared,
+            (_, Via::Stale) => Self::Stale,
+            (_, Via::Constructed) => Self::Constructed,
+            (Outcome::Resolved(_), Via::Calls(Calls { collapsed: true, .. })) => Self::Collapsed,
+            (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(_)) => Self::Resolved,
+            (Outcome::Absent, Via::Calls(_)) => Self::Absent,
+            (Outcome::Failed(_), Via::Calls(_)) => Self::Failed,
+        }
+    }
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Shared => "shared",
+            Self::Stale => "stale",
+            Self::Negative => "negative",
+            Self::Resolved => "resolved",
+            Self::Collapsed => "collapsed",
+            Self::Absent => "absent",
+            Self::Constructed => "constructed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Metrics {
+    /// Resolves every handle, in the recorder that is in effect.
+    pub(super) fn new() -> Self {
+        metrics::describe_counter!(
+            "nebulink_resolutions_total",
+            "Links asked for, by kind and by what became of them"
+        );
+        Self {
+            interactions: Resolutions::new(Kind::Interaction),
+            conversations: Resolutions::new(Kind::Conversation),
+        }
+    }
+
+    /// Counts a link.
+    pub(super) fn count(&self, kind: Kind, outcome: LinkOutcome) {
+        let Resolutions(counters) = match kind {
+            Kind::Interaction => &self.interactions,
+            Kind::Conversation => &self.conversations,
+        };
+        if let Some(counter) = counters.get(outcome as usize) {
+            counter.increment(1);
+        }
+    }
+}
+
+impl Resolutions {
+    fn new(kind: Kind) -> Self {
+        Self(LinkOutcome::ALL.map(|outcome| {
+            metrics::counter!("nebulink_resolutions_total", "kind" => kind.as_str(), "outcome" => outcome.as_str())
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_stands_where_its_counter_does() {
+        for (place, outcome) in LinkOutcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, place);
+        }
+    }
+}
