@@ -17,6 +17,8 @@ mod knowledge;
 mod projects;
 mod resolution;
 mod survey;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

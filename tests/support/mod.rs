@@ -8,6 +8,7 @@
 )]
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,6 +70,38 @@ pub fn settings(stand_in: &StandIn, further: &[(&str, &str)]) -> Settings {
         variables.into_iter().map(|(name, value)| (name.into(), OsString::from(value))).collect();
     let overrides = further.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let sources = Sources { config_file: None, environment, overrides };
+    Settings::load(&sources).unwrap_or_else(|problems| panic!("{problems}")).settings
+}
+
+/// The key of one of several projects.
+pub fn key_of(project: usize) -> String {
+    format!("{KEY}-{project}")
+}
+
+/// A stand-in with several projects, named `project-0` and so on.
+pub async fn stand_in_with(projects: usize) -> StandIn {
+    let stand_in = StandIn::start().await.unwrap();
+    for project in 0..projects {
+        stand_in.add_project(StandInProject::new(key_of(project), format!("id-{project}"), "organization-1"));
+    }
+    stand_in
+}
+
+/// Settings for several projects of a stand-in.
+pub fn settings_with(stand_in: &StandIn, projects: usize, further: &[(&str, &str)]) -> Settings {
+    let mut file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    for project in 0..projects {
+        let key = key_of(project);
+        writeln!(file, "[[projects]]\nname = \"project-{project}\"\napi_key = \"{key}\"").unwrap();
+    }
+    let environment = vec![("NEBULY_API_BASE_URL".into(), stand_in.api_base_url().into())];
+    let mut overrides = vec![
+        ("nebuly.platform_url".to_owned(), stand_in.platform_url()),
+        ("server.listen".to_owned(), "127.0.0.1:0".to_owned()),
+        ("server.management_listen".to_owned(), "127.0.0.1:0".to_owned()),
+    ];
+    overrides.extend(further.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    let sources = Sources { config_file: Some(file.path().to_owned()), environment, overrides };
     Settings::load(&sources).unwrap_or_else(|problems| panic!("{problems}")).settings
 }
 
