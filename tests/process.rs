@@ -1,0 +1,313 @@
+//! The program as a process: its commands, exit codes and signals.
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nebulink::demo::{Fault, StandIn};
+use rustix::process::{Pid, Signal, kill_process};
+use support::{KEY, PATIENCE, request, stand_in};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// A running nebulink, ended with the test.
+struct Process {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    address: SocketAddr,
+    management: SocketAddr,
+}
+
+impl Process {
+    fn serve(stand_in: &StandIn, further: &[(&str, &str)]) -> Self {
+        let mut command = command(stand_in);
+        command.envs(further.iter().copied()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let line = loop {
+            let mut line = String::new();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it served");
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if line["message"] == "serving" {
+                break line;
+            }
+        };
+        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
+        Self { address: address("listen"), management: address("management_listen"), child, log }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The exit code, once it ends by itself.
+    async fn exit_code(mut self) -> i32 {
+        let ended = tokio::task::spawn_blocking(move || {
+            // Read to the end, so that a full pipe cannot hold it up.
+            std::io::copy(&mut self.log, &mut std::io::sink()).unwrap();
+            self.child.wait().unwrap().code().expect("it ends by itself, not by the signal")
+        });
+        tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap()
+    }
+
+    async fn readiness(&self) -> u16 {
+        request(self.management, "GET", "/readyz", &[]).await.status
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _waited = self.child.wait();
+    }
+}
+
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nebulink"));
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn command(stand_in: &StandIn) -> Command {
+    let mut command = binary();
+    command.envs([
+        ("NEBULY_API_KEY", KEY),
+        ("NEBULY_API_BASE_URL", stand_in.api_base_url().as_str()),
+        ("NEBULINK__NEBULY__PLATFORM_URL", stand_in.platform_url().as_str()),
+        ("NEBULINK__SERVER__LISTEN", "127.0.0.1:0"),
+        ("NEBULINK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0"),
+    ]);
+    command
+}
+
+/// Runs a command to its end: its exit code, standard output and standard error.
+async fn run(mut command: Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } =
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[tokio::test]
+async fn sigterm_drains_in_two_phases_and_loses_no_request() {
+    let stand_in = stand_in().await;
+    stand_in.add_conversation(KEY, "slow");
+    stand_in.add_conversation(KEY, "new");
+    let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "3s")]);
+    assert_eq!(process.readiness().await, 200);
+    stand_in.set_fault_for(nebulink::demo::Matching::id("slow"), Fault::Gate);
+    let address = process.address;
+    let open = tokio::spawn(async move { request(address, "GET", "/c/slow", &[]).await });
+    stand_in.wait_for_calls(1).await;
+    let mut kept = TcpStream::connect(address).await.unwrap();
+
+    process.signal(Signal::TERM);
+    let not_ready = async {
+        while process.readiness().await != 503 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let began = Instant::now();
+    tokio::time::timeout(PATIENCE, not_ready).await.unwrap();
+    // New requests are served during the delay, on new connections and on open ones, which are then closed.
+    assert_eq!(request(address, "GET", "/c/new", &[]).await.status, 302);
+    kept.write_all(b"GET /c/new HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    kept.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 302") && answer.contains("connection: close"), "{answer}");
+    assert!(
+        began.elapsed() < Duration::from_millis(2900),
+        "the machine is too slow for this test to say anything"
+    );
+    let live = request(process.management, "GET", "/livez", &[]).await;
+    assert_eq!(live.status, 200);
+
+    // Then it is closed, and what is open is finished.
+    let closed = async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, closed).await.unwrap();
+    assert_eq!(process.readiness().await, 503);
+    stand_in.open_gate();
+    assert_eq!(open.await.unwrap().status, 302);
+    assert_eq!(process.exit_code().await, 0);
+}
+
+#[tokio::test]
+async fn sigint_stops_without_the_delay() {
+    let stand_in = stand_in().await;
+    let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "1h")]);
+    process.signal(Signal::INT);
+    assert_eq!(process.exit_code().await, 0);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let stand_in = stand_in().await;
+    for (second, code) in [(Signal::TERM, 128 + 15), (Signal::INT, 128 + 2)] {
+        let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "1h")]);
+        process.signal(Signal::TERM);
+        while process.readiness().await != 503 {}
+        process.signal(second);
+        assert_eq!(process.exit_code().await, code);
+    }
+}
+
+#[tokio::test]
+async fn a_full_public_listener_fails_no_probe() {
+    let stand_in = stand_in().await;
+    stand_in.set_fault(Some(Fault::Hang));
+    let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__MAX_CONNECTIONS", "4")]);
+    let mut busy = Vec::new();
+    for number in 0..20 {
+        let mut stream = TcpStream::connect(process.address).await.unwrap();
+        stream.write_all(format!("GET /c/{number} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        busy.push(stream);
+    }
+    stand_in.wait_for_calls(4).await;
+    assert_eq!(process.readiness().await, 200);
+    assert_eq!(request(process.management, "GET", "/livez", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_a_clear_message() {
+    let stand_in = stand_in().await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = command(&stand_in);
+    command.env("NEBULINK__SERVER__LISTEN", &address);
+    let (code, _, complaint) = run(command).await;
+    assert_eq!(code, 1);
+    assert!(complaint.contains(&address) && complaint.contains("taken"), "{complaint}");
+}
+
+#[tokio::test]
+async fn wrong_settings_are_reported_all_at_once_and_exit_with_2() {
+    for name in ["serve", "check"] {
+        let mut command = binary();
+        command.arg(name).envs([
+            ("NEBULY_API_KEY", "canary with spaces"),
+            ("NEBULINK__CACHE__TTL", "canary"),
+            ("NEBULINK__SERVER__LISTEN", "canary"),
+            ("NEBULINK__NEBULY__API_BASE_URL", "http://nebuly.example/"),
+            ("NEBULINK__CACHE__TTTL", "canary"),
+        ]);
+        let (code, out, complaint) = run(command).await;
+        assert_eq!(code, 2);
+        for key in
+            ["NEBULY_API_KEY", "cache.ttl", "server.listen", "nebuly.api_base_url", "NEBULINK__CACHE__TTTL"]
+        {
+            assert!(complaint.contains(key), "{key}: {complaint}");
+        }
+        assert!(!complaint.contains("canary") && !out.contains("canary"), "{complaint}");
+    }
+    let (code, ..) = run({
+        let mut command = binary();
+        command.arg("--no-such-option");
+        command
+    })
+    .await;
+    assert_eq!(code, 2);
+}
+
+#[tokio::test]
+async fn check_shows_the_settings_without_secrets_and_tries_each_key() {
+    let stand_in = stand_in().await;
+    let check = |key: &str, base: String| {
+        let mut command = command(&stand_in);
+        command.arg("check").env("NEBULY_API_KEY", key).env("NEBULY_API_BASE_URL", base);
+        run(command)
+    };
+    let (code, out, complaint) = check(KEY, stand_in.api_base_url()).await;
+    assert_eq!((code, complaint.as_str()), (0, ""), "{out}");
+    assert!(
+        out.contains("cache.ttl") && out.contains("NEBULINK__SERVER__LISTEN") && out.contains("valid"),
+        "{out}"
+    );
+    assert!(!out.contains(KEY), "{out}");
+    let (code, out, _) = check("nk-canary-wrong", stand_in.api_base_url()).await;
+    assert!(code == 1 && out.contains("401") && !out.contains("canary"), "{out}");
+    let (code, out, _) = check(KEY, format!("{}/elsewhere", stand_in.platform_url())).await;
+    assert!(code == 1 && out.contains("api_base_url is wrong"), "{out}");
+    stand_in.stop().await;
+    let (code, out, _) = check(KEY, stand_in.api_base_url()).await;
+    assert!(code == 1 && out.contains("cannot be reached"), "{out}");
+}
+
+#[tokio::test]
+async fn a_key_in_a_file_is_read_without_its_line_end() {
+    let stand_in = stand_in().await;
+    stand_in.add_conversation(KEY, "abc");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("{KEY}\n")).unwrap();
+    let mut command = command(&stand_in);
+    command.arg("check").env_remove("NEBULY_API_KEY").env("NEBULY_API_KEY_FILE", file.path());
+    let (code, out, complaint) = run(command).await;
+    assert_eq!(code, 0, "{out}{complaint}");
+}
+
+#[tokio::test]
+async fn without_a_usable_key_the_start_ends_with_2() {
+    let stand_in = stand_in().await;
+    for file in ["/nonexistent/key", "/dev/null"] {
+        let mut command = command(&stand_in);
+        command.env_remove("NEBULY_API_KEY").env("NEBULY_API_KEY_FILE", file);
+        let (code, _, complaint) = run(command).await;
+        assert_eq!(code, 2, "{complaint}");
+        assert!(complaint.contains("default"), "names the project: {complaint}");
+    }
+    let (code, _, complaint) = run(binary()).await;
+    assert_eq!(code, 2);
+    assert!(complaint.contains("NEBULY_API_KEY"), "{complaint}");
+}
+
+#[tokio::test]
+async fn the_demo_prints_links_that_lead_somewhere() {
+    let mut command = binary();
+    // What the environment says of the real Nebuly is nothing to the demo.
+    command.arg("demo").args(["--set", "server.listen=127.0.0.1:0"]).env("NEBULY_API_KEY", "real");
+    let mut child = command.spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("Ctrl-C") {
+        assert_ne!(out.read_line(&mut text).unwrap(), 0, "{text}");
+    }
+    let mut links = text.split_whitespace().filter(|word| word.starts_with("http://"));
+    let first = links.next().unwrap();
+    let (host, path) = first.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let answer = request(host.parse().unwrap(), "GET", &format!("/{path}"), &[]).await;
+    assert_eq!(answer.status, 302, "{first}: {answer:?}");
+    let location = answer.header("location").unwrap();
+    let (host, path) = location.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let page = request(host.parse().unwrap(), "GET", &format!("/{path}"), &[("accept", "text/html")]).await;
+    assert!(page.status == 200 && page.body.contains("<!doctype html>"), "{page:?}");
+    assert!(links.count() >= 9);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    drop(out);
+    let mut complaint = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{complaint}");
+}
+
+#[tokio::test]
+async fn a_key_is_nowhere_in_the_process_list() {
+    let stand_in = stand_in().await;
+    let process = Process::serve(&stand_in, &[]);
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", process.child.id())).unwrap();
+    assert!(!String::from_utf8_lossy(&arguments).contains(KEY));
+}
+
+#[tokio::test]
+async fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let mut command = binary();
+        command.args(["completions", shell]);
+        let (code, out, _) = run(command).await;
+        assert!(code == 0 && out.contains("nebulink"), "{shell}");
+    }
+}
