@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::cache::MemoryCache;
 use crate::domain::{Clock, Construction, Lifetimes, ProjectIds, SystemClock};
@@ -17,7 +18,7 @@ use crate::nebuly::{self, ApiKey, Endpoint, InvalidKey, Nebuly};
 use crate::resolver::{Construct, Policy, Project, Resolver, Sources};
 use crate::server::{self, BindError, Drain, Limits, OpenConnections};
 use crate::settings::{self, KeySource, OnOutage, Resolve, Settings};
-use crate::telemetry::{LogFormat, LogOptions};
+use crate::telemetry::{LogFormat, LogOptions, MetricsReader, MetricsRegistry};
 use crate::web::management::Part;
 use crate::web::{self, AccessLog, Escaping, Requests, Web};
 
@@ -28,6 +29,7 @@ const MANAGEMENT_CONNECTIONS: usize = 256;
 pub struct App {
     public: Router,
     management: Router,
+    metrics: MetricsReader,
     limits: Limits,
     drain: Drain,
     drain_delay: Duration,
@@ -88,6 +90,9 @@ pub enum StartError {
         #[source]
         error: std::io::Error,
     },
+    /// The metrics cannot be set up.
+    #[error("the metrics cannot be set up")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
     /// The client for Nebuly cannot be made.
     #[error(transparent)]
     Nebuly(#[from] nebuly::StartError),
@@ -101,6 +106,16 @@ impl App {
 
     /// The same, with another clock for what is fresh.
     pub fn build_with_clock(settings: &Settings, clock: impl Clock) -> Result<Self, StartError> {
+        let metrics = MetricsRegistry::new()?;
+        metrics.scope(|| Self::build_counting(settings, clock, metrics.reader()))
+    }
+
+    /// Builds everything whose handles count where `metrics` reads.
+    fn build_counting(
+        settings: &Settings,
+        clock: impl Clock,
+        metrics: MetricsReader,
+    ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(clock);
         let web = Web::new(
             resolver(settings, clock)?,
@@ -121,7 +136,11 @@ impl App {
         };
         Ok(Self {
             public: web::public(web),
-            management: web::management::router(vec![serving]),
+            management: {
+                let metrics = metrics.clone();
+                web::management::router(vec![serving], Arc::new(move || metrics.render()))
+            },
+            metrics,
             limits: Limits {
                 max_connections: settings.server.max_connections,
                 header_timeout: settings.server.header_timeout,
@@ -136,13 +155,11 @@ impl App {
     }
 
     /// The public listener's routes.
-    #[must_use]
     pub fn public(&self) -> Router {
         self.public.clone()
     }
 
     /// The management listener's routes.
-    #[must_use]
     pub fn management(&self) -> Router {
         self.management.clone()
     }
@@ -150,7 +167,10 @@ impl App {
     /// Serves until `shutdown` is over, then leaves in two phases: not ready and `connection: close`, but still serving;
     /// then closed, with a last while for open requests. The management listener goes on to the end.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = Shutdown>) {
-        let Self { public, management, limits, drain, drain_delay, drain_timeout, open } = self;
+        let Self { public, management, metrics, limits, drain, drain_delay, drain_timeout, open } = self;
+        // Dropped at the end, which ends them all.
+        let mut background = JoinSet::new();
+        background.spawn(metrics.keep_up());
         let management_limits = Limits { max_connections: MANAGEMENT_CONNECTIONS, ..limits };
         let management_drain = Drain::default();
         let management = tokio::spawn(server::serve(

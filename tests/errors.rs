@@ -1,5 +1,7 @@
 //! Every row of the table of errors, each from its real cause, as JSON and as a page.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 mod support;
 
 use std::time::Duration;

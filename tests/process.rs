@@ -1,5 +1,12 @@
 //! The program as a process: its commands, exit codes and signals.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by a panic"
+)]
+
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -1,5 +1,7 @@
 //! Links that outlive their freshness, and Nebuly's outages.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 mod support;
 
 use std::time::Duration;

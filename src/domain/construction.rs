@@ -94,9 +94,9 @@ mod tests {
 
     #[test]
     fn a_url_is_built_as_the_documentation_says() {
-        let build = |item: Item<'_>| construction().build(&ids(), &item).unwrap().as_str().to_owned();
         const BASE: &str =
             "https://v2.platform.eu.nebuly.com/live-activity?projectId=p-1&organizationId=o%2F1";
+        let build = |item: Item<'_>| construction().build(&ids(), &item).unwrap().as_str().to_owned();
         assert_eq!(
             build(Item::interaction(UUID).unwrap()),
             format!("{BASE}&interactionId={UUID}&liveActivityPageTab=interactions")

@@ -108,16 +108,14 @@ impl Flights {
 impl Flight {
     /// Waits for the resolution to end.
     pub(super) async fn land(mut self) -> Landing {
-        match self.0.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(landing)) => landing.clone(),
-            // The task is gone without a word: it panicked, or the runtime is shutting down.
-            Ok(None) | Err(_) => {
-                tracing::error!("a resolution ended without an answer");
-                let failure = CallFailure { cause: Cause::Internal, status: None };
-                let source = Source::Nebuly { status: None, duration: Duration::ZERO };
-                Landing { outcome: Outcome::Failed(failure), source }
-            }
+        if let Ok(Some(landing)) = self.0.wait_for(Option::is_some).await.as_deref() {
+            return landing.clone();
         }
+        // The task is gone without a word: it panicked, or the runtime is shutting down.
+        tracing::error!("a resolution ended without an answer");
+        let failure = CallFailure { cause: Cause::Internal, status: None };
+        let source = Source::Nebuly { status: None, duration: Duration::ZERO };
+        Landing { outcome: Outcome::Failed(failure), source }
     }
 }
 

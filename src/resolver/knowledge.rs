@@ -61,7 +61,7 @@ impl Knowledge {
         terms: Terms,
     ) -> Landing {
         if mode == Mode::Cached
-            && let Some(landing) = self.from_shared(scope, &item).await
+            && let Some(landing) = self.take_shared(scope, &item).await
         {
             return landing;
         }
@@ -74,7 +74,7 @@ impl Knowledge {
     /// What the shared cache can answer, taken over into memory.
     ///
     /// A link that memory holds longer than the shared cache does is no answer to asking for it again.
-    pub(super) async fn from_shared(&self, scope: Scope, item: &Item<'static>) -> Option<Landing> {
+    pub(super) async fn take_shared(&self, scope: Scope, item: &Item<'static>) -> Option<Landing> {
         let mut links = self.shared.as_ref()?.get(scope, item).await;
         let now = self.clock.now();
         let known_at = self.known_resolved(scope, item).map(|known| known.resolved_at);

@@ -29,8 +29,8 @@ pub use self::projects::Project;
 use self::projects::Projects;
 pub use self::resolution::{Caller, Calls, Found, Inquiry, Mode, Outcome, Resolution, Via};
 use crate::domain::{
-    CallFailure, Cause, Clock, Construction, Item, Lifetimes, LinkCache, Scope, Share, SharedLinks, Terms,
-    Unlimited,
+    CallFailure, Cause, Clock, Construction, Item, Lifetimes, LinkCache, ProjectSet, Scope, Share,
+    SharedLinks, Terms, Unlimited,
 };
 
 /// The first pause before an item that is waited for is asked for again; it doubles each time.
@@ -239,7 +239,7 @@ impl Resolver {
         if let Some(hit) = self.cached(scope, &item) {
             return hit;
         }
-        if let Some(landing) = self.knowledge.from_shared(scope, &item).await {
+        if let Some(landing) = self.knowledge.take_shared(scope, &item).await {
             return resolution(landing, mode, false);
         }
         let failure = CallFailure { cause: Cause::RateLimited { retry_after }, status: None };
@@ -288,7 +288,7 @@ impl Resolver {
 
     fn construct_always(&self, inquiry: &Inquiry<'_>) -> Resolution {
         let item = inquiry.spellings.first();
-        let order = self.knowledge.projects.to_ask(inquiry.scope, Default::default());
+        let order = self.knowledge.projects.to_ask(inquiry.scope, ProjectSet::default());
         let mut found: Vec<_> =
             order.into_iter().filter_map(|project| self.knowledge.construct_in(project, item)).collect();
         let outcome = match found.len() {

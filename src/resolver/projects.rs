@@ -109,13 +109,11 @@ impl Projects {
     /// The URL of an item, if what it is built from is known.
     pub(super) fn construct(&self, project: ProjectIndex, item: &Item<'_>) -> Option<TargetUrl> {
         let known = self.known(project)?;
-        match &known.set_ids {
-            Some(ids) => self.construction.build(ids, item),
-            None => {
-                let learned = known.learned_ids.read().unwrap_or_else(PoisonError::into_inner);
-                self.construction.build(learned.as_ref()?, item)
-            }
+        if let Some(ids) = &known.set_ids {
+            return self.construction.build(ids, item);
         }
+        let learned = known.learned_ids.read().unwrap_or_else(PoisonError::into_inner);
+        self.construction.build(learned.as_ref()?, item)
     }
 
     fn known(&self, project: ProjectIndex) -> Option<&Known> {

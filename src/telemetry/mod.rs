@@ -1,5 +1,7 @@
 //! What the program says of itself.
 
 mod log;
+mod metrics;
 
-pub use log::{LogFormat, LogOptions, init, subscriber};
+pub use self::log::{LogFormat, LogOptions, init, subscriber};
+pub use self::metrics::{MetricsReader, MetricsRegistry};

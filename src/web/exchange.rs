@@ -22,7 +22,7 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 
 /// What came of a request: its answer, and what the log says of it.
 pub(super) struct Reply<'a> {
-    pub(super) answer: Result<Response, Failure>,
+    pub(super) answer: Result<Response, Box<Failure>>,
     pub(super) item: Option<Item<'a>>,
     /// What became of the link.
     pub(super) outcome: Option<LinkOutcome>,
@@ -32,7 +32,7 @@ pub(super) struct Reply<'a> {
 
 impl From<Problem> for Reply<'_> {
     fn from(problem: Problem) -> Self {
-        Self { answer: Err(problem.into()), item: None, outcome: None, cold: false }
+        Self { answer: Err(Box::new(problem.into())), item: None, outcome: None, cold: false }
     }
 }
 

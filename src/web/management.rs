@@ -1,4 +1,4 @@
-//! The management listener: probes and the version. It asks nobody: an outage of Nebuly must not empty the Service.
+//! The management listener: probes, metrics and the version. It asks nobody: an outage of Nebuly must not empty the Service.
 
 use std::sync::Arc;
 
@@ -9,6 +9,9 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
+/// The text format of Prometheus.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 /// One thing that has to be well for the service to be ready.
 pub struct Part {
     /// Its name, as `?verbose` lists it.
@@ -17,12 +20,16 @@ pub struct Part {
     pub is_well: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
+/// Writes all metrics, in the text format of Prometheus.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// Every path of the management listener.
-pub fn router(parts: Vec<Part>) -> Router {
+pub fn router(parts: Vec<Part>, metrics: RenderMetrics) -> Router {
     let parts = Arc::new(parts);
     Router::new()
         .route("/livez", get(async || plain(StatusCode::OK, "ok\n".to_owned())))
         .route("/readyz", get(async move |RawQuery(query): RawQuery| ready(&parts, query.as_deref())))
+        .route("/metrics", get(async move || text(StatusCode::OK, PROMETHEUS, metrics())))
         .route("/version", get(version))
         .fallback(async || plain(StatusCode::NOT_FOUND, "there is no such path\n".to_owned()))
 }
@@ -50,5 +57,9 @@ async fn version() -> Response {
 }
 
 fn plain(status: StatusCode, body: String) -> Response {
-    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")], body).into_response()
+    text(status, "text/plain; charset=utf-8", body)
+}
+
+fn text(status: StatusCode, content_type: &'static str, body: String) -> Response {
+    (status, [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")], body).into_response()
 }

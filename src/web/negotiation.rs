@@ -8,7 +8,7 @@ pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     items(headers, &ACCEPT).any(|item| {
         let mut parts = item.split(';').map(str::trim);
         parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("text/html"))
-            && !parts.any(|parameter| is_zero_weight(parameter))
+            && !parts.any(is_zero_weight)
     })
 }
 

@@ -77,7 +77,6 @@ impl Pages {
 
     /// The page of a problem, or nothing if it cannot be written.
     pub(super) fn problem(
-        &self,
         problem: Problem,
         request_id: &RequestId,
         link: Option<&SelfLink>,
@@ -128,6 +127,6 @@ impl SelfLink {
             path.push_str("&project=");
             path.push_str(project.as_str());
         }
-        Self { kind, path, id, looks }
+        Self { kind, id, path, looks }
     }
 }

@@ -258,7 +258,7 @@ impl Failure {
     pub(super) fn into_response(self, pages: &Pages, asked: &HeaderMap, request_id: &RequestId) -> Response {
         let row = self.problem.row();
         let page = if wants_page(asked) {
-            pages.problem(self.problem, request_id, self.link.as_ref(), &self.choices)
+            Pages::problem(self.problem, request_id, self.link.as_ref(), &self.choices)
         } else {
             None
         };
@@ -286,7 +286,6 @@ impl Failure {
 }
 
 /// The answer to a request whose handler panicked: a defect of ours, which says nothing of itself.
-#[expect(clippy::needless_pass_by_value, reason = "the signature of tower-http's ResponseForPanic")]
 pub(super) fn after_panic(_panic: Box<dyn Any + Send>) -> Response {
     let request_id = RequestId::new();
     tracing::error!(request_id = request_id.as_str(), "a request ended in a panic");

@@ -99,7 +99,7 @@ fn answer(
     inquiry: &Inquiry<'_>,
     parameters: &Parameters<'_>,
     resolution: Resolution,
-) -> Result<Response, Failure> {
+) -> Result<Response, Box<Failure>> {
     let status = cache_status(&resolution);
     let timing = server_timing(resolution.via);
     let mut choices = Vec::new();
@@ -112,7 +112,7 @@ fn answer(
         }
         Outcome::Absent => Problem::NotFound,
         Outcome::Ambiguous(found) => {
-            choices = found.into_iter().filter_map(|found| choice(web, inquiry, found)).collect();
+            choices = found.iter().filter_map(|found| choice(web, inquiry, found)).collect();
             Problem::Ambiguous
         }
         Outcome::Failed(failure) => failure.cause.into(),
@@ -122,7 +122,13 @@ fn answer(
         Scope::Only(project) => web.name_of(project),
     };
     let link = SelfLink::new(&web.base_path, inquiry.spellings, project, parameters.looks);
-    Err(Failure { problem, cache_status: Some(status), server_timing: timing, link: Some(link), choices })
+    Err(Box::new(Failure {
+        problem,
+        cache_status: Some(status),
+        server_timing: timing,
+        link: Some(link),
+        choices,
+    }))
 }
 
 fn redirect(
@@ -130,8 +136,9 @@ fn redirect(
     control: HeaderValue,
     status: HeaderValue,
     timing: Option<HeaderValue>,
-) -> Result<Response, Failure> {
-    let location = HeaderValue::from_maybe_shared(url.into_bytes()).map_err(|_| Problem::Internal)?;
+) -> Result<Response, Box<Failure>> {
+    let location =
+        HeaderValue::from_maybe_shared(url.into_bytes()).map_err(|_| Box::new(Problem::Internal.into()))?;
     let mut headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(LOCATION, location);
     headers.insert(CACHE_CONTROL, control);
@@ -147,7 +154,7 @@ fn redirect(
 }
 
 /// One of the links that an id stands for.
-fn choice(web: &Web, inquiry: &Inquiry<'_>, found: Found) -> Option<Choice> {
+fn choice(web: &Web, inquiry: &Inquiry<'_>, found: &Found) -> Option<Choice> {
     let item = inquiry.spellings.first();
     let project = web.name_of(found.project)?;
     Some(Choice {

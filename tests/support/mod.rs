@@ -1,10 +1,14 @@
 //! What the tests share: nebulink as its users run it, in front of the stand-in for Nebuly.
 
 #![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unused_async,
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
-    clippy::allow_attributes,
-    reason = "each test uses its own part of this"
+    reason = "each test uses its own part of this, and a test that cannot go on says so by a panic"
 )]
 
 use std::ffi::OsString;
@@ -177,7 +181,8 @@ impl Answer {
 
 /// Sends a request on a connection of its own, byte for byte, and reads the whole answer.
 pub async fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines =
+        headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ": " + value + "\r\n");
     let head =
         format!("{method} {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\n{lines}\r\n");
     let exchange = async {
