@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum_test::TestServer;
@@ -11,6 +13,7 @@ use http::header::{ACCEPT, ALLOW};
 use http::{HeaderValue, Method, StatusCode};
 use nebulink::app::App;
 use nebulink::demo::{Fault, StandIn};
+use nebulink::domain::{Clock, Timestamp};
 use serde_json::Value;
 use support::{KEY, Nebulink, settings, stand_in};
 
@@ -116,6 +119,40 @@ async fn nobody_at_nebulys_address_is_unavailable() {
     let answer = nebulink.get("/go/conversation/abc").await;
     assert_eq!((answer.status, answer.header("cache-status")), (502, Some("nebulink; fwd=miss")));
     assert_eq!(answer.json()["type"], "urn:nebulink:unavailable");
+}
+
+/// A clock with a defect, once somebody asks for it.
+#[derive(Clone, Default)]
+struct Defective(Arc<AtomicBool>);
+
+impl Clock for Defective {
+    fn now(&self) -> Timestamp {
+        assert!(!self.0.load(Ordering::SeqCst), "the clock is broken");
+        Timestamp::from_millis(1_800_000_000_000)
+    }
+}
+
+#[tokio::test]
+async fn a_defect_of_ours_is_a_500_that_says_nothing_of_itself() {
+    let stand_in = stand_in().await;
+    stand_in.add_conversation(KEY, "abc");
+    let clock = Defective::default();
+    let server =
+        TestServer::new(App::build_with_clock(&settings(&stand_in, &SHORT), clock.clone()).unwrap().public());
+    server.get("/c/abc").await.assert_status(StatusCode::FOUND);
+    clock.0.store(true, Ordering::SeqCst);
+    // In the handler, and in the task of a call.
+    for path in ["/c/abc", "/c/new"] {
+        let answer = server.get(path).await;
+        answer.assert_status(StatusCode::INTERNAL_SERVER_ERROR);
+        let problem = answer.json::<Value>();
+        assert_eq!(problem["type"], "urn:nebulink:internal");
+        assert_eq!(problem["request_id"].as_str(), answer.header("x-request-id").to_str().ok());
+        assert!(!answer.text().contains("clock"), "{}", answer.text());
+    }
+    clock.0.store(false, Ordering::SeqCst);
+    server.get("/c/abc").await.assert_status(StatusCode::FOUND);
+    server.get("/c/new").await.assert_status(StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! One request and its answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use http::header::{HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
 
 use super::Web;
 use super::access_log::Entry;
@@ -36,22 +39,37 @@ impl From<Problem> for Reply<'_> {
     }
 }
 
-/// Answers a request, whatever its route.
+/// Answers a request, whatever its route. A defect that panics is a 500, not a dead connection.
 pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Response {
-    let began = Instant::now();
     let (parts, _body) = request.into_parts();
     let request_id = RequestId::of(&parts.headers);
+    let answered = AssertUnwindSafe(observed(&web, route, &parts, &request_id)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_panic| {
+        tracing::error!(
+            request_id = request_id.as_str(),
+            route = route.pattern(),
+            "a request ended in a panic"
+        );
+        Failure::from(Problem::Internal).into_response(&web.pages, &parts.headers, &request_id)
+    });
+    finish(&mut response, request_id);
+    response
+}
+
+/// Answers a request, counts what became of its link, and writes its line in the log.
+async fn observed(web: &Web, route: Route, parts: &Parts, request_id: &RequestId) -> Response {
+    let began = Instant::now();
     let reply = match route {
-        Route::Redirect(form) => redirect::reply(&web, form, &parts, &Anyone).await,
+        Route::Redirect(form) => redirect::reply(web, form, parts, &Anyone).await,
         Route::Unmatched => Problem::UnknownPath.into(),
         Route::WrongMethod => Problem::MethodNotAllowed.into(),
     };
     if let (Some(item), Some(outcome)) = (&reply.item, reply.outcome) {
         web.metrics.count(item.kind(), outcome);
     }
-    let mut response = match reply.answer {
+    let response = match reply.answer {
         Ok(response) => response,
-        Err(failure) => failure.into_response(&web.pages, &parts.headers, &request_id),
+        Err(failure) => failure.into_response(&web.pages, &parts.headers, request_id),
     };
     if web.access_log.wants(response.status(), reply.cold) {
         web.access_log.write(&Entry {
@@ -64,12 +82,11 @@ pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Res
             duration: began.elapsed(),
         });
     }
-    finish(&mut response, request_id);
     response
 }
 
 /// The headers that every answer has.
-pub(super) fn finish(response: &mut Response<Body>, request_id: RequestId) {
+fn finish(response: &mut Response<Body>, request_id: RequestId) {
     const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
     const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
     let headers = response.headers_mut();

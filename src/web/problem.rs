@@ -2,8 +2,6 @@
 //!
 //! The words are the same for every cause of one kind, and never hold an upstream body, a key or an internal message.
 
-use std::any::Any;
-
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
@@ -11,7 +9,6 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AF
 use serde::Serialize;
 
 use super::cache_status::{CACHE_STATUS, SERVER_TIMING};
-use super::exchange;
 use super::negotiation::wants_page;
 use super::page::{Pages, SelfLink};
 use super::request_id::RequestId;
@@ -283,16 +280,6 @@ impl Failure {
         }
         response
     }
-}
-
-/// The answer to a request whose handler panicked: a defect of ours, which says nothing of itself.
-pub(super) fn after_panic(_panic: Box<dyn Any + Send>) -> Response {
-    let request_id = RequestId::new();
-    tracing::error!(request_id = request_id.as_str(), "a request ended in a panic");
-    let failure = Failure::from(Problem::Internal);
-    let mut response = failure.into_response(&Pages::new(), &HeaderMap::new(), &request_id);
-    exchange::finish(&mut response, request_id);
-    response
 }
 
 fn json(row: Row, request_id: &RequestId, links: &[Choice]) -> String {

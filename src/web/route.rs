@@ -3,13 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
-use tower_http::catch_panic::CatchPanicLayer;
 
-use super::exchange;
-use super::{Web, problem};
+use super::{Web, exchange};
 use crate::domain::Kind;
 
 /// Where a request was routed to.
@@ -80,26 +76,21 @@ pub fn router(web: &Arc<Web>) -> Router {
             .route(&format!("{base}{prefix}{{*id}}"), endpoint(web, in_path));
     }
     // Tag look-ups have paths of their own, which no id of `/go/{id}` may take.
-    let unmatched = || any(handler(web, Route::Unmatched));
+    for tags in ["/go/tag", "/go/tag/", "/go/tag/{*rest}"] {
+        let web = Arc::clone(web);
+        let unmatched = any(move |request| exchange::answer(Arc::clone(&web), Route::Unmatched, request));
+        router = router.route(&format!("{base}{tags}"), unmatched);
+    }
+    let (unmatched, wrong_method) = (Arc::clone(web), Arc::clone(web));
     router
-        .route(&format!("{base}/go/tag"), unmatched())
-        .route(&format!("{base}/go/tag/"), unmatched())
-        .route(&format!("{base}/go/tag/{{*rest}}"), unmatched())
-        .method_not_allowed_fallback(handler(web, Route::WrongMethod))
-        .fallback(handler(web, Route::Unmatched))
-        .layer(CatchPanicLayer::custom(problem::after_panic))
+        .method_not_allowed_fallback(move |request| {
+            exchange::answer(Arc::clone(&wrong_method), Route::WrongMethod, request)
+        })
+        .fallback(move |request| exchange::answer(Arc::clone(&unmatched), Route::Unmatched, request))
 }
 
 /// `HEAD` is answered as `GET`; the server leaves the body out.
 fn endpoint(web: &Arc<Web>, route: Route) -> MethodRouter {
-    get(handler(web, route))
-}
-
-fn handler(
-    web: &Arc<Web>,
-    route: Route,
-) -> impl Fn(Request) -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>> + Clone + Send + Sync + 'static
-{
     let web = Arc::clone(web);
-    move |request| Box::pin(exchange::answer(Arc::clone(&web), route, request))
+    get(move |request| exchange::answer(Arc::clone(&web), route, request))
 }
