@@ -4,24 +4,35 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::cache::MemoryCache;
 use crate::domain::{Clock, Lifetimes, SystemClock};
+use crate::limits;
 use crate::nebuly::{self, ApiKey, Endpoint, InvalidKey, Nebuly};
 use crate::resolver::Resolver;
 use crate::server::{self, BindError, Drain, Limits, OpenConnections};
 use crate::settings::{self, KeySource, Settings};
 use crate::telemetry::{LogFormat, LogOptions};
+use crate::web::caller::{Access, ApiTokensError, ApiTokensFile};
 use crate::web::management::Part;
 use crate::web::{self, AccessLog, Escaping, Requests, Web};
 
 /// Connections of the management listener: probes and a scraper or two need a handful.
 const MANAGEMENT_CONNECTIONS: usize = 256;
+
+/// Callers that are remembered at once: more than are likely to owe anything at one time. About 12 MB if all of them are
+/// addresses, and none before they come.
+const CALLERS: usize = 100_000;
+
+/// Time between two looks at the file of API tokens: a token that is taken away is good for no longer.
+const API_TOKENS_PERIOD: Duration = Duration::from_secs(5);
 
 /// The program, built and not yet serving.
 pub struct App {
@@ -32,6 +43,7 @@ pub struct App {
     drain_delay: Duration,
     drain_timeout: Duration,
     open: OpenConnections,
+    api_tokens_file: Option<ApiTokensFile>,
 }
 
 /// The two sockets of the program.
@@ -87,6 +99,15 @@ pub enum StartError {
         #[source]
         error: std::io::Error,
     },
+    /// `access.api_tokens_file` has no tokens that could be used.
+    #[error("access.api_tokens_file {} cannot be used", path.display())]
+    ApiTokens {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: ApiTokensError,
+    },
     /// The client for Nebuly cannot be made.
     #[error(transparent)]
     Nebuly(#[from] nebuly::StartError),
@@ -108,6 +129,7 @@ impl App {
         };
         let memory = MemoryCache::new(settings.cache.max_size);
         let resolver = Resolver::new(memory, source, lifetimes, clock);
+        let api_tokens_file = api_tokens_of(&settings.access)?;
         let web = Web::new(
             resolver,
             web::Options {
@@ -115,6 +137,8 @@ impl App {
                 max_age: settings.redirect.max_age,
                 allowed_hosts: settings.nebuly.allowed_hosts.clone(),
                 access_log: access_log(&settings.log),
+                access: access(settings, api_tokens_file.as_ref()),
+                unfurl: settings.preview.unfurl,
             },
         );
         let drain = Drain::default();
@@ -135,6 +159,7 @@ impl App {
             drain_delay: settings.server.drain_delay,
             drain_timeout: settings.server.drain_timeout,
             open: OpenConnections::default(),
+            api_tokens_file,
         })
     }
 
@@ -153,7 +178,10 @@ impl App {
     /// Serves until `shutdown` is over, then leaves in two phases: not ready and `connection: close`, but still serving;
     /// then closed, with a last while for open requests. The management listener goes on to the end.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = Shutdown>) {
-        let Self { public, management, limits, drain, drain_delay, drain_timeout, open } = self;
+        let Self { public, management, limits, drain, drain_delay, drain_timeout, open, api_tokens_file } =
+            self;
+        let _watch =
+            api_tokens_file.map(|file| AbortOnDropHandle::new(tokio::spawn(file.watch(API_TOKENS_PERIOD))));
         let management_limits = Limits { max_connections: MANAGEMENT_CONNECTIONS, ..limits };
         let management_drain = Drain::default();
         let management = tokio::spawn(server::serve(
@@ -234,6 +262,30 @@ pub fn nebuly_of(settings: &Settings) -> Result<Vec<Nebuly>, StartError> {
         Ok(Nebuly::new(&options, project.name.clone(), key)?)
     };
     settings.projects.iter().map(client).collect()
+}
+
+/// The file of API tokens, if one is set. A file that cannot be used leaves `/api` open to nobody, so it ends the start.
+pub fn api_tokens_of(access: &settings::Access) -> Result<Option<ApiTokensFile>, StartError> {
+    let open = |path: &PathBuf| {
+        ApiTokensFile::open(path.clone()).map_err(|error| StartError::ApiTokens { path: path.clone(), error })
+    };
+    access.api_tokens_file.as_ref().map(open).transpose()
+}
+
+fn access(settings: &Settings, api_tokens_file: Option<&ApiTokensFile>) -> Access {
+    let limits = limits::Limits {
+        per_second: settings.limits.cold_per_second,
+        burst: settings.limits.cold_burst,
+        capacity: CALLERS,
+    };
+    Access {
+        identity_header: settings.access.identity_header.clone(),
+        api_tokens: api_tokens_file.map(ApiTokensFile::tokens),
+        cors_origins: settings.access.cors_origins.clone(),
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+        peer: |extensions| extensions.get::<server::Connection>().map(server::Connection::peer),
+        callers: Arc::new(limits::Callers::new(limits)),
+    }
 }
 
 /// What the log is made from.

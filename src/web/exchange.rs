@@ -10,6 +10,7 @@ use http::header::{HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTI
 
 use super::Web;
 use super::access_log::Entry;
+use super::caller::CallerOfRequest;
 use super::problem::{Failure, Problem};
 use super::redirect;
 use super::request_id::RequestId;
@@ -39,26 +40,34 @@ pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Res
     let began = Instant::now();
     let (parts, _body) = request.into_parts();
     let request_id = RequestId::of(&parts.headers);
-    let reply = match route {
-        Route::Redirect(form) => redirect::reply(&web, form, &parts).await,
-        Route::Unmatched => Problem::UnknownPath.into(),
-        Route::WrongMethod => Problem::MethodNotAllowed.into(),
+    let admitted = web.gate.admit(route.guard(), &parts);
+    let reply = match (&admitted, route) {
+        (Err(problem), _) => (*problem).into(),
+        (Ok(admitted), Route::Redirect(form)) => {
+            let caller = CallerOfRequest::new(&web.gate, admitted, &parts);
+            redirect::reply(&web, form, &parts, &caller).await
+        }
+        (Ok(_), Route::Open | Route::Api | Route::Unmatched) => Problem::UnknownPath.into(),
+        (Ok(_), Route::WrongMethod) => Problem::MethodNotAllowed.into(),
     };
+    if reply.cold || reply.answer.is_err() {
+        web.gate.look_for_strangers(&parts);
+    }
     let mut response = match reply.answer {
         Ok(response) => response,
         Err(failure) => failure.into_response(&web.pages, &parts.headers, &request_id),
     };
-    if web.access_log.wants(response.status(), reply.cold) {
-        web.access_log.write(&Entry {
-            request_id: request_id.as_str(),
-            route: route.pattern(),
-            method: &parts.method,
-            status: response.status(),
-            item: reply.item.as_ref(),
-            outcome: reply.outcome,
-            duration: began.elapsed(),
-        });
-    }
+    let entry = Entry {
+        request_id: request_id.as_str(),
+        route: route.pattern(),
+        method: &parts.method,
+        status: response.status(),
+        identity: admitted.as_ref().ok().and_then(|admitted| admitted.identity),
+        item: reply.item.as_ref(),
+        outcome: reply.outcome,
+        began,
+    };
+    web.access_log.note(&entry, reply.cold);
     finish(&mut response, request_id);
     response
 }

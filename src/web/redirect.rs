@@ -8,27 +8,39 @@ use http::{StatusCode, Uri};
 
 use super::Web;
 use super::cache_status::{CACHE_STATUS, SERVER_TIMING, cache_status, outcome, server_timing};
+use super::card::card;
 use super::exchange::Reply;
 use super::negotiation::forbids_cached;
 use super::page::SelfLink;
 use super::parameters::{Parameters, id_in_path};
+use super::preview_robot::is_preview_robot;
 use super::problem::{Failure, Problem};
 use super::route::{Form, IdPlace};
-use crate::domain::{Spellings, TargetUrl, Text};
+use crate::domain::{LazyCaller, Spellings, TargetUrl, Text};
 use crate::resolver::{Mode, Outcome, Resolution, Via};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
+pub(super) const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
+pub(super) const NO_ROBOTS: HeaderValue = HeaderValue::from_static("noindex, nofollow");
 
 /// As many headers as a redirect has, so that their map is made once.
 const HEADERS: usize = 9;
 
 /// Answers a request for a link.
-pub(super) async fn reply<'a>(web: &Web, form: Form, parts: &'a Parts) -> Reply<'a> {
+pub(super) async fn reply<'a>(
+    web: &Web,
+    form: Form,
+    parts: &'a Parts,
+    _caller: &dyn LazyCaller,
+) -> Reply<'a> {
     let (spellings, parameters) = match read(web, form, &parts.uri) {
         Ok(read) => read,
         Err(problem) => return problem.into(),
     };
+    if web.unfurl && is_preview_robot(&parts.headers) {
+        let answer = card(&web.pages, &spellings).map_err(Failure::from);
+        return Reply { answer, item: Some(spellings.into_first()), outcome: None, cold: false };
+    }
     let refresh = parameters.refresh || forbids_cached(&parts.headers);
     let mode = if refresh { Mode::Refresh } else { Mode::Cached };
     let resolution = web.resolver.resolve(&spellings, mode).await;
@@ -99,7 +111,7 @@ fn found(
     headers.insert(LOCATION, location);
     headers.insert(CACHE_CONTROL, control);
     headers.insert(CACHE_STATUS, status);
-    headers.insert(X_ROBOTS_TAG, HeaderValue::from_static("noindex, nofollow"));
+    headers.insert(X_ROBOTS_TAG, NO_ROBOTS);
     if let Some(timing) = timing {
         headers.insert(SERVER_TIMING, timing);
     }

@@ -8,8 +8,8 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::exchange;
-use super::{Web, problem};
+use super::caller::Guard;
+use super::{Web, cors, exchange, problem};
 use crate::domain::Kind;
 
 /// Where a request was routed to.
@@ -17,6 +17,10 @@ use crate::domain::Kind;
 pub(super) enum Route {
     /// A redirect.
     Redirect(Form),
+    /// A path that asks nobody who they are, and has nothing to show yet.
+    Open,
+    /// `/api` and everything below, which has nothing to show yet.
+    Api,
     /// No path of ours.
     Unmatched,
     /// A path of ours, but another method.
@@ -48,6 +52,9 @@ pub(super) enum IdPlace {
 /// The pattern of everything that matches no route.
 const UNMATCHED: &str = "unmatched";
 
+/// What a browser and a robot ask for without anybody behind them.
+const OPEN: [&str; 2] = ["/favicon.svg", "/robots.txt"];
+
 const PATHS: [(&str, &str, Option<Kind>); 5] = [
     ("/go/interaction/", "/go/interaction/{id}", Some(Kind::Interaction)),
     ("/go/conversation/", "/go/conversation/{id}", Some(Kind::Conversation)),
@@ -61,7 +68,16 @@ impl Route {
     pub(super) const fn pattern(self) -> &'static str {
         match self {
             Self::Redirect(form) => form.pattern,
-            Self::Unmatched | Self::WrongMethod => UNMATCHED,
+            Self::Open | Self::Api | Self::Unmatched | Self::WrongMethod => UNMATCHED,
+        }
+    }
+
+    /// What it asks of those who want to get in.
+    pub(super) const fn guard(self) -> Guard {
+        match self {
+            Self::Open => Guard::Open,
+            Self::Api => Guard::Api,
+            Self::Redirect(_) | Self::Unmatched | Self::WrongMethod => Guard::Identity,
         }
     }
 }
@@ -79,15 +95,32 @@ pub fn router(web: &Arc<Web>) -> Router {
             .route(&format!("{base}{prefix}"), endpoint(web, in_query))
             .route(&format!("{base}{prefix}{{*id}}"), endpoint(web, in_path));
     }
+    for path in OPEN {
+        router = router
+            .route(&format!("{base}{path}"), any(handler(web, Route::Open)))
+            .route(&format!("{base}{path}/"), any(handler(web, Route::Open)));
+    }
     // Tag look-ups have paths of their own, which no id of `/go/{id}` may take.
     let unmatched = || any(handler(web, Route::Unmatched));
     router
         .route(&format!("{base}/go/tag"), unmatched())
         .route(&format!("{base}/go/tag/"), unmatched())
         .route(&format!("{base}/go/tag/{{*rest}}"), unmatched())
+        .merge(api(web))
         .method_not_allowed_fallback(handler(web, Route::WrongMethod))
         .fallback(handler(web, Route::Unmatched))
         .layer(CatchPanicLayer::custom(problem::after_panic))
+}
+
+/// `/api` and everything below.
+fn api(web: &Arc<Web>) -> Router {
+    let base = &web.base_path;
+    let api = || any(handler(web, Route::Api));
+    let router = Router::new()
+        .route(&format!("{base}/api"), api())
+        .route(&format!("{base}/api/"), api())
+        .route(&format!("{base}/api/{{*rest}}"), api());
+    cors::around(router, web, Route::Api)
 }
 
 /// `HEAD` is answered as `GET`; the server leaves the body out.
