@@ -14,16 +14,25 @@ use tokio::task::JoinSet;
 
 use crate::cache::MemoryCache;
 use crate::domain::{Clock, Construction, Lifetimes, ProjectIds, SystemClock};
+use crate::limits;
 use crate::nebuly::{self, ApiKey, Endpoint, InvalidKey, Nebuly};
 use crate::resolver::{Construct, Policy, Project, Resolver, Sources};
 use crate::server::{self, BindError, Drain, Limits, OpenConnections};
 use crate::settings::{self, KeySource, OnOutage, Resolve, Settings};
 use crate::telemetry::{LogFormat, LogOptions, MetricsReader, MetricsRegistry};
+use crate::web::caller::{Access, ApiTokensError, ApiTokensFile};
 use crate::web::management::Part;
 use crate::web::{self, AccessLog, Escaping, Requests, Web};
 
 /// Connections of the management listener: probes and a scraper or two need a handful.
 const MANAGEMENT_CONNECTIONS: usize = 256;
+
+/// Callers that are remembered at once: more than are likely to owe anything at one time. About 12 MB if all of them are
+/// addresses, and none before they come.
+const CALLERS: usize = 100_000;
+
+/// Time between two looks at the file of API tokens: a token that is taken away is good for no longer.
+const API_TOKENS_PERIOD: Duration = Duration::from_secs(5);
 
 /// The program, built and not yet serving.
 pub struct App {
@@ -35,6 +44,7 @@ pub struct App {
     drain_delay: Duration,
     drain_timeout: Duration,
     open: OpenConnections,
+    api_tokens_file: Option<ApiTokensFile>,
 }
 
 /// The two sockets of the program.
@@ -93,6 +103,15 @@ pub enum StartError {
     /// The metrics cannot be set up.
     #[error("the metrics cannot be set up")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// `access.api_tokens_file` has no tokens that could be used.
+    #[error("access.api_tokens_file {} cannot be used", path.display())]
+    ApiTokens {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: ApiTokensError,
+    },
     /// The client for Nebuly cannot be made.
     #[error(transparent)]
     Nebuly(#[from] nebuly::StartError),
@@ -117,6 +136,7 @@ impl App {
         metrics: MetricsReader,
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(clock);
+        let api_tokens_file = api_tokens_of(&settings.access)?;
         let web = Web::new(
             resolver(settings, clock)?,
             web::Options {
@@ -127,6 +147,8 @@ impl App {
                 max_wait: settings.redirect.max_wait,
                 extend_deadline,
                 access_log: access_log(&settings.log),
+                access: access(settings, api_tokens_file.as_ref()),
+                unfurl: settings.preview.unfurl,
             },
         );
         let drain = Drain::default();
@@ -151,6 +173,7 @@ impl App {
             drain_delay: settings.server.drain_delay,
             drain_timeout: settings.server.drain_timeout,
             open: OpenConnections::default(),
+            api_tokens_file,
         })
     }
 
@@ -167,10 +190,23 @@ impl App {
     /// Serves until `shutdown` is over, then leaves in two phases: not ready and `connection: close`, but still serving;
     /// then closed, with a last while for open requests. The management listener goes on to the end.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = Shutdown>) {
-        let Self { public, management, metrics, limits, drain, drain_delay, drain_timeout, open } = self;
+        let Self {
+            public,
+            management,
+            metrics,
+            limits,
+            drain,
+            drain_delay,
+            drain_timeout,
+            open,
+            api_tokens_file,
+        } = self;
         // Dropped at the end, which ends them all.
         let mut background = JoinSet::new();
         background.spawn(metrics.keep_up());
+        if let Some(file) = api_tokens_file {
+            background.spawn(file.watch(API_TOKENS_PERIOD));
+        }
         let management_limits = Limits { max_connections: MANAGEMENT_CONNECTIONS, ..limits };
         let management_drain = Drain::default();
         let management = tokio::spawn(server::serve(
@@ -251,6 +287,30 @@ pub fn nebuly_of(settings: &Settings) -> Result<Vec<Nebuly>, StartError> {
         Ok(Nebuly::new(&options, project.name.clone(), key)?)
     };
     settings.projects.iter().map(client).collect()
+}
+
+/// The file of API tokens, if one is set. A file that cannot be used leaves `/api` open to nobody, so it ends the start.
+pub fn api_tokens_of(access: &settings::Access) -> Result<Option<ApiTokensFile>, StartError> {
+    let open = |path: &PathBuf| {
+        ApiTokensFile::open(path.clone()).map_err(|error| StartError::ApiTokens { path: path.clone(), error })
+    };
+    access.api_tokens_file.as_ref().map(open).transpose()
+}
+
+fn access(settings: &Settings, api_tokens_file: Option<&ApiTokensFile>) -> Access {
+    let limits = limits::Limits {
+        per_second: settings.limits.cold_per_second,
+        burst: settings.limits.cold_burst,
+        capacity: CALLERS,
+    };
+    Access {
+        identity_header: settings.access.identity_header.clone(),
+        api_tokens: api_tokens_file.map(ApiTokensFile::tokens),
+        cors_origins: settings.access.cors_origins.clone(),
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+        peer: |extensions| extensions.get::<server::Connection>().map(server::Connection::peer),
+        callers: Arc::new(limits::Callers::new(limits)),
+    }
 }
 
 /// What the log is made from.

@@ -14,6 +14,7 @@
 //! |---|---|---|
 //! | [`domain`] | ids, links, URLs, the freshness of an answer; the interfaces that the resolver needs | nothing of the crate |
 //! | [`nebuly`], [`cache`] | adapters: where links come from, and where they are remembered | `domain` |
+//! | [`limits`] | adapter: what each caller may still cost | `domain` |
 //! | [`resolver`] | the policy: what is answered from where | `domain` |
 //! | [`web`] | routes, redirect, errors, pages | `domain`, `resolver` |
 //! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
@@ -30,6 +31,7 @@ pub mod cache;
 pub mod cli;
 pub mod demo;
 pub mod domain;
+pub mod limits;
 pub mod nebuly;
 pub mod resolver;
 pub mod server;

@@ -7,17 +7,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module, and what else of the crate it may use.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("nebuly", &["domain"]),
     ("cache", &["domain"]),
+    ("limits", &["domain"]),
     ("resolver", &["domain"]),
     ("web", &["domain", "resolver"]),
     ("server", &[]),
     ("settings", &["domain"]),
     ("telemetry", &[]),
     ("demo", &[]),
-    ("app", &["cache", "domain", "nebuly", "resolver", "server", "settings", "telemetry", "web"]),
+    ("app", &["cache", "domain", "limits", "nebuly", "resolver", "server", "settings", "telemetry", "web"]),
 ];
 
 /// The libraries that the domain may use: texts, URLs and ids, and nothing that knows HTTP, JSON or a runtime.
@@ -42,8 +43,11 @@ fn sources(module: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The code without comments and without the tests at its end.
+/// The code without comments and without the tests, at its end or in a file of their own.
 fn code(path: &Path) -> String {
+    if path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("_tests")) {
+        return String::new();
+    }
     let text = fs::read_to_string(path).unwrap();
     let text = text.split("#[cfg(test)]").next().unwrap();
     text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")

@@ -9,7 +9,9 @@ use nebulink::demo::{Fault, Item, Matching, StandIn};
 use support::{Nebulink, key_of, settings_with, stand_in_with};
 use uuid::Uuid;
 
-const UNLIMITED: [(&str, &str); 0] = [];
+/// One test is one caller, and asks for more than a caller may.
+const UNLIMITED: [(&str, &str); 2] =
+    [("limits.cold_per_second", "1000000"), ("limits.cold_burst", "1000000")];
 
 async fn nebulink(stand_in: &StandIn, projects: usize) -> Nebulink {
     Nebulink::start_with(&settings_with(stand_in, projects, &UNLIMITED)).await

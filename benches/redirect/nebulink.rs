@@ -43,6 +43,9 @@ impl Nebulink {
             .env("NEBULINK__SERVER__MANAGEMENT_LISTEN", management.to_string())
             .env("NEBULINK__LOG__ACCESS", "none")
             .env("NEBULINK__LOG__LEVEL", "warn")
+            // One load generator is one caller, and asks for more than a caller may.
+            .env("NEBULINK__LIMITS__COLD_PER_SECOND", "1000000")
+            .env("NEBULINK__LIMITS__COLD_BURST", "1000000")
             .env("NEBULINK__NEBULY__PLATFORM_URL", nebuly.platform_url())
             .env("NEBULY_API_BASE_URL", nebuly.api_base_url())
             .env("NEBULY_API_KEY", API_KEY);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::serve::on_runtime;
 use super::{FAILED, WRONG_USAGE, complain, load, say};
-use crate::app::nebuly_of;
+use crate::app::{api_tokens_of, nebuly_of};
 use crate::domain::Cause;
 use crate::nebuly::{Nebuly, Probe};
 use crate::settings::{Loaded, Settings, Sources};
@@ -33,6 +33,10 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
             return ExitCode::from(WRONG_USAGE);
         }
     };
+    if let Err(error) = api_tokens_of(&settings.access) {
+        complain(&format!("{:#}", anyhow::Error::new(error)));
+        return ExitCode::from(WRONG_USAGE);
+    }
     match on_runtime(1, async { Ok(probe_all(&settings, &clients).await) }) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),

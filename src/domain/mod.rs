@@ -1,9 +1,10 @@
 //! What a link is, independent of HTTP and of every library of the other layers.
 //!
 //! Also here: the interfaces that the resolver needs and the adapters fulfil ([`DeepLinks`], [`LinkCache`],
-//! [`SharedLinks`], [`Tokens`]), and time as
+//! [`SharedLinks`], [`Callers`], [`LazyCaller`], [`Tokens`]), and time as
 //! a value ([`Timestamp`]), so that freshness is a rule and not a clock.
 
+mod caller;
 mod construction;
 mod deep_links;
 mod freshness;
@@ -16,6 +17,7 @@ mod spelling;
 mod target;
 mod time;
 
+pub use caller::{Caller, CallerKey, Callers, LazyCaller};
 pub use construction::{Construction, ProjectIds};
 pub use deep_links::{Answer, CallFailure, CallFuture, Cause, DeepLinks, Share, Terms, Tokens, Unlimited};
 pub use freshness::{Freshness, Lifetimes, Refreshed};

@@ -27,7 +27,7 @@ use self::flight::{Flight, Flights, Joined, Landing, Source};
 use self::knowledge::{Knowledge, deadline};
 pub use self::projects::Project;
 use self::projects::Projects;
-pub use self::resolution::{Caller, Calls, Found, Inquiry, Mode, Outcome, Resolution, Via};
+pub use self::resolution::{Calls, Found, Inquiry, Mode, Outcome, Resolution, Via};
 use crate::domain::{
     CallFailure, Cause, Clock, Construction, Item, Lifetimes, LinkCache, ProjectSet, Scope, Share,
     SharedLinks, Terms, Unlimited,

@@ -1,9 +1,8 @@
 //! What a caller wants to know, what came of it, and how.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{CallFailure, ProjectIndex, Scope, Share, Spellings, TargetUrl, Timestamp, Tokens};
+use crate::domain::{CallFailure, LazyCaller, ProjectIndex, Scope, Spellings, TargetUrl, Timestamp};
 
 /// What a caller wants to know.
 pub struct Inquiry<'a> {
@@ -16,16 +15,7 @@ pub struct Inquiry<'a> {
     /// How long an item that Nebuly does not know yet is waited for.
     pub wait: Duration,
     /// Who asks.
-    pub caller: &'a dyn Caller,
-}
-
-/// Who asks. It is found out only when it matters: an answer from a cache costs nobody anything.
-pub trait Caller: Sync {
-    /// The caller's share of the calls in flight.
-    fn share(&self) -> Share;
-
-    /// What the caller may still cost.
-    fn tokens(&self) -> Arc<dyn Tokens>;
+    pub caller: &'a dyn LazyCaller,
 }
 
 /// How a caller wants a link to be resolved.

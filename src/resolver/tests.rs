@@ -10,8 +10,8 @@ use url::Url;
 
 use super::*;
 use crate::domain::{
-    AllowedHosts, Answer, CachedLink, CallFuture, DeepLinks, Kind, Spellings, SystemClock, TargetUrl, Terms,
-    Text, Tokens,
+    AllowedHosts, Answer, CachedLink, CallFuture, DeepLinks, Kind, LazyCaller, Spellings, SystemClock,
+    TargetUrl, Terms, Text, Tokens,
 };
 
 const LIFETIMES: Lifetimes = Lifetimes {
@@ -54,7 +54,7 @@ impl DeepLinks for Counting {
     }
 }
 
-impl Caller for Somebody {
+impl LazyCaller for Somebody {
     fn share(&self) -> Share {
         Share::Caller(0)
     }

@@ -3,7 +3,6 @@
 /// A value other than the default of one of these is a problem: silently doing nothing would be worse. An entry leaves when its function arrives.
 pub(super) const NOT_YET: &[&str] = &[
     "server.public_url",
-    "server.trusted_proxies",
     "nebuly.retries",
     "nebuly.max_in_flight",
     "cache.snapshot_file",
@@ -13,15 +12,9 @@ pub(super) const NOT_YET: &[&str] = &[
     "shared_cache.ca_file",
     "shared_cache.timeout",
     "shared_cache.key_prefix",
-    "access.identity_header",
-    "access.api_tokens_file",
-    "access.cors_origins",
-    "limits.cold_per_second",
-    "limits.cold_burst",
     "limits.batch",
     "preview.details",
     "preview.fields",
-    "preview.unfurl",
     "lookup.tags",
     "lookup.window",
 ];

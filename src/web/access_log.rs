@@ -1,7 +1,7 @@
 //! One line in the log for each answered request that the operator wants to see.
 
 use std::fmt::{self, Write as _};
-use std::time::Duration;
+use std::time::Instant;
 
 use http::{Method, StatusCode};
 
@@ -47,9 +47,12 @@ pub(super) struct Entry<'a> {
     pub(super) route: &'static str,
     pub(super) method: &'a Method,
     pub(super) status: StatusCode,
+    /// Who asked, where a trusted proxy says so.
+    pub(super) identity: Option<&'a str>,
     pub(super) item: Option<&'a Item<'a>>,
     pub(super) outcome: Option<&'static str>,
-    pub(super) duration: Duration,
+    /// When its head had been read.
+    pub(super) began: Instant,
 }
 
 /// A text that a caller chose, made fit for a line.
@@ -57,7 +60,7 @@ struct Chosen<'a>(&'a str, Escaping);
 
 impl AccessLog {
     /// Whether an answer with this status gets a line.
-    pub(super) fn wants(self, status: StatusCode, cold: bool) -> bool {
+    fn wants(self, status: StatusCode, cold: bool) -> bool {
         match self.requests {
             Requests::All => true,
             Requests::Cold => cold || status.is_server_error(),
@@ -66,8 +69,32 @@ impl AccessLog {
         }
     }
 
+    /// Writes the line of an answered request, if it gets one.
+    ///
+    /// Who opened a link is logged in any case: without this line, in one of `nebulink::audit`.
+    pub(super) fn note(self, entry: &Entry<'_>, cold: bool) {
+        if self.wants(entry.status, cold) {
+            self.write(entry);
+        } else if let (StatusCode::FOUND, Some(identity)) = (entry.status, entry.identity) {
+            self.write_opened(entry, identity);
+        }
+    }
+
+    /// Writes who opened a link.
+    fn write_opened(self, entry: &Entry<'_>, identity: &str) {
+        tracing::info!(
+            target: "nebulink::audit",
+            request_id = entry.request_id,
+            route = entry.route,
+            identity = %Chosen(identity, self.escaping),
+            kind = entry.item.map(|item| item.kind().as_str()),
+            id = entry.item.map(|item| Chosen(&item.id(), self.escaping).to_string()),
+            "link opened"
+        );
+    }
+
     /// Writes a line; its level follows from the status.
-    pub(super) fn write(self, entry: &Entry<'_>) {
+    fn write(self, entry: &Entry<'_>) {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -76,10 +103,11 @@ impl AccessLog {
                     route = entry.route,
                     method = %Chosen(entry.method.as_str(), self.escaping),
                     status = entry.status.as_u16(),
+                    identity = entry.identity.map(|identity| Chosen(identity, self.escaping).to_string()),
                     kind = entry.item.map(|item| item.kind().as_str()),
                     id = entry.item.map(|item| Chosen(&item.id(), self.escaping).to_string()),
                     outcome = entry.outcome,
-                    duration_ms = entry.duration.as_secs_f64() * 1000.0,
+                    duration_ms = entry.began.elapsed().as_secs_f64() * 1000.0,
                     "request answered"
                 )
             };

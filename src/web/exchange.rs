@@ -13,13 +13,13 @@ use http::request::Parts;
 
 use super::Web;
 use super::access_log::Entry;
+use super::caller::CallerOfRequest;
 use super::metrics::LinkOutcome;
 use super::problem::{Failure, Problem};
 use super::redirect;
 use super::request_id::RequestId;
 use super::route::Route;
-use crate::domain::{Item, Share, Tokens, Unlimited};
-use crate::resolver::Caller;
+use crate::domain::Item;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -59,11 +59,19 @@ pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Res
 /// Answers a request, counts what became of its link, and writes its line in the log.
 async fn observed(web: &Web, route: Route, parts: &Parts, request_id: &RequestId) -> Response {
     let began = Instant::now();
-    let reply = match route {
-        Route::Redirect(form) => redirect::reply(web, form, parts, &Anyone).await,
-        Route::Unmatched => Problem::UnknownPath.into(),
-        Route::WrongMethod => Problem::MethodNotAllowed.into(),
+    let admitted = web.gate.admit(route.guard(), parts);
+    let reply = match (&admitted, route) {
+        (Err(problem), _) => (*problem).into(),
+        (Ok(admitted), Route::Redirect(form)) => {
+            let caller = CallerOfRequest::new(&web.gate, admitted, parts);
+            redirect::reply(web, form, parts, &caller).await
+        }
+        (Ok(_), Route::Open | Route::Api | Route::Unmatched) => Problem::UnknownPath.into(),
+        (Ok(_), Route::WrongMethod) => Problem::MethodNotAllowed.into(),
     };
+    if reply.cold || reply.answer.is_err() {
+        web.gate.look_for_strangers(parts);
+    }
     if let (Some(item), Some(outcome)) = (&reply.item, reply.outcome) {
         web.metrics.count(item.kind(), outcome);
     }
@@ -71,39 +79,26 @@ async fn observed(web: &Web, route: Route, parts: &Parts, request_id: &RequestId
         Ok(response) => response,
         Err(failure) => failure.into_response(&web.pages, &parts.headers, request_id),
     };
-    if web.access_log.wants(response.status(), reply.cold) {
-        web.access_log.write(&Entry {
-            request_id: request_id.as_str(),
-            route: route.pattern(),
-            method: &parts.method,
-            status: response.status(),
-            item: reply.item.as_ref(),
-            outcome: reply.outcome.map(LinkOutcome::as_str),
-            duration: began.elapsed(),
-        });
-    }
+    let entry = Entry {
+        request_id: request_id.as_str(),
+        route: route.pattern(),
+        method: &parts.method,
+        status: response.status(),
+        identity: admitted.as_ref().ok().and_then(|admitted| admitted.identity),
+        item: reply.item.as_ref(),
+        outcome: reply.outcome.map(LinkOutcome::as_str),
+        began,
+    };
+    web.access_log.note(&entry, reply.cold);
     response
 }
 
 /// The headers that every answer has.
-fn finish(response: &mut Response<Body>, request_id: RequestId) {
+pub(super) fn finish(response: &mut Response<Body>, request_id: RequestId) {
     const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
     const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(REFERRER_POLICY, NO_REFERRER);
     headers.insert(X_REQUEST_ID, request_id.into_header());
-}
-
-/// A caller of whom nothing is known, and who may cost anything.
-struct Anyone;
-
-impl Caller for Anyone {
-    fn share(&self) -> Share {
-        Share::Caller(0)
-    }
-
-    fn tokens(&self) -> Arc<dyn Tokens> {
-        Arc::new(Unlimited)
-    }
 }

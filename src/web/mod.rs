@@ -1,17 +1,21 @@
 //! The web layer: what a request asks for, and how the answer is written.
 //!
-//! A request comes in through [`router`], which names its [`route::Route`]; [`exchange`] answers it and writes its line in
-//! the log; [`redirect`] reads the id, asks the resolver and writes the redirect; everything that is none becomes a row of
+//! A request comes in through [`router`], which names its [`route::Route`]; [`exchange`] asks [`caller`] whether it may,
+//! answers it and writes its line in the log; [`redirect`] reads the id, asks the resolver and writes the redirect; everything that is none becomes a row of
 //! the one table in [`problem`], as JSON or as a page.
 
 mod access_log;
 mod cache_status;
+pub mod caller;
+mod card;
+mod cors;
 mod exchange;
 pub mod management;
 mod metrics;
 mod negotiation;
 mod page;
 mod parameters;
+mod preview_robot;
 mod problem;
 mod redirect;
 mod request_id;
@@ -23,8 +27,10 @@ use std::time::Duration;
 
 use axum::Router;
 use http::HeaderValue;
+use tower_http::cors::CorsLayer;
 
 pub use self::access_log::{AccessLog, Escaping, Requests};
+use self::caller::{Access, Gate};
 use self::metrics::Metrics;
 use self::page::Pages;
 pub use self::route::router;
@@ -44,13 +50,17 @@ pub struct Web {
     /// The `cache-control` of a redirect that browsers may keep.
     cacheable: HeaderValue,
     pages: Pages,
+    gate: Gate,
+    /// What browsers on other origins may read of `/api`.
+    cors: CorsLayer,
+    unfurl: bool,
 }
 
 /// Gives the request with these extensions so much more time.
 pub type ExtendDeadline = fn(&http::Extensions, Duration);
 
 /// What [`Web`] is made from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// What stands before every path: empty, or a path without a trailing slash.
     pub base_path: String,
@@ -66,6 +76,10 @@ pub struct Options {
     pub extend_deadline: ExtendDeadline,
     /// Which answered requests are logged.
     pub access_log: AccessLog,
+    /// Who may ask, and on what terms.
+    pub access: Access,
+    /// Whether link preview robots get a card.
+    pub unfurl: bool,
 }
 
 impl Web {
@@ -85,6 +99,9 @@ impl Web {
             metrics: Metrics::new(),
             cacheable,
             pages: Pages::new(),
+            cors: cors::layer(&options.access.cors_origins),
+            gate: Gate::new(options.access),
+            unfurl: options.unfurl,
         }
     }
 }

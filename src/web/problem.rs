@@ -5,7 +5,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
 use super::cache_status::{CACHE_STATUS, SERVER_TIMING};
@@ -17,11 +17,18 @@ use crate::domain::{Cause, InvalidId};
 /// How long a caller is asked to wait where nobody said so, in seconds.
 const RETRY_AFTER_DEFAULT: u32 = 5;
 
+/// The one type of both ways of not being let in.
+const UNAUTHENTICATED: &str = "urn:nebulink:unauthenticated";
+
 /// What happened instead of a redirect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
     /// 400: the id cannot be one, or a parameter has no such form. Says what is wrong with it.
     InvalidRequest(&'static str),
+    /// 401: the API token is missing or unknown.
+    TokenRequired,
+    /// 403: the identity header is missing or not to be believed.
+    IdentityRequired,
     /// 404: there is no such path.
     UnknownPath,
     /// 404: there is no such project.
@@ -109,6 +116,7 @@ struct Details<'a> {
 impl Problem {
     /// Section 5 of the design.
     #[rustfmt::skip]
+    #[expect(clippy::too_many_lines, reason = "a table is as long as it has rows")]
     pub(super) const fn row(self) -> Row {
         match self {
             Self::InvalidRequest(detail) => Row {
@@ -117,6 +125,20 @@ impl Problem {
                 title: "This link is not complete",
                 detail,
                 advice: "Check that the whole id was copied. An interaction's id is a UUID; a conversation's id is any text that your application sent to Nebuly.",
+            },
+            Self::TokenRequired => Row {
+                status: StatusCode::UNAUTHORIZED,
+                kind: UNAUTHENTICATED,
+                title: "This needs an API token",
+                detail: "The API token is missing, or it is not known.",
+                advice: "Send the header Authorization: Bearer with a token of this installation. Whoever runs this service gives them out.",
+            },
+            Self::IdentityRequired => Row {
+                status: StatusCode::FORBIDDEN,
+                kind: UNAUTHENTICATED,
+                title: "Please sign in",
+                detail: "This request does not say who you are, or not in a way that can be believed.",
+                advice: "Open the link at the address where your organization signs you in. If you have, tell whoever runs this service: the proxy that names you has to be in server.trusted_proxies, and to send the header of access.identity_header once.",
             },
             Self::UnknownPath => Row {
                 status: StatusCode::NOT_FOUND,
@@ -277,6 +299,9 @@ impl Failure {
         }
         if let Some(seconds) = self.problem.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.problem == Problem::TokenRequired {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

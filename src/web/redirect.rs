@@ -8,18 +8,21 @@ use http::{StatusCode, Uri};
 
 use super::Web;
 use super::cache_status::{CACHE_STATUS, SERVER_TIMING, cache_status, server_timing};
+use super::card::card;
 use super::exchange::Reply;
 use super::metrics::LinkOutcome;
 use super::negotiation::forbids_cached;
 use super::page::SelfLink;
 use super::parameters::{Parameters, id_in_path};
+use super::preview_robot::is_preview_robot;
 use super::problem::{Choice, Failure, Problem};
 use super::route::{Form, IdPlace};
-use crate::domain::{ProjectIndex, ProjectName, Scope, Spellings, TargetUrl, Text};
-use crate::resolver::{Caller, Found, Inquiry, Mode, Outcome, Resolution, Via};
+use crate::domain::{LazyCaller, ProjectIndex, ProjectName, Scope, Spellings, TargetUrl, Text};
+use crate::resolver::{Found, Inquiry, Mode, Outcome, Resolution, Via};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
+pub(super) const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
+pub(super) const NO_ROBOTS: HeaderValue = HeaderValue::from_static("noindex, nofollow");
 
 /// As many headers as a redirect has, so that their map is made once.
 const HEADERS: usize = 9;
@@ -32,11 +35,15 @@ struct Asked<'a> {
 }
 
 /// Answers a request for a link.
-pub(super) async fn reply<'a>(web: &Web, form: Form, parts: &'a Parts, caller: &dyn Caller) -> Reply<'a> {
+pub(super) async fn reply<'a>(web: &Web, form: Form, parts: &'a Parts, caller: &dyn LazyCaller) -> Reply<'a> {
     let Asked { spellings, scope, parameters } = match Asked::read(web, form, &parts.uri) {
         Ok(asked) => asked,
         Err(problem) => return problem.into(),
     };
+    if web.unfurl && is_preview_robot(&parts.headers) {
+        let answer = card(&web.pages, &spellings).map_err(|problem| Box::new(problem.into()));
+        return Reply { answer, item: Some(spellings.into_first()), outcome: None, cold: false };
+    }
     let refresh = parameters.refresh || forbids_cached(&parts.headers);
     let mode = if refresh { Mode::Refresh } else { Mode::Cached };
     let wait = parameters.wait.min(web.max_wait);
@@ -143,7 +150,7 @@ fn redirect(
     headers.insert(LOCATION, location);
     headers.insert(CACHE_CONTROL, control);
     headers.insert(CACHE_STATUS, status);
-    headers.insert(X_ROBOTS_TAG, HeaderValue::from_static("noindex, nofollow"));
+    headers.insert(X_ROBOTS_TAG, NO_ROBOTS);
     if let Some(timing) = timing {
         headers.insert(SERVER_TIMING, timing);
     }

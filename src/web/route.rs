@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{MethodRouter, any, get};
 
-use super::{Web, exchange};
+use super::caller::Guard;
+use super::{Web, cors, exchange};
 use crate::domain::Kind;
 
 /// Where a request was routed to.
@@ -13,6 +14,10 @@ use crate::domain::Kind;
 pub(super) enum Route {
     /// A redirect.
     Redirect(Form),
+    /// A path that asks nobody who they are, and has nothing to show yet.
+    Open,
+    /// `/api` and everything below, which has nothing to show yet.
+    Api,
     /// No path of ours.
     Unmatched,
     /// A path of ours, but another method.
@@ -44,6 +49,9 @@ pub(super) enum IdPlace {
 /// The pattern of everything that matches no route.
 const UNMATCHED: &str = "unmatched";
 
+/// What a browser and a robot ask for without anybody behind them.
+const OPEN: [&str; 2] = ["/favicon.svg", "/robots.txt"];
+
 const PATHS: [(&str, &str, Option<Kind>); 5] = [
     ("/go/interaction/", "/go/interaction/{id}", Some(Kind::Interaction)),
     ("/go/conversation/", "/go/conversation/{id}", Some(Kind::Conversation)),
@@ -57,7 +65,16 @@ impl Route {
     pub(super) const fn pattern(self) -> &'static str {
         match self {
             Self::Redirect(form) => form.pattern,
-            Self::Unmatched | Self::WrongMethod => UNMATCHED,
+            Self::Open | Self::Api | Self::Unmatched | Self::WrongMethod => UNMATCHED,
+        }
+    }
+
+    /// What it asks of those who want to get in.
+    pub(super) const fn guard(self) -> Guard {
+        match self {
+            Self::Open => Guard::Open,
+            Self::Api => Guard::Api,
+            Self::Redirect(_) | Self::Unmatched | Self::WrongMethod => Guard::Identity,
         }
     }
 }
@@ -75,22 +92,43 @@ pub fn router(web: &Arc<Web>) -> Router {
             .route(&format!("{base}{prefix}"), endpoint(web, in_query))
             .route(&format!("{base}{prefix}{{*id}}"), endpoint(web, in_path));
     }
+    for path in OPEN {
+        router = router
+            .route(&format!("{base}{path}"), anything(web, Route::Open))
+            .route(&format!("{base}{path}/"), anything(web, Route::Open));
+    }
     // Tag look-ups have paths of their own, which no id of `/go/{id}` may take.
     for tags in ["/go/tag", "/go/tag/", "/go/tag/{*rest}"] {
-        let web = Arc::clone(web);
-        let unmatched = any(move |request| exchange::answer(Arc::clone(&web), Route::Unmatched, request));
-        router = router.route(&format!("{base}{tags}"), unmatched);
+        router = router.route(&format!("{base}{tags}"), anything(web, Route::Unmatched));
     }
     let (unmatched, wrong_method) = (Arc::clone(web), Arc::clone(web));
     router
+        .merge(api(web))
         .method_not_allowed_fallback(move |request| {
             exchange::answer(Arc::clone(&wrong_method), Route::WrongMethod, request)
         })
         .fallback(move |request| exchange::answer(Arc::clone(&unmatched), Route::Unmatched, request))
 }
 
+/// `/api` and everything below.
+fn api(web: &Arc<Web>) -> Router {
+    let base = &web.base_path;
+    let api = || anything(web, Route::Api);
+    let router = Router::new()
+        .route(&format!("{base}/api"), api())
+        .route(&format!("{base}/api/"), api())
+        .route(&format!("{base}/api/{{*rest}}"), api());
+    cors::around(router, web, Route::Api)
+}
+
 /// `HEAD` is answered as `GET`; the server leaves the body out.
 fn endpoint(web: &Arc<Web>, route: Route) -> MethodRouter {
     let web = Arc::clone(web);
     get(move |request| exchange::answer(Arc::clone(&web), route, request))
+}
+
+/// The same answer whatever the method.
+fn anything(web: &Arc<Web>, route: Route) -> MethodRouter {
+    let web = Arc::clone(web);
+    any(move |request| exchange::answer(Arc::clone(&web), route, request))
 }

@@ -1,0 +1,165 @@
+//! The table of callers behind its lock, with the clock and the counter.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use metrics::Counter;
+
+use super::Limits;
+use super::bucket::{FullFrom, Rate};
+use super::key::Key;
+use super::table::Table;
+use crate::domain::{self, Caller, CallerKey, Share, Tokens};
+
+/// How many times as much a caller with an API token may cost.
+const WITH_API_TOKEN: u64 = 10;
+
+/// The number of those who came while the table was full.
+const NEWCOMERS: u64 = 0;
+
+/// What each caller may still cost.
+///
+/// A caller that goes away is remembered at least until everything that it spent has come back: coming under other
+/// names and addresses pushes nobody's debts out of the table. While it is full of callers who owe, newcomers share one
+/// balance.
+///
+/// Asked only when a call to Nebuly may be needed. One lock is enough for that: it is held for a look into a table.
+pub struct Callers {
+    table: Mutex<Table>,
+    newcomers: Arc<Account>,
+    next_number: AtomicU64,
+    terms: Arc<Terms>,
+}
+
+/// What one caller has spent.
+pub(super) struct Account {
+    full_from: AtomicU64,
+    number: u64,
+    has_api_token: bool,
+    terms: Arc<Terms>,
+}
+
+/// What all accounts share.
+struct Terms {
+    rate: Rate,
+    rate_with_api_token: Rate,
+    /// What moments count from.
+    epoch: Instant,
+    now: Box<dyn Fn() -> Instant + Send + Sync>,
+    refused: Counter,
+}
+
+impl Callers {
+    /// Nobody has spent anything yet. The metrics recorder must be there already.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self::with_clock(limits, Instant::now)
+    }
+
+    /// The same, with another clock.
+    pub fn with_clock(limits: Limits, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+        let Limits { per_second, burst, capacity } = limits;
+        let (per_second, burst) = (u64::from(per_second.max(1)), u64::from(burst.max(1)));
+        metrics::describe_counter!(
+            "nebulink_rate_limited_total",
+            "Resolutions that were refused because their caller asked for too many cold links"
+        );
+        let terms = Arc::new(Terms {
+            rate: Rate::new(per_second, burst),
+            rate_with_api_token: Rate::new(per_second * WITH_API_TOKEN, burst * WITH_API_TOKEN),
+            epoch: now(),
+            now: Box::new(now),
+            refused: metrics::counter!("nebulink_rate_limited_total"),
+        });
+        Self {
+            table: Mutex::new(Table::new(capacity)),
+            newcomers: Arc::new(Account::new(NEWCOMERS, false, &terms)),
+            next_number: AtomicU64::new(NEWCOMERS + 1),
+            terms,
+        }
+    }
+
+    /// The caller with this key.
+    #[must_use]
+    pub fn of(&self, key: &CallerKey<'_>) -> Caller {
+        let account = self.account(key.into());
+        Caller { share: Share::Caller(account.number), tokens: account }
+    }
+
+    fn account(&self, key: Key<&str>) -> Arc<Account> {
+        // A panic leaves the table whole: each change of it is one step.
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = table.get(&key) {
+            return known;
+        }
+        if !table.has_room(self.terms.now()) {
+            return Arc::clone(&self.newcomers);
+        }
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let account = Arc::new(Account::new(number, key.has_api_token(), &self.terms));
+        table.insert(key.into_owned(), Arc::clone(&account));
+        account
+    }
+}
+
+impl domain::Callers for Callers {
+    fn of(&self, key: &CallerKey<'_>) -> Caller {
+        self.of(key)
+    }
+}
+
+/// Without who they are.
+impl fmt::Debug for Callers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Callers").finish_non_exhaustive()
+    }
+}
+
+impl Account {
+    fn new(number: u64, has_api_token: bool, terms: &Arc<Terms>) -> Self {
+        Self { full_from: AtomicU64::new(0), number, has_api_token, terms: Arc::clone(terms) }
+    }
+
+    pub(super) fn is_full(&self, now: u64) -> bool {
+        FullFrom(self.full_from.load(Ordering::Relaxed)).is_full(now)
+    }
+
+    fn rate(&self) -> Rate {
+        if self.has_api_token { self.terms.rate_with_api_token } else { self.terms.rate }
+    }
+}
+
+impl Tokens for Account {
+    fn spend(&self) {
+        let (rate, now) = (self.rate(), self.terms.now());
+        let spent = |full_from| Some(FullFrom(full_from).spend(rate, now).0);
+        // Never `None`, so it always changes. Nothing else is read by it, so the order to other memory does not matter.
+        self.full_from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent).ok();
+    }
+
+    /// Each refusal counts in `nebulink_rate_limited_total`.
+    fn afford(&self) -> Result<(), u32> {
+        let full_from = FullFrom(self.full_from.load(Ordering::Relaxed));
+        full_from.afford(self.rate(), self.terms.now()).inspect_err(|_| self.terms.refused.increment(1))
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Account").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Terms {
+    /// Nanoseconds since the start: 64 bits hold centuries of them.
+    fn now(&self) -> u64 {
+        let since = (self.now)().saturating_duration_since(self.epoch);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+#[path = "callers_tests.rs"]
+mod tests;

@@ -1,0 +1,136 @@
+//! The file that the tokens come from, read again when its content changes.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::ApiTokens;
+use super::set::{InvalidApiTokens, TokenSet};
+
+/// The longest file, in bytes.
+const MAX_LEN: u64 = 1 << 20;
+
+/// `access.api_tokens_file`, and what it held when it was last looked at.
+///
+/// The content is compared, not the time of the change: a mounted Secret changes by another link under the same name.
+pub struct ApiTokensFile {
+    path: PathBuf,
+    tokens: Arc<ApiTokens>,
+    last: Seen,
+}
+
+/// What a look at the file showed. The content itself is not kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Unreadable,
+    Content([u8; 32]),
+}
+
+/// There are no tokens to be had from the file. It says nothing of what it holds.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiTokensError {
+    /// It cannot be read.
+    #[error("it cannot be read")]
+    Unreadable(#[source] io::Error),
+    /// It is not of its form.
+    #[error(transparent)]
+    Invalid(#[from] InvalidApiTokens),
+}
+
+impl ApiTokensFile {
+    /// Reads the tokens for the first time. Without them nothing may be served.
+    pub fn open(path: PathBuf) -> Result<Self, ApiTokensError> {
+        let content = read(&path).map_err(ApiTokensError::Unreadable)?;
+        let tokens = ApiTokens::default();
+        tokens.replace(parse(&content)?);
+        Ok(Self { path, tokens: Arc::new(tokens), last: Seen::of(&content) })
+    }
+
+    /// The tokens as they are now, whenever they are asked for.
+    #[must_use]
+    pub fn tokens(&self) -> Arc<ApiTokens> {
+        Arc::clone(&self.tokens)
+    }
+
+    /// Looks at the file again and again, once in `period`, and never ends.
+    pub async fn watch(mut self, period: Duration) {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let path = self.path.clone();
+            // Even a small file may lie on a disk that hangs.
+            if let Ok(content) = tokio::task::spawn_blocking(move || read(&path)).await {
+                self.take(content);
+            }
+        }
+    }
+
+    /// Looks at the file once. What cannot be used leaves the last good tokens in place, and is logged once.
+    pub fn poll(&mut self) {
+        self.take(read(&self.path));
+    }
+
+    fn take(&mut self, content: io::Result<Vec<u8>>) {
+        let seen = content.as_ref().map_or(Seen::Unreadable, |content| Seen::of(content));
+        if seen == self.last {
+            return;
+        }
+        self.last = seen;
+        let tokens = content.map_err(ApiTokensError::Unreadable).and_then(|content| Ok(parse(&content)?));
+        match tokens {
+            Ok(tokens) => {
+                tracing::info!(
+                    tokens = tokens.len(),
+                    "access.api_tokens_file has changed and was read again"
+                );
+                self.tokens.replace(tokens);
+            }
+            Err(error) => {
+                let error = anyhow::Error::new(error);
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "access.api_tokens_file has changed and cannot be used: the tokens before it stay good"
+                );
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ApiTokensFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ApiTokensFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Seen {
+    fn of(content: &[u8]) -> Self {
+        Self::Content(Sha256::digest(content).into())
+    }
+}
+
+fn parse(content: &[u8]) -> Result<TokenSet, InvalidApiTokens> {
+    if content.len() as u64 > MAX_LEN {
+        return Err(InvalidApiTokens::TooLong);
+    }
+    TokenSet::parse(std::str::from_utf8(content).map_err(|_| InvalidApiTokens::NotText)?)
+}
+
+/// The content, or as much of it as tells that it is too long. Of a regular file only: a pipe could keep us for ever.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut content = Vec::new();
+    File::open(path)?.take(MAX_LEN + 1).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -1,0 +1,99 @@
+//! Which peers are believed, and the caller's address behind them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+
+use http::{HeaderMap, HeaderName};
+use ipnet::{IpNet, Ipv4Net};
+
+/// Where each proxy adds whom it was asked by, on the right. The caller may have begun it with anything.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Shorter prefixes than these take in a whole network rather than the proxies in it.
+const NARROW_V4: u8 = 16;
+const NARROW_V6: u8 = 48;
+
+/// The longest item that is looked at, in bytes: above the longest address with brackets, zone and port.
+const MAX_ITEM: usize = 80;
+
+/// The ranges of `server.trusted_proxies`.
+#[derive(Debug, Clone)]
+pub(super) struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    pub(super) fn new(ranges: Vec<IpNet>) -> Self {
+        Self(ranges.into_iter().map(canonical).collect())
+    }
+
+    pub(super) fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether what this peer says of others is believed.
+    pub(super) fn trust(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|range| range.contains(&address))
+    }
+
+    /// Those so wide that more than proxies is in them.
+    pub(super) fn too_wide(&self) -> impl Iterator<Item = &IpNet> {
+        self.0.iter().filter(|range| match range {
+            IpNet::V4(range) => range.prefix_len() < NARROW_V4,
+            IpNet::V6(range) => range.prefix_len() < NARROW_V6,
+        })
+    }
+
+    /// The nearest hop that is not trusted; if all are, the farthest.
+    ///
+    /// What stands left of it in the header was written by whoever is behind it, and is not read. The walk looks at
+    /// each byte of the header once at most, and a head has no more than 16 KiB.
+    pub(super) fn caller_behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut nearest = peer.to_canonical();
+        let lines = headers.get_all(X_FORWARDED_FOR).into_iter().rev();
+        let mut items = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        while self.trust(nearest) {
+            match items.next().and_then(address) {
+                Some(hop) => nearest = hop,
+                None => break,
+            }
+        }
+        nearest
+    }
+}
+
+/// Whether somebody says that they ask for others.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(X_FORWARDED_FOR)
+}
+
+/// The address in an item: alone, or with a port; of IPv6 also in brackets.
+fn address(item: &[u8]) -> Option<IpAddr> {
+    let item = item.trim_ascii();
+    if item.len() > MAX_ITEM {
+        return None;
+    }
+    let text = std::str::from_utf8(item).ok()?;
+    let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+    let address = text
+        .parse()
+        .ok()
+        .or_else(|| text.parse().ok().map(|with_port: SocketAddrV4| IpAddr::V4(*with_port.ip())))
+        .or_else(|| text.parse().ok().map(|with_port: SocketAddrV6| IpAddr::V6(*with_port.ip())))
+        .or_else(|| in_brackets().map(IpAddr::V6));
+    address.map(|address: IpAddr| address.to_canonical())
+}
+
+/// A range of IPv4 addresses written as IPv6 ones, as the range that it is: peers are compared as IPv4.
+fn canonical(range: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    let mapped = match range {
+        IpNet::V6(range) if range.prefix_len() >= MAPPED => {
+            range.addr().to_ipv4_mapped().map(|address: Ipv4Addr| (address, range.prefix_len() - MAPPED))
+        }
+        _ => None,
+    };
+    mapped.and_then(|(address, len)| Ipv4Net::new(address, len).ok()).map_or(range, IpNet::V4)
+}
+
+#[cfg(test)]
+#[path = "proxies_tests.rs"]
+mod tests;
