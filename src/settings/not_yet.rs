@@ -1,17 +1,13 @@
 //! Settings whose function this version does not have yet.
 
-/// A value other than the default of one of these is a problem: silently doing nothing would be worse. An entry leaves when its function arrives.
+/// A value other than the default of one of these is a problem: silently doing nothing would be worse. An
+/// entry leaves when its function arrives.
 pub(super) const NOT_YET: &[&str] = &[
     "server.public_url",
     "nebuly.retries",
     "nebuly.max_in_flight",
     "cache.snapshot_file",
     "cache.snapshot_interval",
-    "shared_cache.url",
-    "shared_cache.url_file",
-    "shared_cache.ca_file",
-    "shared_cache.timeout",
-    "shared_cache.key_prefix",
     "limits.batch",
     "preview.details",
     "preview.fields",

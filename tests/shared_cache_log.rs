@@ -1,0 +1,110 @@
+//! What the log says of the shared cache, and what it never says.
+
+#![allow(dead_code, clippy::allow_attributes, reason = "this needs a part of what the tests share")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "clippy.toml excepts test functions alone, not the functions that they share"
+)]
+
+#[path = "shared_cache/redis_server.rs"]
+mod redis_server;
+#[path = "shared_cache/replica.rs"]
+mod replica;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use nebulink::domain::Scope;
+use nebulink::telemetry::{LogFormat, subscriber};
+use redis::cmd;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+
+use self::redis_server::RedisServer;
+use self::replica::{Replica, conversation, eventually, link};
+
+const PASSWORD: &str = "canary-5e0c8a51";
+
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'writer> MakeWriter<'writer> for Output {
+    type Writer = Self;
+
+    fn make_writer(&'writer self) -> Self {
+        self.clone()
+    }
+}
+
+impl Output {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// One test in this file: the subscriber is the whole process's.
+#[tokio::test]
+async fn what_is_wrong_is_logged_once_and_its_end_once_and_the_password_never() {
+    let Some(closed) = RedisServer::start(&["--requirepass", "another"]).await else { return };
+    // A replica of nobody can only be read.
+    let Some(read_only) = RedisServer::start(&["--replicaof", "127.0.0.1", "1"]).await else { return };
+    let output = Output::default();
+    let everything = Targets::new().with_default(LevelFilter::TRACE);
+    let subscriber = subscriber(LogFormat::Json, everything, false, output.clone());
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    refuse_and_admit(&closed).await;
+    refuse_to_be_written_to(&read_only).await;
+
+    let log = output.text();
+    for (message, cause) in [
+        ("the shared cache is unwell, going on without it", "AuthenticationFailed"),
+        ("the shared cache is well again", ""),
+        ("the shared cache refuses to be written to", "ReadOnly"),
+    ] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(message)).collect();
+        assert!(lines.len() == 1 && lines[0].contains(cause), "{log}");
+    }
+    assert!(!log.contains(PASSWORD) && !log.contains("conversation-1"), "{log}");
+}
+
+/// The password is wrong at first, and then right.
+async fn refuse_and_admit(server: &RedisServer) {
+    let replica = Replica::on(&format!("redis://:{PASSWORD}@127.0.0.1:{}", server.port()));
+    let item = conversation("conversation-1");
+    for _ in 0..100 {
+        assert_eq!(replica.get(Scope::All, &item).await, []);
+    }
+    assert_eq!(replica.count("get", "failed"), 3);
+    let mut connection = RedisServer::connect(&format!("redis://:another@127.0.0.1:{}", server.port())).await;
+    let set = cmd("CONFIG").arg("SET").arg("requirepass").arg(PASSWORD).clone();
+    set.exec_async(&mut connection).await.unwrap();
+    eventually(async || {
+        drop(replica.get(Scope::All, &item).await);
+        replica.count("get", "miss") >= 10
+    })
+    .await;
+}
+
+async fn refuse_to_be_written_to(server: &RedisServer) {
+    let replica = Replica::on(&server.url());
+    let item = conversation("conversation-1");
+    for refused in 1..=3 {
+        replica.put(Scope::All, &item, link(0, "x"));
+        eventually(async || replica.count("put", "failed") == refused).await;
+        assert_eq!(replica.get(Scope::All, &item).await, []);
+    }
+    assert_eq!(replica.count("get", "miss"), 3);
+}
