@@ -15,6 +15,7 @@ mod project;
 mod spelling;
 mod target;
 mod time;
+mod url_pattern;
 
 pub use construction::{Construction, ProjectIds};
 pub use deep_links::{Answer, CallFailure, CallFuture, Cause, DeepLinks, Share, Terms, Tokens, Unlimited};
@@ -29,3 +30,4 @@ pub use project::{InvalidProjectName, ProjectIndex, ProjectName, ProjectSet, Sco
 pub use spelling::{Spellings, Text};
 pub use target::{RefusedUrl, TargetUrl};
 pub use time::{Clock, SystemClock, Timestamp};
+pub use url_pattern::UrlPattern;
