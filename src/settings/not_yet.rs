@@ -12,8 +12,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "nebuly.retries",
     "nebuly.max_in_flight",
     "cache.stale",
-    "cache.snapshot_file",
-    "cache.snapshot_interval",
     "shared_cache.url",
     "shared_cache.url_file",
     "shared_cache.ca_file",
