@@ -24,6 +24,9 @@ pub struct Admission {
     max_age: Duration,
 }
 
+/// A link that is let in, and what it is found by.
+pub(super) type Admitted = (Scope, Item<'static>, ResolvedLink);
+
 /// Why a link is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -56,11 +59,7 @@ impl Admission {
     }
 
     /// What is kept in memory of a link.
-    pub(super) fn admit(
-        &self,
-        link: SnapshotLink<'_>,
-        now: Timestamp,
-    ) -> Result<(Scope, Item<'static>, ResolvedLink), Refusal> {
+    pub(super) fn admit(&self, link: SnapshotLink<'_>, now: Timestamp) -> Result<Admitted, Refusal> {
         let project = ProjectName::try_from(&*link.project).map_err(|_| Refusal::Broken)?;
         if link.resolved_at > now.after(CLOCK_SKEW) {
             return Err(Refusal::Broken);
