@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod process;
+mod resolve;
 mod serve;
 mod signals;
 
@@ -41,7 +42,7 @@ Exit codes: 0 good, 1 something was not found or failed, 2 wrong usage or settin
 With a key, `NEBULY_API_KEY=… nebulink` is all it takes. Every setting stands in config/default.toml; in the
 environment, cache.ttl is NEBULINK__CACHE__TTL.";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 enum Command {
     /// Serve (the default)
     Serve,
@@ -49,6 +50,8 @@ enum Command {
     Demo,
     /// Say what is wrong with the settings, show them without secrets, and try each key
     Check,
+    /// Print the URLs of links
+    Resolve(resolve::Arguments),
     /// Print the completion script for a shell
     Completions {
         /// Which shell
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(&sources),
         Command::Demo => demo::run(&sources),
         Command::Check => check::run(&sources),
+        Command::Resolve(arguments) => resolve::run(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "nebulink", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -6,7 +6,7 @@ use url::Url;
 use super::{AllowedHosts, Item, Kind, TargetUrl};
 
 /// Characters that stay as they are in a query's value.
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What a URL of a project is built from, beside the item.
 #[derive(Debug, Clone, PartialEq, Eq)]

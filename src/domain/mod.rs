@@ -16,6 +16,7 @@ mod project;
 mod spelling;
 mod target;
 mod time;
+mod url_pattern;
 
 pub use caller::{Caller, CallerKey, Callers, LazyCaller};
 pub use construction::{Construction, ProjectIds};
@@ -31,3 +32,4 @@ pub use project::{InvalidProjectName, ProjectIndex, ProjectName, ProjectSet, Sco
 pub use spelling::{Spellings, Text};
 pub use target::{RefusedUrl, TargetUrl};
 pub use time::{Clock, SystemClock, Timestamp};
+pub use url_pattern::UrlPattern;

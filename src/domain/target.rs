@@ -79,6 +79,11 @@ impl TargetUrl {
         Ok(Self(Bytes::copy_from_slice(url.as_bytes())))
     }
 
+    /// A URL that an accepted one was taken apart into and put together from again; its pattern has seen to the checks.
+    pub(super) const fn of_pattern(url: Bytes) -> Self {
+        Self(url)
+    }
+
     /// The URL; nothing is copied.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {

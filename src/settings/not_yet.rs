@@ -6,8 +6,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "server.public_url",
     "nebuly.retries",
     "nebuly.max_in_flight",
-    "cache.snapshot_file",
-    "cache.snapshot_interval",
     "limits.batch",
     "preview.details",
     "preview.fields",

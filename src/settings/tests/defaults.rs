@@ -135,8 +135,6 @@ fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another
         ("nebuly.retries", "0", "1"),
         ("nebuly.max_in_flight", "65", "64"),
         ("cache.stale", "1d", "720h"),
-        ("cache.snapshot_file", "/var/lib/snapshot", ""),
-        ("cache.snapshot_interval", "1m", "300s"),
         ("redirect.max_wait", "31s", "30s"),
         ("redirect.on_outage", "error", "construct"),
         ("limits.batch", "101", "100"),

@@ -1,0 +1,174 @@
+//! What a link is found by, in as few bytes as will do.
+
+use std::hash::{Hash, Hasher};
+
+use equivalent::Equivalent;
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
+
+use crate::domain::{Item, Kind, ProjectIndex, Scope};
+
+/// An owned item in its scope. Scope and kind stand in each variant, where they fill a gap.
+#[derive(Debug)]
+pub(super) enum Key {
+    /// A conversation's id too takes 16 bytes if it is a UUID in its canonical spelling.
+    Uuid(CompactScope, Kind, [u8; 16]),
+    Text(CompactScope, Kind, Box<str>),
+}
+
+/// A scope in one byte: [`Self::ALL`], or a project's position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct CompactScope(u8);
+
+/// A key that borrows its item, so that looking one up copies nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Wanted<'a> {
+    scope: CompactScope,
+    kind: Kind,
+    id: WantedId<'a>,
+}
+
+/// An id that is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum WantedId<'a> {
+    /// A UUID in its canonical spelling.
+    Uuid(Uuid),
+    /// Any other text.
+    Text(&'a str),
+}
+
+impl Key {
+    pub(super) fn new(scope: Scope, item: &Item<'_>) -> Self {
+        let Wanted { scope, kind, id } = Wanted::new(scope, item);
+        match id {
+            WantedId::Uuid(id) => Self::Uuid(scope, kind, id.into_bytes()),
+            WantedId::Text(text) => Self::Text(scope, kind, text.into()),
+        }
+    }
+
+    fn as_wanted(&self) -> Wanted<'_> {
+        match self {
+            Self::Uuid(scope, kind, id) => {
+                Wanted { scope: *scope, kind: *kind, id: WantedId::Uuid(Uuid::from_bytes(*id)) }
+            }
+            Self::Text(scope, kind, text) => Wanted { scope: *scope, kind: *kind, id: WantedId::Text(text) },
+        }
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        self.as_wanted().scope.into()
+    }
+
+    /// The item; it was one when the key was made.
+    pub(super) fn item(&self) -> Option<Item<'static>> {
+        self.as_wanted().item().map(Item::into_owned)
+    }
+
+    /// What it has on the heap, in bytes.
+    pub(super) fn heap_size(&self) -> usize {
+        match self {
+            Self::Uuid(..) => 0,
+            Self::Text(_, _, text) => super::stored::block(text.len()),
+        }
+    }
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new(scope: Scope, item: &'a Item<'_>) -> Self {
+        let id = match item {
+            Item::Interaction(id) => WantedId::Uuid(*id),
+            Item::Conversation(id) => {
+                canonical(id.as_str()).map_or(WantedId::Text(id.as_str()), WantedId::Uuid)
+            }
+        };
+        Self { scope: scope.into(), kind: item.kind(), id }
+    }
+
+    fn item(&self) -> Option<Item<'a>> {
+        match (self.kind, self.id) {
+            (Kind::Interaction, WantedId::Uuid(id)) => Some(Item::Interaction(id)),
+            (Kind::Interaction, WantedId::Text(_)) => None,
+            (Kind::Conversation, WantedId::Uuid(id)) => Item::conversation(id.hyphenated().to_string()).ok(),
+            (Kind::Conversation, WantedId::Text(text)) => Item::conversation(text).ok(),
+        }
+    }
+}
+
+impl CompactScope {
+    const ALL: Self = Self(u8::MAX);
+}
+
+impl From<Scope> for CompactScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::All => Self::ALL,
+            // There are at most 128 projects.
+            Scope::Only(project) => Self(u8::try_from(project.position()).unwrap_or(u8::MAX)),
+        }
+    }
+}
+
+impl From<CompactScope> for Scope {
+    fn from(scope: CompactScope) -> Self {
+        // The byte for all is no project's position.
+        ProjectIndex::new(usize::from(scope.0)).map_or(Self::All, Self::Only)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_wanted() == other.as_wanted()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_wanted().hash(state);
+    }
+}
+
+impl Equivalent<Key> for Wanted<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self == key.as_wanted()
+    }
+}
+
+/// The UUID that a text is the canonical spelling of.
+fn canonical(text: &str) -> Option<Uuid> {
+    // No other spelling that the parser takes is as long as the hyphenated one.
+    if text.len() != Hyphenated::LENGTH || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    Uuid::try_parse(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_key_fits_into_three_words() {
+        assert!(size_of::<Key>() <= 24, "{}", size_of::<Key>());
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_gives_its_scope_and_item_back(
+            id in "(\\PC{1,20}|[0-9a-fA-F]{8}-([0-9a-f]{4}-){3}[0-9a-fA-F]{12}|[0-9a-f]{32})",
+            project in proptest::option::of(0_usize..128),
+        ) {
+            let scope = project.map_or(Scope::All, |position| Scope::Only(ProjectIndex::new(position).unwrap()));
+            let items = [Item::interaction(&id), Item::conversation(id.as_str())];
+            for item in items.into_iter().flatten() {
+                let key = Key::new(scope, &item);
+                prop_assert_eq!(key.scope(), scope);
+                prop_assert_eq!(key.item(), Some(item.clone().into_owned()));
+                prop_assert!(Wanted::new(scope, &item).equivalent(&key));
+            }
+        }
+    }
+}

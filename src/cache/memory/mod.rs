@@ -1,0 +1,132 @@
+//! Links in memory, bounded in bytes.
+
+mod key;
+mod patterns;
+mod stored;
+
+use std::sync::Arc;
+
+use metrics::{Counter, Gauge};
+use moka::notification::RemovalCause;
+use moka::sync::Cache;
+
+use self::key::{Key, Wanted};
+use self::patterns::Patterns;
+use self::stored::Stored;
+use crate::domain::{CachedLink, Item, LinkCache, ResolvedLink, Scope};
+
+/// What every entry takes beside what its key and its link have on the heap: the tables, queues and counters of the cache,
+/// key and link themselves. Measured by `cargo bench --bench memory`, as resident memory for each of a million links.
+const ENTRY_SIZE: usize = 350;
+
+/// The links of this process. When it is full, the least used leave first.
+///
+/// It knows nothing of freshness and expires nothing: how old a link may be is decided where it is used. A clone is a
+/// handle to the same links.
+#[derive(Debug, Clone)]
+pub struct MemoryCache {
+    links: Cache<Key, Stored>,
+    patterns: Arc<Patterns>,
+    gauges: Gauges,
+}
+
+/// What is told of the cache.
+#[derive(Debug, Clone)]
+struct Gauges {
+    entries: Gauge,
+    size: Gauge,
+}
+
+impl MemoryCache {
+    /// A cache that holds about this many bytes, beside at most 3 MiB for what URLs have in common.
+    ///
+    /// Its metrics go to the recorder that is installed by now.
+    #[must_use]
+    pub fn new(max_size: u64) -> Self {
+        let gauges = Gauges::described();
+        let evictions = evictions();
+        let links = Cache::builder()
+            .max_capacity(max_size)
+            .weigher(weight)
+            .eviction_listener(move |_, _, cause| {
+                if cause == RemovalCause::Size {
+                    evictions.increment(1);
+                }
+            })
+            .build();
+        Self { links, patterns: Arc::default(), gauges }
+    }
+
+    /// Tidies up behind requests and brings the metrics up to date. To be called about once a second: the cache has no
+    /// thread of its own.
+    pub fn housekeep(&self) {
+        self.links.run_pending_tasks();
+        // A gauge is a floating-point number; links and bytes are far from where those lose count.
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+        {
+            self.gauges.entries.set(self.links.entry_count() as f64);
+            self.gauges.size.set(self.links.weighted_size() as f64);
+        }
+    }
+
+    /// How many links it holds, as of the last housekeeping.
+    #[must_use]
+    pub fn entry_count(&self) -> u64 {
+        self.links.entry_count()
+    }
+
+    /// How many bytes they take, as of the last housekeeping.
+    #[must_use]
+    pub fn weighted_size(&self) -> u64 {
+        self.links.weighted_size()
+    }
+
+    /// The links that lead somewhere, one after the other while others read and write. Looking at them does not count as
+    /// using them.
+    pub fn resolved(&self) -> impl Iterator<Item = (Scope, Item<'static>, ResolvedLink)> + '_ {
+        self.links.iter().filter_map(|(key, stored)| {
+            let item = key.item()?;
+            match stored.link(&item, &self.patterns)? {
+                CachedLink::Resolved(link) => Some((key.scope(), item, link)),
+                CachedLink::Absent(_) => None,
+            }
+        })
+    }
+}
+
+impl LinkCache for MemoryCache {
+    fn get(&self, scope: Scope, item: &Item<'_>) -> Option<CachedLink> {
+        self.links.get(&Wanted::new(scope, item))?.link(item, &self.patterns)
+    }
+
+    fn insert(&self, scope: Scope, item: Item<'static>, link: CachedLink) {
+        let stored = Stored::new(&item, link, &self.patterns);
+        self.links.insert(Key::new(scope, &item), stored);
+    }
+}
+
+impl Gauges {
+    fn described() -> Self {
+        metrics::describe_gauge!("nebulink_cache_entries", "Links in memory");
+        metrics::describe_gauge!("nebulink_cache_size_bytes", metrics::Unit::Bytes, "Memory that links take");
+        Self {
+            entries: metrics::gauge!("nebulink_cache_entries"),
+            size: metrics::gauge!("nebulink_cache_size_bytes"),
+        }
+    }
+}
+
+fn evictions() -> Counter {
+    metrics::describe_counter!(
+        "nebulink_cache_evictions_total",
+        "Links that left memory because it was full"
+    );
+    metrics::counter!("nebulink_cache_evictions_total")
+}
+
+fn weight(key: &Key, stored: &Stored) -> u32 {
+    u32::try_from(ENTRY_SIZE + key.heap_size() + stored.heap_size()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! A link, in as few bytes as will do.
+
+use std::sync::Arc;
+
+use super::patterns::{Patterns, Place};
+use crate::domain::{
+    AbsentLink, CachedLink, Item, ProjectIndex, ProjectSet, Refreshes, ResolvedLink, Timestamp, UrlPattern,
+};
+
+/// What an allocator takes for each block beside its content, and what it rounds up to; as glibc does on 64 bits.
+const BLOCK_HEADER: usize = 8;
+const BLOCK_STEP: usize = 16;
+
+/// What lies beside a whole URL on the heap: the counters and the link, and what shares the URL's bytes.
+const WHOLE_SIZE: usize = block(2 * size_of::<usize>() + size_of::<ResolvedLink>()) + block(24);
+
+/// A link as it is kept. Nothing of it is lost; nearly all of them have nothing on the heap.
+#[derive(Debug, Clone)]
+pub(super) enum Stored {
+    /// Its URL is its project's pattern with its own id in it.
+    Patterned {
+        pattern: Place,
+        project: ProjectIndex,
+        failures: u8,
+        resolved_at: Timestamp,
+        not_before: Timestamp,
+        gone_since: Moment,
+    },
+    /// Its URL has nothing in common with others.
+    Whole(Arc<ResolvedLink>),
+    /// Some projects do not have its item.
+    Absent(Absent),
+}
+
+/// A moment that may be none, in the bytes of one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment(Timestamp);
+
+/// An absence without the gaps that its set's alignment would leave.
+#[derive(Clone, Copy)]
+#[repr(Rust, packed(8))]
+pub(super) struct Absent {
+    said_by: ProjectSet,
+    said_at: Timestamp,
+}
+
+impl Stored {
+    pub(super) fn new(item: &Item<'_>, link: CachedLink, patterns: &Patterns) -> Self {
+        let link = match link {
+            CachedLink::Resolved(link) => link,
+            CachedLink::Absent(AbsentLink { said_by, said_at }) => {
+                return Self::Absent(Absent { said_by, said_at });
+            }
+        };
+        match UrlPattern::of(&link.url, item).and_then(|pattern| patterns.place(&pattern)) {
+            Some(pattern) => Self::Patterned {
+                pattern,
+                project: link.project,
+                failures: link.refreshes.failures,
+                resolved_at: link.resolved_at,
+                not_before: link.refreshes.not_before,
+                gone_since: Moment::from(link.refreshes.gone_since),
+            },
+            None => Self::Whole(Arc::new(link)),
+        }
+    }
+
+    /// The link that was stored for this item. Building its URL is one allocation and one copy.
+    pub(super) fn link(&self, item: &Item<'_>, patterns: &Patterns) -> Option<CachedLink> {
+        match self {
+            Self::Patterned { pattern, project, failures, resolved_at, not_before, gone_since } => {
+                let url = patterns.get(*pattern)?.url(item)?;
+                let refreshes = Refreshes {
+                    failures: *failures,
+                    not_before: *not_before,
+                    gone_since: (*gone_since).into(),
+                };
+                Some(CachedLink::Resolved(ResolvedLink {
+                    url,
+                    project: *project,
+                    resolved_at: *resolved_at,
+                    refreshes,
+                }))
+            }
+            Self::Whole(link) => Some(CachedLink::Resolved(ResolvedLink::clone(link))),
+            Self::Absent(absent) => {
+                let Absent { said_by, said_at } = *absent;
+                Some(CachedLink::Absent(AbsentLink { said_by, said_at }))
+            }
+        }
+    }
+
+    /// What it has on the heap, in bytes.
+    pub(super) fn heap_size(&self) -> usize {
+        match self {
+            Self::Whole(link) => WHOLE_SIZE + block(link.url.len()),
+            Self::Patterned { .. } | Self::Absent(_) => 0,
+        }
+    }
+}
+
+/// What a block of this many bytes takes on the heap.
+pub(super) const fn block(len: usize) -> usize {
+    (len + BLOCK_HEADER).next_multiple_of(BLOCK_STEP)
+}
+
+impl Moment {
+    /// The end of time: nothing happens then.
+    const NONE: Timestamp = Timestamp::from_millis(u64::MAX);
+}
+
+impl From<Option<Timestamp>> for Moment {
+    fn from(moment: Option<Timestamp>) -> Self {
+        Self(moment.unwrap_or(Self::NONE))
+    }
+}
+
+impl From<Moment> for Option<Timestamp> {
+    fn from(Moment(moment): Moment) -> Self {
+        (moment != Moment::NONE).then_some(moment)
+    }
+}
+
+impl std::fmt::Debug for Absent {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { said_by, said_at } = *self;
+        formatter.debug_struct("Absent").field("said_by", &said_by).field("said_at", &said_at).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_fits_into_four_words() {
+        assert!(size_of::<Stored>() <= 32, "{}", size_of::<Stored>());
+    }
+}

@@ -1,0 +1,249 @@
+//! Links in a file, so that they outlive the process.
+//!
+//! A snapshot is JSON Lines, a link a line, without a header; [`record`] has the form of a line. Whoever reads one
+//! believes none of it: each line is checked like an answer from outside. Whoever writes one replaces the file in one
+//! step, so that there is a whole one at any time.
+
+mod admission;
+mod lines;
+mod reader;
+mod record;
+mod replacement;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use metrics::Counter;
+
+pub use self::admission::{Admission, ContainsKey};
+use self::admission::{Admitted, Refusal};
+pub use self::lines::{Line, Lines};
+pub use self::reader::{BrokenLine, SnapshotLink, SnapshotReader};
+use self::record::Record;
+use self::replacement::Replacement;
+use super::MemoryCache;
+use crate::domain::{CachedLink, Item, LinkCache as _, ResolvedLink, Scope, Timestamp};
+
+/// How much is read or written at once: large enough that a million links take a few thousand calls.
+const BUFFER_SIZE: usize = 256 * 1024;
+
+/// Links that go from one thread to the other at once.
+const BATCH_LEN: usize = 1024;
+
+/// Batches that may wait in between: together some two megabytes.
+const BATCHES: usize = 4;
+
+/// A snapshot of the links in memory. A clone is a handle to the same file.
+///
+/// It decides nothing about when it is read and written. Only links that lead somewhere are kept, and nothing of what
+/// came of refreshing them.
+#[derive(Debug, Clone)]
+pub struct SnapshotFile(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    admission: Admission,
+    lines_skipped: Counter,
+    /// Held while the file is written, so that of two writes the later one lasts.
+    writing: Mutex<()>,
+}
+
+/// What became of a snapshot's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Loaded {
+    /// Links that are in memory now, unless it is too small for them.
+    pub links: u64,
+    /// Lines that were skipped because something is wrong with them.
+    pub broken: u64,
+    /// Lines that were left out because their project is not configured.
+    pub unconfigured: u64,
+    /// Lines that were left out because they are too old.
+    pub expired: u64,
+}
+
+/// A snapshot cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// A newer nebulink wrote it. It is neither read nor ever overwritten: go on without one.
+    #[error(
+        "the snapshot {} is from a newer version of nebulink (format {version}, this version knows {}): \
+         it is left alone; move it away or name another file",
+        path.display(),
+        record::VERSION
+    )]
+    NewerVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version of its format.
+        version: u64,
+    },
+    /// Something stands there that is no regular file.
+    #[error("the snapshot {} is not a regular file", path.display())]
+    NotAFile {
+        /// What stands there.
+        path: PathBuf,
+    },
+    /// The operating system refused something.
+    #[error("the snapshot {} cannot be {what}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `written`.
+        what: &'static str,
+        /// Why.
+        #[source]
+        error: io::Error,
+    },
+}
+
+impl SnapshotFile {
+    /// The snapshot at this path. Nothing is opened yet; its metrics go to the recorder that is installed by now.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, admission: Admission) -> Self {
+        metrics::describe_counter!(
+            "nebulink_snapshot_lines_skipped_total",
+            "Lines of the snapshot that were skipped because something is wrong with them"
+        );
+        let lines_skipped = metrics::counter!("nebulink_snapshot_lines_skipped_total");
+        let writing = Mutex::default();
+        Self(Arc::new(Inner { path: path.into(), admission, lines_skipped, writing }))
+    }
+
+    /// Reads the links into memory. A file that is not there has none.
+    ///
+    /// To be called before anybody is served: a link in the file replaces the one in memory.
+    pub async fn load_into(&self, cache: &MemoryCache, now: Timestamp) -> Result<Loaded, SnapshotError> {
+        let (inner, cache) = (Arc::clone(&self.0), cache.clone());
+        let task = tokio::task::spawn_blocking(move || inner.load(&cache, now));
+        task.await.unwrap_or_else(|error| Err(self.0.failed("read", error.into())))
+    }
+
+    /// Writes the links in memory in place of the file, and says how many. The file that was there stays as it is until
+    /// the new one is on the disk, and if anything fails.
+    pub async fn save_from(&self, cache: &MemoryCache) -> Result<u64, SnapshotError> {
+        let (inner, cache) = (Arc::clone(&self.0), cache.clone());
+        let task = tokio::task::spawn_blocking(move || inner.save(cache.resolved()));
+        task.await.unwrap_or_else(|error| Err(self.0.failed("written", error.into())))
+    }
+}
+
+impl Inner {
+    fn load(&self, cache: &MemoryCache, now: Timestamp) -> Result<Loaded, SnapshotError> {
+        let Some(mut file) = open(&self.path)? else {
+            tracing::info!(path = %self.path.display(), "no snapshot to read yet");
+            return Ok(Loaded::default());
+        };
+        // All of it first: nothing is to be taken from a file that a newer version wrote.
+        SnapshotReader::new(&file, &self.path).check_versions()?;
+        file.rewind().map_err(|error| self.failed("read", error))?;
+        let reader = SnapshotReader::new(&file, &self.path);
+        let (admitted, batches) = mpsc::sync_channel(BATCHES);
+        // Reading lines and putting links into memory take about as long: two threads halve the time.
+        let loaded = thread::scope(|threads| {
+            let reading = thread::Builder::new()
+                .name("snapshot".to_owned())
+                .spawn_scoped(threads, move || self.read(reader, now, &admitted))
+                .map_err(|error| self.failed("read", error))?;
+            for (scope, item, link) in batches.into_iter().flatten() {
+                cache.insert(scope, item, CachedLink::Resolved(link));
+            }
+            reading.join().unwrap_or_else(|_| Err(self.failed("read", io::Error::other("reading panicked"))))
+        })?;
+        self.lines_skipped.increment(loaded.broken);
+        self.report(loaded);
+        Ok(loaded)
+    }
+
+    /// Reads the lines and sends the links that are let in, batch by batch.
+    fn read<R: io::Read>(
+        &self,
+        mut reader: SnapshotReader<R>,
+        now: Timestamp,
+        admitted: &SyncSender<Vec<Admitted>>,
+    ) -> Result<Loaded, SnapshotError> {
+        let mut loaded = Loaded::default();
+        let mut batch = Vec::with_capacity(BATCH_LEN);
+        while let Some(line) = reader.read()? {
+            match line.map_err(|BrokenLine| Refusal::Broken).and_then(|link| self.admission.admit(link, now))
+            {
+                Ok(link) => {
+                    batch.push(link);
+                    loaded.links += 1;
+                }
+                Err(Refusal::Broken) => loaded.broken += 1,
+                Err(Refusal::Unconfigured) => loaded.unconfigured += 1,
+                Err(Refusal::Expired) => loaded.expired += 1,
+            }
+            if batch.len() == BATCH_LEN {
+                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_LEN));
+                // Nobody takes them only if this whole load is being given up.
+                drop(admitted.send(full));
+            }
+        }
+        drop(admitted.send(batch));
+        Ok(loaded)
+    }
+
+    fn report(&self, Loaded { links, broken, unconfigured, expired }: Loaded) {
+        let path = self.path.display();
+        tracing::info!(%path, links, unconfigured, expired, "snapshot read");
+        if broken > 0 {
+            tracing::warn!(%path, broken, "broken lines of the snapshot were skipped");
+        }
+    }
+
+    fn save(
+        &self,
+        links: impl Iterator<Item = (Scope, Item<'static>, ResolvedLink)>,
+    ) -> Result<u64, SnapshotError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each time: it may have come while this process ran, say during a rolling update.
+        if let Some(file) = open(&self.path)? {
+            SnapshotReader::new(&file, &self.path).check_versions()?;
+        }
+        let saved = self.write(links).map_err(|error| self.failed("written", error))?;
+        tracing::debug!(path = %self.path.display(), links = saved, "snapshot written");
+        Ok(saved)
+    }
+
+    fn write(&self, links: impl Iterator<Item = (Scope, Item<'static>, ResolvedLink)>) -> io::Result<u64> {
+        let replacement = Replacement::begin(&self.path)?;
+        let mut writer = BufWriter::with_capacity(BUFFER_SIZE, replacement.file());
+        let mut saved = 0;
+        for (scope, item, link) in links {
+            let Some(project) = self.admission.name(link.project) else { continue };
+            let id = item.id();
+            let Some(record) = Record::new(scope, item.kind(), &id, project, &link) else { continue };
+            serde_json::to_writer(&mut writer, &record)?;
+            writer.write_all(b"\n")?;
+            saved += 1;
+        }
+        writer.flush()?;
+        drop(writer);
+        replacement.commit()?;
+        Ok(saved)
+    }
+
+    fn failed(&self, what: &'static str, error: io::Error) -> SnapshotError {
+        SnapshotError::Io { path: self.path.clone(), what, error }
+    }
+}
+
+/// Opens a snapshot; nothing if it is not there. What is no regular file is not opened: a pipe would hold us up forever.
+fn open(path: &Path) -> Result<Option<File>, SnapshotError> {
+    let failed = |error| SnapshotError::Io { path: path.to_owned(), what: "read", error };
+    match path.metadata() {
+        Ok(metadata) if !metadata.is_file() => Err(SnapshotError::NotAFile { path: path.to_owned() }),
+        Ok(_) => File::open(path).map(Some).map_err(failed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
