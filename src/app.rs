@@ -3,16 +3,16 @@
 //! Nothing else makes a client, a cache or a task that outlives a request.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::cache::MemoryCache;
 use crate::domain::{Clock, Lifetimes, SystemClock};
-use crate::nebuly::{self, ApiKey, Endpoint, InvalidKey, Nebuly};
+use crate::nebuly::{self, ApiKey, Endpoint, InvalidKey, Keys, Nebuly};
 use crate::resolver::Resolver;
 use crate::server::{self, BindError, Drain, Limits, OpenConnections};
 use crate::settings::{self, KeySource, Settings};
@@ -32,6 +32,15 @@ pub struct App {
     drain_delay: Duration,
     drain_timeout: Duration,
     open: OpenConnections,
+    keys: Arc<Keys>,
+}
+
+/// The clients of all projects.
+pub struct Projects {
+    /// In the order of the settings.
+    pub clients: Vec<Nebuly>,
+    /// Their keys, to be watched for changes.
+    pub keys: Arc<Keys>,
 }
 
 /// The two sockets of the program.
@@ -58,17 +67,9 @@ pub enum StartError {
     /// There is no project whose key could be used.
     #[error("there is no project")]
     NoProject,
-    /// The file of a key cannot be read.
-    #[error("the key file {} of project {project} cannot be read", path.display())]
-    KeyFile {
-        /// Whose key.
-        project: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        error: std::io::Error,
-    },
+    /// Keys are in files, and no file has one.
+    #[error("no project has a usable key: {0}")]
+    NoKey(String),
     /// A key is none.
     #[error("the key of project {project} cannot be used")]
     Key {
@@ -100,7 +101,8 @@ impl App {
 
     /// The same, with another clock for what is fresh.
     pub fn build_with_clock(settings: &Settings, clock: impl Clock) -> Result<Self, StartError> {
-        let source = nebuly_of(settings)?.into_iter().next().ok_or(StartError::NoProject)?;
+        let Projects { clients, keys } = nebuly_of(settings)?;
+        let source = clients.into_iter().next().ok_or(StartError::NoProject)?;
         let lifetimes = Lifetimes {
             ttl: settings.cache.ttl,
             stale: settings.cache.stale,
@@ -135,6 +137,7 @@ impl App {
             drain_delay: settings.server.drain_delay,
             drain_timeout: settings.server.drain_timeout,
             open: OpenConnections::default(),
+            keys,
         })
     }
 
@@ -153,7 +156,8 @@ impl App {
     /// Serves until `shutdown` is over, then leaves in two phases: not ready and `connection: close`, but still serving;
     /// then closed, with a last while for open requests. The management listener goes on to the end.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = Shutdown>) {
-        let Self { public, management, limits, drain, drain_delay, drain_timeout, open } = self;
+        let Self { public, management, limits, drain, drain_delay, drain_timeout, open, keys } = self;
+        let watching = tokio::spawn(keys.watch());
         let management_limits = Limits { max_connections: MANAGEMENT_CONNECTIONS, ..limits };
         let management_drain = Drain::default();
         let management = tokio::spawn(server::serve(
@@ -190,6 +194,7 @@ impl App {
         management_drain.abort();
         management_drain.close();
         drop(management.await);
+        watching.abort();
         tracing::info!(cut, "stopped");
     }
 }
@@ -214,8 +219,8 @@ impl Listeners {
     }
 }
 
-/// A client for each project.
-pub fn nebuly_of(settings: &Settings) -> Result<Vec<Nebuly>, StartError> {
+/// A client for each project. That some have no key yet is no error, but that all have none is.
+pub fn nebuly_of(settings: &Settings) -> Result<Projects, StartError> {
     // Only the first call in a process does anything; there is one provider, so whose it was does not matter.
     drop(rustls::crypto::ring::default_provider().install_default());
     let read = |path: &PathBuf| {
@@ -228,12 +233,18 @@ pub fn nebuly_of(settings: &Settings) -> Result<Vec<Nebuly>, StartError> {
         proxy: settings.nebuly.proxy.as_ref().map(|proxy| proxy.0.clone()),
         connect_timeout: settings.nebuly.connect_timeout,
         attempt_timeout: settings.nebuly.attempt_timeout,
+        retries: settings.nebuly.retries,
     };
+    let shared = nebuly::Shared::new(settings.nebuly.max_in_flight);
     let client = |project: &settings::Project| {
-        let key = key(project)?;
-        Ok(Nebuly::new(&options, project.name.clone(), key)?)
+        Ok::<_, StartError>(Nebuly::new(&options, project.name.clone(), key(project)?, &shared)?)
     };
-    settings.projects.iter().map(client).collect()
+    let clients = settings.projects.iter().map(client).collect::<Result<_, _>>()?;
+    let keys = Arc::clone(shared.keys());
+    if !keys.any() {
+        return Err(StartError::NoKey(keys.complaints().join("; ")));
+    }
+    Ok(Projects { clients, keys })
 }
 
 /// What the log is made from.
@@ -262,19 +273,13 @@ fn access_log(settings: &settings::Log) -> AccessLog {
     }
 }
 
-fn key(project: &settings::Project) -> Result<ApiKey, StartError> {
-    let name = || project.name.to_string();
-    let secret = match &project.key {
-        KeySource::Inline(secret) => secret.clone(),
-        KeySource::File(path) => read_key(path).map_err(|error| StartError::KeyFile {
-            project: name(),
-            path: path.clone(),
-            error,
-        })?,
-    };
-    ApiKey::new(&secret).map_err(|error| StartError::Key { project: name(), error })
-}
-
-fn read_key(path: &Path) -> std::io::Result<SecretString> {
-    std::fs::read_to_string(path).map(SecretString::from)
+fn key(project: &settings::Project) -> Result<nebuly::KeySource, StartError> {
+    Ok(match &project.key {
+        KeySource::Inline(secret) => {
+            let key = ApiKey::new(secret)
+                .map_err(|error| StartError::Key { project: project.name.to_string(), error })?;
+            nebuly::KeySource::Inline(key)
+        }
+        KeySource::File(path) => nebuly::KeySource::File(path.clone()),
+    })
 }

@@ -27,7 +27,7 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         );
     }
     let clients = match nebuly_of(&settings) {
-        Ok(clients) => clients,
+        Ok(projects) => projects.clients,
         Err(error) => {
             complain(&format!("{:#}", anyhow::Error::new(error)));
             return ExitCode::from(WRONG_USAGE);
@@ -59,6 +59,7 @@ fn verdict(probe: Probe) -> String {
     match probe {
         Probe::Valid => "the key is valid".to_owned(),
         Probe::Rejected(status) => format!("the key is not valid: Nebuly answers {status}"),
+        Probe::NoKey => "there is no key to try: api_key_file has none".to_owned(),
         Probe::WrongAddress(status) => {
             format!("what answers is not Nebuly's API (status {status}): nebuly.api_base_url is wrong")
         }

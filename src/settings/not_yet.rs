@@ -9,8 +9,6 @@ pub(super) const NOT_YET: &[&str] = &[
     "server.public_url",
     "server.trusted_proxies",
     "nebuly.resolve",
-    "nebuly.retries",
-    "nebuly.max_in_flight",
     "cache.stale",
     "cache.snapshot_file",
     "cache.snapshot_interval",
