@@ -99,13 +99,15 @@ async fn each_cause_has_its_row_of_the_table() {
         members.sort_unstable();
         assert_eq!(members, ["detail", "request_id", "status", "title", "type"], "{fault:?}");
         assert_eq!(stand_in.call_count(), 1, "{fault:?}");
-        // Errors are not cached: as soon as Nebuly is well again, so is the link.
+        // Errors are not cached: as soon as Nebuly is well again, so is the link. But who asks us to slow down, or refuses
+        // our key, is not asked at once again.
         stand_in.set_fault(None);
         let again = nebulink.get("/go/conversation/abc").await.header("cache-status").unwrap().to_owned();
-        let expected = if code == 404 {
-            "nebulink; hit; detail=negative"
-        } else {
-            "nebulink; fwd=miss; fwd-status=404; stored"
+        let expected = match kind {
+            "not-found" => "nebulink; hit; detail=negative",
+            "overloaded" => "nebulink; fwd=miss",
+            "key-rejected" => "nebulink; fwd=miss; fwd-status=401",
+            _ => "nebulink; fwd=miss; fwd-status=404; stored",
         };
         assert_eq!(again, expected, "{fault:?}");
     }
@@ -261,10 +263,11 @@ async fn the_words_are_the_same_for_every_cause_of_one_kind() {
 #[tokio::test]
 async fn a_browser_gets_a_page_that_says_what_happened_and_what_to_do() {
     let stand_in = stand_in().await;
-    let server = server(&stand_in);
     for (fault, code) in
         [(Some(status(401)), 502), (Some(status(429)), 503), (Some(Fault::Hang), 504), (None, 404)]
     {
+        // One that has not learned of an earlier fault.
+        let server = server(&stand_in);
         stand_in.set_fault(fault);
         let answer = server.get("/go/conversation?id=some%20id").add_header(ACCEPT, BROWSER).await;
         answer.assert_status(StatusCode::from_u16(code).unwrap());

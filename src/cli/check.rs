@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::serve::on_runtime;
 use super::{FAILED, WRONG_USAGE, complain, load, say};
-use crate::app::{api_tokens_of, nebuly_of};
+use crate::app::{api_tokens_of, projects_of};
 use crate::domain::Cause;
 use crate::nebuly::{Nebuly, Probe};
 use crate::settings::{Loaded, Settings, Sources};
@@ -26,8 +26,8 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
              that page only if nebuly.platform_url or nebuly.allowed_hosts names its host.\n",
         );
     }
-    let clients = match nebuly_of(&settings) {
-        Ok(clients) => clients,
+    let clients = match projects_of(&settings) {
+        Ok(projects) => projects.clients,
         Err(error) => {
             complain(&format!("{:#}", anyhow::Error::new(error)));
             return ExitCode::from(WRONG_USAGE);
@@ -63,6 +63,7 @@ fn verdict(probe: Probe) -> String {
     match probe {
         Probe::Valid => "the key is valid".to_owned(),
         Probe::Rejected(status) => format!("the key is not valid: Nebuly answers {status}"),
+        Probe::NoKey => "there is no key to try: api_key_file has none".to_owned(),
         Probe::WrongAddress(status) => {
             format!("what answers is not Nebuly's API (status {status}): nebuly.api_base_url is wrong")
         }

@@ -45,13 +45,6 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         }
     };
     let listeners = Listeners::bind(&settings.server)?;
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        listen = %listeners.public_address()?,
-        management_listen = %listeners.management_address()?,
-        workers = settings.server.workers,
-        "serving"
-    );
     app.run(listeners, signals.first()).await;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,35 +1,34 @@
-//! The client of one project of Nebuly's.
+//! The client of one project of Nebuly's: which calls are made for a link, and which are spared.
+//!
+//! The way of a call: the key must not be known to be refused; the circuit must let it through; it waits for its turn
+//! among all calls; it is made; and key and circuit learn from it. What may be better soon is tried again after a pause,
+//! which starts over at the first step.
 
-use std::error::Error as _;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use jiff::Timestamp;
-use reqwest::{Certificate, Client, Proxy, redirect};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
+use super::acceptance::Acceptance;
+use super::attempt::{Attempted, Attempts, Trouble};
+use super::backoff;
+use super::breaker::{Admission, Breaker};
 use super::endpoint::Endpoint;
-use super::key::ApiKey;
-use super::wire::{self, DeepLink, ListInteractions, TimeRange, Verdict};
+use super::gate::{Gate, Permit};
+use super::http_client::{self, StartError};
+use super::key_holder::{KeyHolder, KeySource, Lease};
+use super::keys::Keys;
+use super::metrics::{self, CallMetrics, KeyMetrics};
+use super::steady_clock::SteadyClock;
 use crate::domain::{
-    AllowedHosts, Answer, CallFailure, CallFuture, Cause, DeepLinks, Item, ProjectName, RefusedUrl,
-    TargetUrl, Terms,
+    AllowedHosts, Answer, CallFailure, CallFuture, Cause, DeepLinks, Item, ProjectName, Terms,
 };
 
-/// The longest body that is read: a deep link is a few hundred bytes.
-const MAX_BODY: usize = 64 * 1024;
+/// A call that had less time than this, or than a whole attempt if that is shorter, says nothing of Nebuly by ending
+/// in a timeout, and is not worth a retry.
+const SENSIBLE_BUDGET: Duration = Duration::from_secs(1);
 
-/// How long an unused connection is kept. Below what servers and load balancers usually keep (60 s and more), so that
-/// we close first and no call is written to a connection that is just being closed.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How many unused connections are kept.
-const POOL_MAX_IDLE: usize = 32;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// What the client is made from.
+/// What the clients of all projects are made from.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The addresses of the calls.
@@ -44,62 +43,83 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long one attempt may take, from connecting to the last byte.
     pub attempt_timeout: Duration,
+    /// Further attempts after one that failed in a way that may pass.
+    pub retries: u32,
 }
 
-/// The client cannot be made from these options.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// `nebuly.ca_file` holds no certificate in PEM.
-    #[error("nebuly.ca_file holds no usable certificate in PEM")]
-    CertificateAuthorities,
-    /// `nebuly.proxy` is no URL of a proxy. Its value is a secret, so it is not shown.
-    #[error("nebuly.proxy is no URL of a proxy")]
-    Proxy,
-    /// The HTTP client could not be set up.
-    #[error("the HTTP client for Nebuly could not be set up")]
-    Client(#[source] reqwest::Error),
+/// What the clients of all projects have in common.
+#[derive(Clone)]
+pub struct Shared {
+    gate: Arc<Gate>,
+    keys: Arc<Keys>,
+    clock: SteadyClock,
 }
 
 /// One project of Nebuly's, as its key sees it.
-#[derive(Debug, Clone)]
 pub struct Nebuly {
-    client: Client,
-    endpoint: Endpoint,
-    allowed_hosts: AllowedHosts,
-    attempt_timeout: Duration,
+    pub(super) attempts: Attempts,
+    pub(super) endpoint: Endpoint,
+    pub(super) attempt_timeout: Duration,
+    pub(super) key: Arc<KeyHolder>,
+    pub(super) get_interactions: CallMetrics,
     project: ProjectName,
-    key: ApiKey,
+    retries: u32,
+    gate: Arc<Gate>,
+    breaker: Breaker,
+    deep_links: CallMetrics,
 }
 
-/// What a call that only tries the key came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
-    /// Nebuly takes the key.
-    Valid,
-    /// Nebuly refuses it, with this status.
-    Rejected(u16),
-    /// What answers is not Nebuly's API: `api_base_url` is wrong.
-    WrongAddress(u16),
-    /// Nothing is known: there was no answer of use.
-    Failed(CallFailure),
-}
+impl Shared {
+    /// For so many calls in flight at once, of all projects together; at least one.
+    #[must_use]
+    pub fn new(max_in_flight: usize) -> Self {
+        Self::with_clock(max_in_flight, SteadyClock::default())
+    }
 
-/// Why no body came of an answer.
-enum NoBody {
-    TooLarge,
-    Broken(reqwest::Error),
+    /// The same, with another clock for circuits and refused keys.
+    #[must_use]
+    pub fn with_clock(max_in_flight: usize, clock: SteadyClock) -> Self {
+        Self { gate: Arc::new(Gate::new(max_in_flight)), keys: Arc::default(), clock }
+    }
+
+    /// The keys of the projects that were made with this.
+    #[must_use]
+    pub const fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
 }
 
 impl Nebuly {
-    /// A client for one project. It connects when it is first used.
-    pub fn new(options: &Options, project: ProjectName, key: ApiKey) -> Result<Self, StartError> {
+    /// A client for one project. It connects when it is first used, and reads the file of its key now. That there is no
+    /// key in it is no error: calls fail until there is ([`Keys::watch`]).
+    pub fn new(
+        options: &Options,
+        project: ProjectName,
+        key: KeySource,
+        shared: &Shared,
+    ) -> Result<Self, StartError> {
+        metrics::describe();
+        let http = http_client::build(
+            options.certificate_authorities.as_deref(),
+            options.proxy.as_ref(),
+            options.connect_timeout,
+        )?;
+        let key =
+            Arc::new(KeyHolder::new(project.clone(), key, shared.clock.clone(), KeyMetrics::new(&project)));
+        shared.keys.add(Arc::clone(&key));
+        let acceptance =
+            Acceptance { allowed_hosts: options.allowed_hosts.clone(), keys: Arc::clone(&shared.keys) };
         Ok(Self {
-            client: client(options)?,
+            attempts: Attempts { http, acceptance },
             endpoint: options.endpoint.clone(),
-            allowed_hosts: options.allowed_hosts.clone(),
             attempt_timeout: options.attempt_timeout,
-            project,
             key,
+            get_interactions: CallMetrics::new(&project, "get_interactions"),
+            retries: options.retries,
+            gate: Arc::clone(&shared.gate),
+            breaker: Breaker::new(project.clone(), shared.clock.clone(), metrics::circuit_open(&project)),
+            deep_links: CallMetrics::new(&project, "deeplink"),
+            project,
         })
     }
 
@@ -109,173 +129,148 @@ impl Nebuly {
         &self.project
     }
 
-    /// Tries the key with the smallest listing: the interactions of the last minute, one at most.
-    pub async fn probe(&self) -> Probe {
-        let failed = |cause| Probe::Failed(CallFailure { cause, status: None });
-        let now = Timestamp::now();
-        let start = now.checked_sub(Duration::from_secs(60)).unwrap_or(now);
-        let time_range = TimeRange { start: format!("{start:.3}"), end: format!("{now:.3}") };
-        let question = ListInteractions { time_range, filters: &[], limit: 1, offset: 0 };
-        let (Ok(url), Ok(body)) = (self.endpoint.get_interactions(), serde_json::to_vec(&question)) else {
-            return failed(Cause::Internal);
-        };
-        let request = self
-            .client
-            .post(url)
-            .header(AUTHORIZATION, self.key.authorization().clone())
-            .header(ACCEPT, JSON)
-            .header(CONTENT_TYPE, JSON)
-            .body(body);
-        let answered = tokio::time::timeout(self.attempt_timeout, async {
-            let response = request.send().await?;
-            let status = response.status().as_u16();
-            let body = read_body(response).await;
-            Ok::<_, reqwest::Error>((status, body))
-        });
-        match answered.await {
-            Err(_elapsed) => failed(Cause::Timeout),
-            Ok(Err(error)) => failed(cause_of(&error)),
-            Ok(Ok((200, Ok(body)))) if serde_json::from_slice::<serde_json::Value>(&body).is_ok() => {
-                Probe::Valid
+    /// Calls, and calls again while what came may be better soon and another attempt is allowed.
+    async fn ask(&self, item: &Item<'static>, terms: &Terms) -> Result<Answer, CallFailure> {
+        let retries = if terms.may_retry { self.retries } else { 0 };
+        let mut attempted = self.call(item, terms).await?;
+        for failed in 1..=retries {
+            if !matches!(attempted, Attempted::Outage(_)) || !self.pause(failed, terms.deadline).await {
+                break;
             }
-            Ok(Ok((status @ (401 | 403), _))) => Probe::Rejected(status),
-            Ok(Ok((status @ (200..=399 | 404 | 405), _))) => Probe::WrongAddress(status),
-            Ok(Ok((status, _))) => {
-                let cause = match wire::verdict(status, None) {
-                    Verdict::Failed(cause) => cause,
-                    Verdict::Found | Verdict::Absent => Cause::BadAnswer,
-                };
-                Probe::Failed(CallFailure { cause, status: Some(status) })
+            // What the last call came to says more than that no other was made.
+            let Ok(again) = self.call(item, terms).await else { break };
+            attempted = again;
+        }
+        self.conclude(attempted)
+    }
+
+    /// Waits before another attempt, or says that there is no time for one.
+    async fn pause(&self, failed: u32, deadline: Instant) -> bool {
+        let pause = backoff::pause(failed);
+        let enough_time = time_left(deadline) >= pause + self.sensible_budget();
+        if enough_time {
+            tokio::time::sleep(pause).await;
+        }
+        enough_time
+    }
+
+    /// One call, or, if the key was exchanged meanwhile, a second one with the new key. An error means that none was
+    /// made.
+    async fn call(&self, item: &Item<'static>, terms: &Terms) -> Result<Attempted, CallFailure> {
+        self.key.check()?;
+        let mut admission = self.breaker.admit()?;
+        let _permit = self.turn(terms, &admission).await?;
+        // While it waited, the circuit may have opened, and the key may have been refused to others.
+        admission.renew()?;
+        let lease = self.key.lease()?;
+
+        let (mut attempted, mut budget) = self.attempt(item, terms, &lease).await?;
+        if matches!(attempted, Attempted::KeyRefused) {
+            (attempted, budget) = self.with_another_key(item, terms, lease).await;
+        } else {
+            learn(lease, &attempted);
+        }
+        if attempted.timed_out() && budget < self.sensible_budget() {
+            // Its caller was in a hurry, which says nothing of Nebuly.
+            drop(admission);
+        } else {
+            admission.settle(item, attempted.evidence());
+        }
+        Ok(attempted)
+    }
+
+    /// Waits for a turn among all calls, unless the circuit opens.
+    async fn turn(&self, terms: &Terms, admission: &Admission<'_>) -> Result<Permit, CallFailure> {
+        let overloaded = CallFailure { cause: Cause::Overloaded { retry_after: None }, status: None };
+        tokio::select! {
+            biased;
+            refused = admission.refused() => Err(refused),
+            entered = tokio::time::timeout(time_left(terms.deadline), self.gate.enter(terms.share)) => {
+                // No time is left, or no place: it never got to Nebuly, so it was not Nebuly that was too slow.
+                entered.ok().and_then(Result::ok).ok_or(overloaded)
             }
         }
     }
 
-    async fn attempt(&self, item: &Item<'static>) -> Result<Answer, CallFailure> {
+    /// After a 401: the same call with another key, if there is one. It keeps its turn while it looks.
+    async fn with_another_key(
+        &self,
+        item: &Item<'static>,
+        terms: &Terms,
+        lease: Lease,
+    ) -> (Attempted, Duration) {
+        let refused = (Attempted::KeyRefused, Duration::ZERO);
+        let looked = tokio::time::timeout(time_left(terms.deadline), lease.refused_unless_changed()).await;
+        let Ok(Some(another)) = looked else { return refused };
+        let Ok((attempted, budget)) = self.attempt(item, terms, &another).await else { return refused };
+        learn(another, &attempted);
+        (attempted, budget)
+    }
+
+    /// Makes a call, and returns also how long it might have taken.
+    async fn attempt(
+        &self,
+        item: &Item<'static>,
+        terms: &Terms,
+        lease: &Lease,
+    ) -> Result<(Attempted, Duration), CallFailure> {
+        let budget = self.attempt_timeout.min(time_left(terms.deadline));
+        if budget.is_zero() {
+            return Err(CallFailure { cause: Cause::Overloaded { retry_after: None }, status: None });
+        }
         let url = self.endpoint.deep_link(item).map_err(|error| {
             tracing::error!(project = %self.project, %error, "a call to Nebuly was not made");
             CallFailure { cause: Cause::Internal, status: None }
         })?;
-        let request =
-            self.client.get(url).header(AUTHORIZATION, self.key.authorization().clone()).header(ACCEPT, JSON);
-        let mut status = None;
-        let answered = tokio::time::timeout(self.attempt_timeout, async {
-            let response = request.send().await.map_err(|error| self.failed(&error, None))?;
-            status = Some(response.status().as_u16());
-            self.read(response).await
-        });
-        answered.await.unwrap_or_else(|_elapsed| {
-            let failure = CallFailure { cause: Cause::Timeout, status };
-            tracing::warn!(project = %self.project, status, "Nebuly did not answer in time");
-            Err(failure)
-        })
+        terms.tokens.spend();
+        let began = Instant::now();
+        let attempted = {
+            let _in_flight = self.deep_links.in_flight();
+            self.attempts.make(url, lease.key(), budget).await
+        };
+        self.deep_links.ended(attempted.result(), began.elapsed());
+        Ok((attempted, budget))
     }
 
-    async fn read(&self, response: reqwest::Response) -> Result<Answer, CallFailure> {
-        let status = response.status().as_u16();
-        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        match wire::verdict(status, header.and_then(wire::retry_after)) {
-            Verdict::Absent => Ok(Answer::Absent { status }),
-            Verdict::Failed(cause) => {
-                tracing::warn!(project = %self.project, status, ?cause, "Nebuly did not resolve a link");
-                Err(CallFailure { cause, status: Some(status) })
+    /// Turns the last attempt into what the resolver decides on, with one line in the log if it settled nothing. Key and
+    /// circuit have lines of their own.
+    fn conclude(&self, attempted: Attempted) -> Result<Answer, CallFailure> {
+        match attempted {
+            Attempted::Answered(answer) => Ok(answer),
+            Attempted::KeyRefused => Err(CallFailure { cause: Cause::KeyRejected, status: Some(401) }),
+            Attempted::Throttled(_) => {
+                let cause = Cause::Overloaded { retry_after: Some(self.breaker.retry_after()) };
+                Err(CallFailure { cause, status: Some(429) })
             }
-            Verdict::Found => match read_body(response).await {
-                Ok(body) => self.accept(&body).map(Answer::Found).map_err(|reason| {
-                    tracing::warn!(project = %self.project, status, reason, "Nebuly's answer is no URL that may be used");
-                    CallFailure { cause: Cause::BadAnswer, status: Some(status) }
-                }),
-                Err(NoBody::TooLarge) => {
-                    tracing::warn!(project = %self.project, status, "Nebuly's answer is too large");
-                    Err(CallFailure { cause: Cause::BadAnswer, status: Some(status) })
-                }
-                Err(NoBody::Broken(error)) => Err(self.failed(&error, Some(status))),
-            },
+            Attempted::Outage(Trouble { failure, why }) | Attempted::Unsettled(Trouble { failure, why }) => {
+                let CallFailure { cause, status } = failure;
+                tracing::warn!(project = %self.project, status, ?cause, %why, "Nebuly did not resolve a link");
+                Err(failure)
+            }
         }
     }
 
-    /// Takes the URL out of a body. The reason for a refusal says nothing of what stood there.
-    fn accept(&self, body: &[u8]) -> Result<TargetUrl, &'static str> {
-        let link: DeepLink = serde_json::from_slice(body).map_err(|_| "it has no url that is a string")?;
-        TargetUrl::accept(&link.url, &self.allowed_hosts, |text| self.key.is_in(text)).map_err(|refused| {
-            match refused {
-                RefusedUrl::Length => "it is empty or too long",
-                RefusedUrl::Character => "it has a character that is not printable ASCII",
-                RefusedUrl::Form => "it is not written as an absolute URL",
-                RefusedUrl::Scheme => "its scheme is not https",
-                RefusedUrl::User => "it has a user or a password",
-                RefusedUrl::Host => "its host is none of nebuly.allowed_hosts",
-                RefusedUrl::Key => "it contains a key",
-            }
-        })
-    }
-
-    fn failed(&self, error: &reqwest::Error, status: Option<u16>) -> CallFailure {
-        let cause = cause_of(error);
-        tracing::warn!(project = %self.project, status, ?cause, error = %chain(error), "Nebuly could not be asked");
-        CallFailure { cause, status }
+    fn sensible_budget(&self) -> Duration {
+        self.attempt_timeout.min(SENSIBLE_BUDGET)
     }
 }
 
 impl DeepLinks for Nebuly {
     fn resolve<'a>(&'a self, item: &'a Item<'static>, terms: &'a Terms) -> CallFuture<'a> {
-        terms.tokens.spend();
-        Box::pin(self.attempt(item))
+        Box::pin(self.ask(item, terms))
     }
 }
 
-fn client(options: &Options) -> Result<Client, StartError> {
-    let authorities = match &options.certificate_authorities {
-        Some(pem) => Certificate::from_pem_bundle(pem).ok().filter(|found| !found.is_empty()),
-        None => webpki_root_certs::TLS_SERVER_ROOT_CERTS
-            .iter()
-            .map(|certificate| Certificate::from_der(certificate))
-            .collect::<Result<Vec<_>, _>>()
-            .ok(),
-    };
-    let mut builder = Client::builder()
-        .user_agent(concat!("nebulink/", env!("CARGO_PKG_VERSION")))
-        .tls_certs_only(authorities.ok_or(StartError::CertificateAuthorities)?)
-        // One connection for each call in flight: over HTTP/2 all of them would hang on a single one.
-        .http1_only()
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .no_proxy()
-        .connect_timeout(options.connect_timeout)
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .pool_max_idle_per_host(POOL_MAX_IDLE);
-    if let Some(proxy) = &options.proxy {
-        builder = builder.proxy(Proxy::all(proxy.expose_secret()).map_err(|_| StartError::Proxy)?);
+/// What an attempt says of the key that it was made with.
+fn learn(lease: Lease, attempted: &Attempted) {
+    match attempted {
+        Attempted::Answered(_) => lease.accepted(),
+        Attempted::KeyRefused => lease.refused(),
+        // It may not be Nebuly who answered.
+        Attempted::Throttled(_) | Attempted::Outage(_) | Attempted::Unsettled(_) => lease.said_nothing(),
     }
-    builder.build().map_err(|error| StartError::Client(error.without_url()))
 }
 
-async fn read_body(mut response: reqwest::Response) -> Result<BytesMut, NoBody> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(NoBody::Broken)? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(NoBody::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn cause_of(error: &reqwest::Error) -> Cause {
-    if error.is_timeout() { Cause::Timeout } else { Cause::Unavailable }
-}
-
-/// An error with its causes, but without the URL, which holds the id.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = match (error.is_connect(), error.is_body() || error.is_decode()) {
-        (true, _) => "no connection".to_owned(),
-        (_, true) => "the answer broke off".to_owned(),
-        _ => "the call failed".to_owned(),
-    };
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+fn time_left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }

@@ -47,6 +47,15 @@ impl ApiKey {
     }
 }
 
+/// Which key it is; compared with our own keys only, so its time tells nobody anything.
+impl PartialEq for ApiKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.secret.expose_secret() == other.secret.expose_secret()
+    }
+}
+
+impl Eq for ApiKey {}
+
 impl fmt::Debug for ApiKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("ApiKey([redacted])")

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Cause;
-
 /// The body of a deep link. Members that may come later are ignored.
 #[derive(Deserialize)]
 pub(super) struct DeepLink {
@@ -26,32 +24,36 @@ pub(super) struct TimeRange {
     pub(super) end: String,
 }
 
-/// What the status of a deep link's answer says.
+/// What the status of an answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The body has the URL.
+    /// The body has what was asked for.
     Found,
     /// This key's project has no such item.
     Absent,
-    /// Nothing is settled.
-    Failed(Cause),
+    /// The key is refused.
+    KeyRefused,
+    /// Nebuly asks us to slow down.
+    Throttled,
+    /// What stands before Nebuly cannot reach it, which may pass.
+    Outage,
+    /// Nebuly failed, which may be the id's fault.
+    Failed,
+    /// No answer of this API's.
+    Strange,
 }
 
 /// Reads a status as the last section of the notes on Nebuly's API does.
-pub(super) const fn verdict(status: u16, retry_after: Option<u32>) -> Verdict {
+pub(super) const fn verdict(status: u16) -> Verdict {
     match status {
         200 => Verdict::Found,
-        // 400 and 422: the id is of no form that Nebuly knows. 403: this key may not see it, and no other one is left.
+        // 400 and 422: the id is of no form that Nebuly knows. 403: this key may not see it, but another one may.
         400 | 403 | 404 | 410 | 422 => Verdict::Absent,
-        401 => Verdict::Failed(Cause::KeyRejected),
-        429 => Verdict::Failed(Cause::Overloaded { retry_after }),
-        500..=599 => Verdict::Failed(Cause::Unavailable),
+        401 => Verdict::KeyRefused,
+        429 => Verdict::Throttled,
+        502..=504 => Verdict::Outage,
+        500..=599 => Verdict::Failed,
         // A redirect among them: it is never followed, so that the key never travels.
-        _ => Verdict::Failed(Cause::BadAnswer),
+        _ => Verdict::Strange,
     }
-}
-
-/// Reads a `Retry-After` in seconds (RFC 9110, section 10.2.3).
-pub(super) fn retry_after(value: &str) -> Option<u32> {
-    value.trim().parse().ok()
 }

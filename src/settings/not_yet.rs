@@ -4,8 +4,6 @@
 /// entry leaves when its function arrives.
 pub(super) const NOT_YET: &[&str] = &[
     "server.public_url",
-    "nebuly.retries",
-    "nebuly.max_in_flight",
     "limits.batch",
     "preview.details",
     "preview.fields",

@@ -11,6 +11,8 @@
     reason = "each test uses its own part of this, and a test that cannot go on says so by a panic"
 )]
 
+pub mod client;
+
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::SocketAddr;

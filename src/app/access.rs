@@ -1,0 +1,41 @@
+//! Who may ask, and on what terms.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::StartError;
+use crate::settings::{self, Settings};
+use crate::web::caller::{Access, ApiTokensFile};
+use crate::{limits, server};
+
+/// Callers that are remembered at once: more than are likely to owe anything at one time. About 12 MB if all of them are
+/// addresses, and none before they come.
+const CALLERS: usize = 100_000;
+
+/// Time between two looks at the file of API tokens: a token that is taken away is good for no longer.
+pub(super) const API_TOKENS_PERIOD: Duration = Duration::from_secs(5);
+
+/// The file of API tokens, if one is set. A file that cannot be used leaves `/api` open to nobody, so it ends the start.
+pub fn api_tokens_of(access: &settings::Access) -> Result<Option<ApiTokensFile>, StartError> {
+    let open = |path: &PathBuf| {
+        ApiTokensFile::open(path.clone()).map_err(|error| StartError::ApiTokens { path: path.clone(), error })
+    };
+    access.api_tokens_file.as_ref().map(open).transpose()
+}
+
+pub(super) fn access(settings: &Settings, api_tokens_file: Option<&ApiTokensFile>) -> Access {
+    let limits = limits::Limits {
+        per_second: settings.limits.cold_per_second,
+        burst: settings.limits.cold_burst,
+        capacity: CALLERS,
+    };
+    Access {
+        identity_header: settings.access.identity_header.clone(),
+        api_tokens: api_tokens_file.map(ApiTokensFile::tokens),
+        cors_origins: settings.access.cors_origins.clone(),
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+        peer: |extensions| extensions.get::<server::Connection>().map(server::Connection::peer),
+        callers: Arc::new(limits::Callers::new(limits)),
+    }
+}

@@ -1,0 +1,56 @@
+//! Why the program cannot be built.
+
+use std::path::PathBuf;
+
+use crate::cache::SharedCacheError;
+use crate::nebuly::{self, InvalidKey};
+use crate::web::caller::ApiTokensError;
+
+/// The program cannot be built from these settings. Each ends the start with exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no project.
+    #[error("there is no project")]
+    NoProject,
+    /// Keys are in files, and no file has one.
+    #[error("no project has a usable key: {0}")]
+    NoKey(String),
+    /// A key is none.
+    #[error("the key of project {project} cannot be used")]
+    Key {
+        /// Whose key.
+        project: String,
+        /// Why.
+        #[source]
+        error: InvalidKey,
+    },
+    /// A file of certificate authorities cannot be read.
+    #[error("{setting} {} cannot be read", path.display())]
+    CertificateAuthorities {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// `access.api_tokens_file` has no tokens that could be used.
+    #[error("access.api_tokens_file {} cannot be used", path.display())]
+    ApiTokens {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: ApiTokensError,
+    },
+    /// The client for Nebuly cannot be made.
+    #[error(transparent)]
+    Nebuly(#[from] nebuly::StartError),
+    /// The shared cache cannot be used as it is set.
+    #[error(transparent)]
+    SharedCache(#[from] SharedCacheError),
+    /// The metrics cannot be set up.
+    #[error("the metrics cannot be set up")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}

@@ -1,0 +1,176 @@
+//! Where links are remembered, and the resolver over it all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::projects::{Projects, ids, read_authorities};
+use super::{Background, StartError};
+use crate::cache::snapshot::{Admission, SnapshotError, SnapshotFile};
+use crate::cache::{MemoryCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
+use crate::domain::{Clock, Construction, Lifetimes, ProjectName, SharedLinks};
+use crate::nebuly::{Keys, Nebuly};
+use crate::resolver::{Construct, Policy, Project, Resolver, Sources};
+use crate::settings::{self, OnOutage, Resolve, Settings};
+
+/// How often memory is tidied up and counted.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// Memory, with what fills and keeps it beside the resolver.
+pub(super) struct Links {
+    memory: MemoryCache,
+    snapshot: Option<SnapshotFile>,
+    snapshot_interval: Duration,
+    shared_writer: Option<SharedCacheWriter>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The resolver, and the memory beneath it.
+pub(super) fn links(
+    settings: &Settings,
+    projects: Projects,
+    clock: Arc<dyn Clock>,
+) -> Result<(Resolver, Links), StartError> {
+    let Projects { clients, keys } = projects;
+    if clients.is_empty() {
+        return Err(StartError::NoProject);
+    }
+    let lifetimes = Lifetimes {
+        ttl: settings.cache.ttl,
+        stale: settings.cache.stale,
+        negative_ttl: settings.cache.negative_ttl,
+    };
+    let memory = MemoryCache::new(settings.cache.max_size);
+    let (shared, shared_writer) = shared(settings, lifetimes, &keys, &clock)?.unzip();
+    let sources = Sources {
+        memory: Arc::new(memory.clone()),
+        shared: shared.map(|shared| Arc::new(shared) as Arc<dyn SharedLinks>),
+        projects: clients.into_iter().zip(&settings.projects).map(project).collect(),
+        construction: Construction::new(&settings.nebuly.platform_url, settings.nebuly.allowed_hosts.clone()),
+        clock: Arc::clone(&clock),
+    };
+    let policy = Policy {
+        lifetimes,
+        deadline: settings.nebuly.deadline,
+        construct: match (settings.nebuly.resolve, settings.redirect.on_outage) {
+            (Resolve::Construct, _) => Construct::Always,
+            (Resolve::Api, OnOutage::Construct) => Construct::InOutages,
+            (Resolve::Api, OnOutage::Error) => Construct::Never,
+        },
+    };
+    let links = Links {
+        memory,
+        snapshot: snapshot(settings, lifetimes, keys),
+        snapshot_interval: settings.cache.snapshot_interval,
+        shared_writer,
+        clock,
+    };
+    Ok((Resolver::new(sources, policy), links))
+}
+
+impl Links {
+    /// Reads the snapshot, if there is one, and starts what keeps memory from then on. What is left is to be kept at the
+    /// end.
+    pub(super) async fn start(self, background: &mut Background) -> Kept {
+        let Self { memory, mut snapshot, snapshot_interval, shared_writer, clock } = self;
+        if let Some(file) = &snapshot
+            && let Err(error) = file.load_into(&memory, clock.now()).await
+        {
+            complain(&error);
+            // What could not be read may be worth more than what is known now: it is left alone.
+            snapshot = None;
+        }
+        if let Some(writer) = shared_writer {
+            background.spawn(writer.run());
+        }
+        background.spawn({
+            let memory = memory.clone();
+            async move {
+                let mut interval = tokio::time::interval(HOUSEKEEPING);
+                loop {
+                    interval.tick().await;
+                    memory.housekeep();
+                }
+            }
+        });
+        let kept = Kept { memory, snapshot };
+        if kept.snapshot.is_some() {
+            let kept = kept.clone();
+            background.spawn(async move {
+                loop {
+                    tokio::time::sleep(snapshot_interval).await;
+                    kept.save().await;
+                }
+            });
+        }
+        kept
+    }
+}
+
+/// What outlives the process.
+#[derive(Clone)]
+pub(super) struct Kept {
+    memory: MemoryCache,
+    snapshot: Option<SnapshotFile>,
+}
+
+impl Kept {
+    /// Writes the snapshot, if there is one.
+    pub(super) async fn save(&self) {
+        if let Some(snapshot) = &self.snapshot {
+            match snapshot.save_from(&self.memory).await {
+                Ok(links) => tracing::debug!(links, "snapshot written"),
+                Err(error) => complain(&error),
+            }
+        }
+    }
+}
+
+fn shared(
+    settings: &Settings,
+    lifetimes: Lifetimes,
+    keys: &Arc<Keys>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<(SharedCache, SharedCacheWriter)>, StartError> {
+    let Some(url) = settings.shared_cache.url.clone() else { return Ok(None) };
+    let certificate_authorities = settings.shared_cache.ca_file.as_deref();
+    let options = SharedCacheOptions {
+        url,
+        certificate_authorities: certificate_authorities
+            .map(|path| read_authorities("shared_cache.ca_file", path))
+            .transpose()?,
+        timeout: settings.shared_cache.timeout,
+        key_prefix: settings.shared_cache.key_prefix.clone(),
+        api_base_url: settings.nebuly.api_base_url.to_string(),
+        projects: names(settings),
+        allowed_hosts: settings.nebuly.allowed_hosts.clone(),
+        lifetimes,
+    };
+    let keys = Arc::clone(keys);
+    let contains_key = Arc::new(move |text: &str| keys.are_in(text));
+    Ok(Some(SharedCache::new(options, contains_key, Arc::clone(clock))?))
+}
+
+fn snapshot(settings: &Settings, lifetimes: Lifetimes, keys: Arc<Keys>) -> Option<SnapshotFile> {
+    let path = settings.cache.snapshot_file.clone()?;
+    let admission = Admission::new(
+        names(settings),
+        settings.nebuly.allowed_hosts.clone(),
+        Box::new(move |text| keys.are_in(text)),
+        lifetimes.ttl.saturating_add(lifetimes.stale),
+    );
+    Some(SnapshotFile::new(path, admission))
+}
+
+/// The names of the projects, in the order of [`crate::domain::ProjectIndex`].
+pub(super) fn names(settings: &Settings) -> Vec<ProjectName> {
+    settings.projects.iter().map(|project| project.name.clone()).collect()
+}
+
+fn project((client, project): (Nebuly, &settings::Project)) -> Project {
+    Project { source: Box::new(client), ids: ids(project) }
+}
+
+fn complain(error: &SnapshotError) {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, cause, "the snapshot is of no use");
+}

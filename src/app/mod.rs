@@ -1,0 +1,230 @@
+//! The composition root: builds every part from the settings, and runs them until they are told to stop.
+//!
+//! Nothing else makes a client, a cache or a task that outlives a request.
+
+mod access;
+mod error;
+mod links;
+mod logging;
+mod projects;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use self::access::API_TOKENS_PERIOD;
+pub use self::access::api_tokens_of;
+pub use self::error::StartError;
+use self::links::Links;
+pub use self::logging::log_options;
+pub use self::projects::{Projects, projects_of};
+use crate::domain::{Clock, SystemClock};
+use crate::nebuly::Keys;
+use crate::server::{self, BindError, Connection, Drain, Limits, OpenConnections};
+use crate::settings::{self, Settings};
+use crate::telemetry::{MetricsReader, MetricsRegistry};
+use crate::web::caller::ApiTokensFile;
+use crate::web::management::Part;
+use crate::web::{self, Web};
+
+/// Connections of the management listener: probes and a scraper or two need a handful.
+const MANAGEMENT_CONNECTIONS: usize = 256;
+
+/// Tasks that go on for as long as the program; they end with it.
+type Background = JoinSet<()>;
+
+/// The program, built and not yet serving.
+pub struct App {
+    public: Router,
+    management: Router,
+    metrics: MetricsReader,
+    limits: Limits,
+    drain: Drain,
+    drain_delay: Duration,
+    drain_timeout: Duration,
+    open: OpenConnections,
+    keys: Arc<Keys>,
+    api_tokens_file: Option<ApiTokensFile>,
+    links: Links,
+}
+
+/// The two sockets of the program.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Where links are opened.
+    pub public: TcpListener,
+    /// Where probes ask.
+    pub management: TcpListener,
+}
+
+/// How the program is told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Somebody else may still send requests for a while: serve them during `server.drain_delay`.
+    AfterDelay,
+    /// Nobody will: close at once.
+    AtOnce,
+}
+
+impl App {
+    /// Builds everything; nothing is asked or opened yet.
+    pub fn build(settings: &Settings) -> Result<Self, StartError> {
+        Self::build_with_clock(settings, SystemClock)
+    }
+
+    /// The same, with another clock for what is fresh.
+    pub fn build_with_clock(settings: &Settings, clock: impl Clock) -> Result<Self, StartError> {
+        let metrics = MetricsRegistry::new()?;
+        metrics.scope(|| Self::build_counting(settings, Arc::new(clock), metrics.reader()))
+    }
+
+    /// Builds everything whose handles count where `metrics` reads.
+    fn build_counting(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        metrics: MetricsReader,
+    ) -> Result<Self, StartError> {
+        let api_tokens_file = api_tokens_of(&settings.access)?;
+        let projects = projects_of(settings)?;
+        let keys = Arc::clone(&projects.keys);
+        let (resolver, links) = links::links(settings, projects, clock)?;
+        let web = Web::new(
+            resolver,
+            web::Options {
+                base_path: settings.server.base_path.clone(),
+                max_age: settings.redirect.max_age,
+                allowed_hosts: settings.nebuly.allowed_hosts.clone(),
+                projects: links::names(settings),
+                max_wait: settings.redirect.max_wait,
+                extend_deadline,
+                access_log: logging::access_log(&settings.log),
+                access: access::access(settings, api_tokens_file.as_ref()),
+                unfurl: settings.preview.unfurl,
+            },
+        );
+        let drain = Drain::default();
+        let serving = {
+            let drain = drain.clone();
+            Part { name: "serving", is_well: Box::new(move || !drain.is_leaving()) }
+        };
+        let render = {
+            let metrics = metrics.clone();
+            Arc::new(move || metrics.render())
+        };
+        Ok(Self {
+            public: web::public(web),
+            management: web::management::router(vec![serving], render),
+            metrics,
+            limits: Limits {
+                max_connections: settings.server.max_connections,
+                header_timeout: settings.server.header_timeout,
+                idle_timeout: settings.server.idle_timeout,
+                request_timeout: settings.server.request_timeout,
+            },
+            drain,
+            drain_delay: settings.server.drain_delay,
+            drain_timeout: settings.server.drain_timeout,
+            open: OpenConnections::default(),
+            keys,
+            api_tokens_file,
+            links,
+        })
+    }
+
+    /// The public listener's routes.
+    pub fn public(&self) -> Router {
+        self.public.clone()
+    }
+
+    /// The management listener's routes.
+    pub fn management(&self) -> Router {
+        self.management.clone()
+    }
+
+    /// Reads the snapshot and serves until `shutdown` is over. Then it leaves in two phases: not ready and
+    /// `connection: close`, but still serving; then closed, with a last while for open requests. The management listener
+    /// goes on to the end.
+    pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = Shutdown>) {
+        let Self { public, management, metrics, limits, drain, drain_delay, drain_timeout, open, .. } = self;
+        let mut background = Background::new();
+        background.spawn(metrics.keep_up());
+        background.spawn(self.keys.watch());
+        if let Some(file) = self.api_tokens_file {
+            background.spawn(file.watch(API_TOKENS_PERIOD));
+        }
+        let kept = self.links.start(&mut background).await;
+
+        let addresses = (listeners.public.local_addr(), listeners.management.local_addr());
+        let management_limits = Limits { max_connections: MANAGEMENT_CONNECTIONS, ..limits };
+        let management_drain = Drain::default();
+        let management = tokio::spawn(server::serve(
+            listeners.management,
+            management,
+            management_limits,
+            management_drain.clone(),
+            OpenConnections::default(),
+        ));
+        let mut public =
+            tokio::spawn(server::serve(listeners.public, public, limits, drain.clone(), open.clone()));
+        if let (Ok(listen), Ok(management_listen)) = addresses {
+            tracing::info!(version = env!("CARGO_PKG_VERSION"), %listen, %management_listen, "serving");
+        }
+
+        let shutdown = tokio::select! {
+            shutdown = shutdown => shutdown,
+            // It ends by itself only through a defect; then nobody is served any more.
+            _ = &mut public => Shutdown::AtOnce,
+        };
+        drain.begin();
+        if shutdown == Shutdown::AfterDelay {
+            tracing::info!(delay = ?drain_delay, "shutting down, still serving");
+            tokio::time::sleep(drain_delay).await;
+        }
+        drain.close();
+        tracing::info!(open = open.get(), timeout = ?drain_timeout, "no longer accepting, finishing open requests");
+        background.spawn({
+            let drain = drain.clone();
+            async move {
+                tokio::time::sleep(drain_timeout).await;
+                drain.abort();
+            }
+        });
+        let cut = if public.is_finished() { 0 } else { public.await.unwrap_or_default() };
+        kept.save().await;
+        management_drain.abort();
+        management_drain.close();
+        drop(management.await);
+        tracing::info!(cut, "stopped");
+    }
+}
+
+impl Listeners {
+    /// Opens both sockets.
+    pub fn bind(settings: &settings::Server) -> Result<Self, BindError> {
+        Ok(Self {
+            public: server::bind(settings.listen)?,
+            management: server::bind(settings.management_listen)?,
+        })
+    }
+
+    /// Where the public one listens.
+    pub fn public_address(&self) -> std::io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    /// Where the management one listens.
+    pub fn management_address(&self) -> std::io::Result<SocketAddr> {
+        self.management.local_addr()
+    }
+}
+
+/// The web layer knows nothing of connections: this is how it gives one more time.
+fn extend_deadline(extensions: &http::Extensions, by: Duration) {
+    if let Some(connection) = extensions.get::<Connection>() {
+        connection.extend_deadline(by);
+    }
+}

@@ -1,0 +1,74 @@
+//! The projects of Nebuly's that are asked.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::StartError;
+use crate::domain::ProjectIds;
+use crate::nebuly::{self, ApiKey, Endpoint, Keys, Nebuly};
+use crate::settings::{self, KeySource, Settings};
+
+/// The clients of all projects.
+pub struct Projects {
+    /// In the order of the settings.
+    pub clients: Vec<Nebuly>,
+    /// Their keys, to be watched for changes.
+    pub keys: Arc<Keys>,
+}
+
+/// A client for each project. That some have no key yet is no error, but that all have none is.
+pub fn projects_of(settings: &Settings) -> Result<Projects, StartError> {
+    install_crypto_provider();
+    let certificate_authorities = settings.nebuly.ca_file.as_deref();
+    let options = nebuly::Options {
+        endpoint: Endpoint::new(&settings.nebuly.api_base_url),
+        allowed_hosts: settings.nebuly.allowed_hosts.clone(),
+        certificate_authorities: certificate_authorities
+            .map(|path| read_authorities("nebuly.ca_file", path))
+            .transpose()?,
+        proxy: settings.nebuly.proxy.as_ref().map(|proxy| proxy.0.clone()),
+        connect_timeout: settings.nebuly.connect_timeout,
+        attempt_timeout: settings.nebuly.attempt_timeout,
+        retries: settings.nebuly.retries,
+    };
+    let shared = nebuly::Shared::new(settings.nebuly.max_in_flight);
+    let client = |project: &settings::Project| {
+        Ok::<_, StartError>(Nebuly::new(&options, project.name.clone(), key(project)?, &shared)?)
+    };
+    let clients = settings.projects.iter().map(client).collect::<Result<_, _>>()?;
+    let keys = Arc::clone(shared.keys());
+    if !keys.any() {
+        return Err(StartError::NoKey(keys.complaints().join("; ")));
+    }
+    Ok(Projects { clients, keys })
+}
+
+/// The ids that URLs of a project are built from, if the operator set them.
+pub(super) fn ids(project: &settings::Project) -> Option<ProjectIds> {
+    Some(ProjectIds {
+        project_id: project.project_id.clone()?,
+        organization_id: project.organization_id.clone()?,
+    })
+}
+
+/// Certificate authorities in PEM.
+pub(super) fn read_authorities(setting: &'static str, path: &Path) -> Result<Vec<u8>, StartError> {
+    let refused = |error| StartError::CertificateAuthorities { setting, path: path.to_owned(), error };
+    std::fs::read(path).map_err(refused)
+}
+
+fn install_crypto_provider() {
+    // Only the first call in a process does anything; there is one provider, so whose it was does not matter.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+fn key(project: &settings::Project) -> Result<nebuly::KeySource, StartError> {
+    Ok(match &project.key {
+        KeySource::Inline(secret) => {
+            let key = ApiKey::new(secret)
+                .map_err(|error| StartError::Key { project: project.name.to_string(), error })?;
+            nebuly::KeySource::Inline(key)
+        }
+        KeySource::File(path) => nebuly::KeySource::File(path.clone()),
+    })
+}

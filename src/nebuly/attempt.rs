@@ -1,0 +1,152 @@
+//! One call for a link, and what comes back.
+
+use std::borrow::Cow;
+use std::error::Error as _;
+use std::time::{Duration, SystemTime};
+
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::{Client, Response};
+use url::Url;
+
+use super::acceptance::{Acceptance, NoBody, read_body};
+use super::circuit::Evidence;
+use super::key::ApiKey;
+use super::metrics::CallResult;
+use super::retry_after::retry_after;
+use super::wire::{self, Verdict};
+use crate::domain::{Answer, CallFailure, Cause};
+
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Makes calls, one at a time.
+pub(super) struct Attempts {
+    pub(super) http: Client,
+    pub(super) acceptance: Acceptance,
+}
+
+/// What one call came to.
+pub(super) enum Attempted {
+    /// It settles the link.
+    Answered(Answer),
+    /// 401.
+    KeyRefused,
+    /// 429, with the pause that it asks for, if it does.
+    Throttled(Option<Duration>),
+    /// No connection, a reset, a timeout, 502, 503 or 504: it may be better soon.
+    Outage(Trouble),
+    /// Any other answer: it would be the same again.
+    Unsettled(Trouble),
+}
+
+/// A call that settled nothing, for its caller and for the log.
+pub(super) struct Trouble {
+    pub(super) failure: CallFailure,
+    /// Holds neither the URL, in which the id is, nor anything of a body.
+    pub(super) why: Cow<'static, str>,
+}
+
+impl Attempts {
+    /// Calls, for at most this long, from connecting to the last byte.
+    pub(super) async fn make(&self, url: Url, key: &ApiKey, budget: Duration) -> Attempted {
+        let request =
+            self.http.get(url).header(AUTHORIZATION, key.authorization().clone()).header(ACCEPT, JSON);
+        let mut status = None;
+        let answered = tokio::time::timeout(budget, async {
+            let response = match request.send().await {
+                Ok(response) => response,
+                Err(error) => return Attempted::Outage(Trouble::of(&error, None)),
+            };
+            status = Some(response.status().as_u16());
+            self.read(response).await
+        });
+        answered.await.unwrap_or_else(|_elapsed| {
+            Attempted::Outage(Trouble::new(Cause::Timeout, status, "nothing came in time"))
+        })
+    }
+
+    async fn read(&self, response: Response) -> Attempted {
+        let status = response.status().as_u16();
+        let unsettled = |cause, why| Attempted::Unsettled(Trouble::new(cause, Some(status), why));
+        match wire::verdict(status) {
+            Verdict::Found => match read_body(response).await {
+                Ok(body) => match self.acceptance.accept(&body) {
+                    Ok(url) => Attempted::Answered(Answer::Found(url)),
+                    Err(why) => unsettled(Cause::BadAnswer, why),
+                },
+                Err(NoBody::TooLarge) => unsettled(Cause::BadAnswer, "it is too large"),
+                Err(NoBody::Broken(error)) => Attempted::Outage(Trouble::of(&error, Some(status))),
+            },
+            Verdict::Absent => Attempted::Answered(Answer::Absent { status }),
+            Verdict::KeyRefused => Attempted::KeyRefused,
+            Verdict::Throttled => Attempted::Throttled(retry_after(response.headers(), SystemTime::now())),
+            Verdict::Outage => {
+                Attempted::Outage(Trouble::new(Cause::Unavailable, Some(status), "its status says so"))
+            }
+            Verdict::Failed => unsettled(Cause::Unavailable, "its status says so"),
+            Verdict::Strange => unsettled(Cause::BadAnswer, "its status is none of this call's"),
+        }
+    }
+}
+
+impl Attempted {
+    /// What the circuit learns from it.
+    pub(super) const fn evidence(&self) -> Evidence {
+        match self {
+            // 401 is for the operator, and no outage.
+            Self::Answered(_) | Self::KeyRefused | Self::Unsettled(_) => Evidence::Answered,
+            Self::Throttled(pause) => Evidence::Throttled(*pause),
+            Self::Outage(_) => Evidence::Outage,
+        }
+    }
+
+    /// How it is counted.
+    pub(super) const fn result(&self) -> CallResult {
+        match self {
+            Self::Answered(Answer::Found(_)) => CallResult::Ok,
+            Self::Answered(Answer::Absent { .. }) => CallResult::Absent,
+            Self::KeyRefused => CallResult::Rejected,
+            Self::Throttled(_) => CallResult::Throttled,
+            Self::Outage(trouble) | Self::Unsettled(trouble) => match trouble.failure.cause {
+                Cause::Timeout => CallResult::Timeout,
+                Cause::BadAnswer => CallResult::BadAnswer,
+                _ => CallResult::Failed,
+            },
+        }
+    }
+
+    /// Whether it ended by its timeout.
+    pub(super) const fn timed_out(&self) -> bool {
+        matches!(self.result(), CallResult::Timeout)
+    }
+}
+
+impl Trouble {
+    fn new(cause: Cause, status: Option<u16>, why: &'static str) -> Self {
+        Self { failure: CallFailure { cause, status }, why: why.into() }
+    }
+
+    fn of(error: &reqwest::Error, status: Option<u16>) -> Self {
+        Self { failure: CallFailure { cause: cause_of(error), status }, why: chain(error).into() }
+    }
+}
+
+/// What an error of the HTTP client means.
+pub(super) fn cause_of(error: &reqwest::Error) -> Cause {
+    if error.is_timeout() { Cause::Timeout } else { Cause::Unavailable }
+}
+
+/// An error with its causes, but without the URL, which holds the id.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = match (error.is_connect(), error.is_body() || error.is_decode()) {
+        (true, _) => "no connection".to_owned(),
+        (_, true) => "the answer broke off".to_owned(),
+        _ => "the call failed".to_owned(),
+    };
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

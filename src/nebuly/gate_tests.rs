@@ -1,0 +1,297 @@
+//! The gate against its rules: single cases, any sequence of steps, and many threads at once.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const A: Share = Share::Caller(1);
+const B: Share = Share::Caller(2);
+
+type Entering = Pin<Box<dyn Future<Output = Result<Permit, Full>> + Send>>;
+
+/// A gate whose calls are looked at one by one.
+struct Bench {
+    gate: Arc<Gate>,
+    /// In the order in which they came.
+    entering: Vec<(usize, Share, Entering)>,
+    inside: Vec<(usize, Share, Permit)>,
+    refused: usize,
+    came: usize,
+}
+
+impl Bench {
+    fn new(max: usize) -> Self {
+        Self { gate: Arc::new(Gate::new(max)), entering: Vec::new(), inside: Vec::new(), refused: 0, came: 0 }
+    }
+
+    fn enter(&mut self, share: Share) {
+        let gate = Arc::clone(&self.gate);
+        let entering: Entering = Box::pin(async move { gate.enter(share).await });
+        self.entering.push((self.came, share, entering));
+        self.came += 1;
+        self.look();
+    }
+
+    fn enter_many(&mut self, share: Share, count: usize) {
+        (0..count).for_each(|_| self.enter(share));
+    }
+
+    /// Ends a call of this share that is inside.
+    fn leave(&mut self, share: Share) {
+        let position = self.inside.iter().position(|(_, other, _)| *other == share).unwrap();
+        drop(self.inside.remove(position));
+        self.look();
+    }
+
+    fn look(&mut self) {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut index = 0;
+        while index < self.entering.len() {
+            match self.entering[index].2.as_mut().poll(&mut context) {
+                Poll::Pending => index += 1,
+                Poll::Ready(entered) => {
+                    let (number, share, _) = self.entering.remove(index);
+                    match entered {
+                        Ok(permit) => self.inside.push((number, share, permit)),
+                        Err(Full) => self.refused += 1,
+                    }
+                }
+            }
+        }
+    }
+
+    fn inside(&self, share: Share) -> usize {
+        self.inside.iter().filter(|(_, other, _)| *other == share).count()
+    }
+
+    fn waiting(&self, share: Share) -> usize {
+        self.entering.iter().filter(|(_, other, _)| *other == share).count()
+    }
+}
+
+#[test]
+fn one_caller_alone_takes_three_quarters_and_a_newcomer_finds_room_at_once() {
+    for (max, alone) in [(1, 1), (2, 1), (3, 2), (4, 3), (8, 6), (64, 48)] {
+        let mut bench = Bench::new(max);
+        bench.enter_many(A, max * 2);
+        assert_eq!(bench.inside(A), alone, "of {max}");
+        bench.enter(B);
+        assert_eq!(bench.inside(B), usize::from(max > 1), "of {max}");
+    }
+}
+
+#[test]
+fn refreshes_never_take_more_than_a_quarter() {
+    let mut bench = Bench::new(8);
+    bench.enter_many(Share::Refresh, 20);
+    assert_eq!(bench.inside(Share::Refresh), 2);
+    // They wait for themselves alone, so that a caller is not kept to a quarter because of them.
+    bench.enter_many(A, 20);
+    assert_eq!((bench.inside(A), bench.inside(Share::Refresh)), (6, 2));
+}
+
+#[test]
+fn while_others_wait_a_caller_above_a_quarter_gets_nothing_new() {
+    let mut bench = Bench::new(8);
+    bench.enter_many(A, 20);
+    bench.enter_many(B, 20);
+    assert_eq!((bench.inside(A), bench.inside(B)), (6, 2));
+    for still in (2..6).rev() {
+        bench.leave(A);
+        assert_eq!(bench.inside(A), still);
+    }
+    bench.leave(A);
+    assert_eq!(bench.inside(A), 2);
+    // As soon as B is done, A may go on as before.
+    for _ in 0..20 {
+        bench.leave(B);
+    }
+    assert_eq!((bench.inside(A), bench.inside(B)), (6, 0));
+}
+
+#[test]
+fn a_flood_delays_another_caller_by_no_more_than_one_release() {
+    // With room for one alone, the call of the flood that came before takes the first release.
+    for (max, releases) in [(1, 2), (2, 0), (4, 0), (64, 0)] {
+        let mut bench = Bench::new(max);
+        bench.enter_many(A, 500);
+        bench.enter(B);
+        for _ in 0..releases {
+            assert_eq!(bench.inside(B), 0, "of {max}");
+            bench.leave(A);
+        }
+        assert_eq!(bench.inside(B), 1, "of {max}");
+    }
+    for max in [4, 8, 64] {
+        let mut bench = Bench::new(max);
+        bench.enter_many(A, 500);
+        bench.enter_many(Share::Caller(3), 500);
+        bench.enter(B);
+        assert_eq!(bench.inside(B), 0, "of {max}");
+        bench.leave(A);
+        assert_eq!(bench.inside(B), 1, "of {max}");
+    }
+}
+
+#[test]
+fn a_waiting_call_that_is_given_up_leaves_no_hole() {
+    let mut bench = Bench::new(1);
+    bench.enter_many(A, 3);
+    drop(bench.entering.remove(0));
+    bench.leave(A);
+    assert_eq!((bench.inside(A), bench.waiting(A)), (1, 0));
+}
+
+#[test]
+fn a_permit_on_its_way_to_a_call_that_is_given_up_goes_to_the_next() {
+    let mut bench = Bench::new(1);
+    bench.enter_many(A, 3);
+    // The permit is sent to the first of those who wait, who goes before looking.
+    bench.inside.clear();
+    drop(bench.entering.remove(0));
+    bench.look();
+    assert_eq!((bench.inside(A), bench.waiting(A)), (1, 0));
+}
+
+#[test]
+fn more_than_1024_do_not_wait() {
+    let mut bench = Bench::new(4);
+    bench.enter_many(A, 3 + MAX_WAITING);
+    assert_eq!((bench.waiting(A), bench.refused), (MAX_WAITING, 0));
+    bench.enter(A);
+    assert_eq!((bench.waiting(A), bench.refused), (MAX_WAITING, 1));
+}
+
+#[test]
+fn when_all_places_are_taken_a_newcomer_gets_the_newest_of_those_who_have_the_most() {
+    let mut bench = Bench::new(1);
+    bench.enter_many(A, 1 + MAX_WAITING);
+    bench.enter(B);
+    bench.look();
+    assert_eq!((bench.waiting(A), bench.waiting(B), bench.refused), (MAX_WAITING - 1, 1, 1));
+    assert!(bench.entering.iter().all(|(number, share, _)| *share == B || *number < MAX_WAITING));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Enter(Share),
+    /// Gives a waiting call up.
+    GiveUp(usize),
+    /// Ends a call; those who enter then see it only later.
+    Leave(usize),
+    Look,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let share = prop_oneof![4 => (0..4_u64).prop_map(Share::Caller), 1 => Just(Share::Refresh)];
+    prop_oneof![
+        5 => share.prop_map(Step::Enter),
+        2 => any::<usize>().prop_map(Step::GiveUp),
+        4 => any::<usize>().prop_map(Step::Leave),
+        1 => Just(Step::Look),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_rules_hold_after_any_steps(max in 1_usize..=12, steps in prop::collection::vec(step(), 1..200)) {
+        let mut bench = Bench::new(max);
+        let mut last_in = HashMap::new();
+        for step in steps {
+            let before: HashMap<Share, usize> = bench.gate.state().held.clone();
+            let waited: Vec<Share> = bench.gate.state().turns.iter().copied().collect();
+            match step {
+                Step::Enter(share) => bench.enter(share),
+                Step::GiveUp(index) if !bench.entering.is_empty() => {
+                    drop(bench.entering.remove(index % bench.entering.len()));
+                }
+                Step::Leave(index) if !bench.inside.is_empty() => {
+                    drop(bench.inside.remove(index % bench.inside.len()));
+                }
+                Step::GiveUp(_) | Step::Leave(_) | Step::Look => bench.look(),
+            }
+            let state = bench.gate.state();
+            prop_assert!(state.in_flight <= max);
+            prop_assert_eq!(state.in_flight, state.held.values().sum::<usize>());
+            prop_assert_eq!(state.waiting, state.queues.values().map(VecDeque::len).sum::<usize>());
+            prop_assert!(state.held(Share::Refresh) <= quarter_of(max));
+            for (share, held) in &state.held {
+                prop_assert!(*held <= three_quarters_of(max));
+                let grew = *held > before.get(share).copied().unwrap_or_default();
+                // Refreshes at their bound wait for nobody else.
+                let others_waited = waited.iter().any(|other| {
+                    other != share && *other != Share::Refresh && state.queues.contains_key(other)
+                });
+                prop_assert!(!(grew && others_waited && *held > quarter_of(max)));
+            }
+            for share in state.queues.keys() {
+                prop_assert!(!state.may_enter(*share, max), "{share:?} waits and may enter");
+                prop_assert!(state.in_flight > 0);
+            }
+            drop(state);
+            for (number, share, _) in &bench.inside {
+                let last = last_in.entry(*share).or_insert(*number);
+                *last = (*last).max(*number);
+            }
+            // Within a share nobody is overtaken: whoever waits and has not been let in came after all who are in.
+            bench.look();
+            for (number, share, _) in &bench.entering {
+                prop_assert!(last_in.get(share).is_none_or(|last| number > last));
+            }
+        }
+        while !bench.inside.is_empty() {
+            bench.inside.pop();
+            bench.look();
+        }
+        prop_assert!(bench.entering.is_empty(), "somebody waits for ever");
+        let state = bench.gate.state();
+        prop_assert!(state.held.is_empty() && state.queues.is_empty() && state.turns.is_empty());
+        prop_assert_eq!((state.in_flight, state.waiting), (0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn thousands_who_come_go_and_give_up_at_once_leave_no_hole_and_lose_no_wake_up() {
+    const MAX: usize = 8;
+    const CALLS: usize = 1_000;
+    let gate = Arc::new(Gate::new(MAX));
+    let inside = Arc::new(AtomicUsize::new(0));
+    let entered = Arc::new(AtomicUsize::new(0));
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..12_u64 {
+        let (gate, inside, entered) = (Arc::clone(&gate), Arc::clone(&inside), Arc::clone(&entered));
+        let share = if task % 6 == 5 { Share::Refresh } else { Share::Caller(task % 6) };
+        tasks.spawn(async move {
+            let mut random = fastrand::Rng::with_seed(task);
+            for _ in 0..CALLS {
+                let patience = Duration::from_micros(random.u64(..300));
+                let permit = if random.bool() {
+                    tokio::time::timeout(patience, gate.enter(share)).await.ok()
+                } else {
+                    Some(gate.enter(share).await)
+                };
+                if let Some(permit) = permit {
+                    let permit = permit.unwrap();
+                    assert!(inside.fetch_add(1, Ordering::SeqCst) < MAX);
+                    entered.fetch_add(1, Ordering::SeqCst);
+                    for _ in 0..random.usize(..4) {
+                        tokio::task::yield_now().await;
+                    }
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                    drop(permit);
+                }
+            }
+        });
+    }
+    let all = tokio::time::timeout(Duration::from_secs(60), tasks.join_all()).await;
+    assert!(all.is_ok(), "somebody waits for ever");
+    assert!(entered.load(Ordering::SeqCst) >= CALLS);
+    let state = gate.state();
+    assert_eq!((state.in_flight, state.waiting, state.held.len(), state.turns.len()), (0, 0, 0, 0));
+}

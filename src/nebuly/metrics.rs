@@ -1,0 +1,157 @@
+//! The metrics of this layer (section 11 of the design). Handles are found once, when a project is built, because
+//! finding one costs more than counting.
+
+use std::time::{Duration, SystemTime};
+
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
+
+use crate::domain::ProjectName;
+
+const REQUESTS: &str = "nebulink_nebuly_requests_total";
+const REQUEST_DURATION: &str = "nebulink_nebuly_request_duration_seconds";
+const IN_FLIGHT: &str = "nebulink_nebuly_in_flight";
+const CIRCUIT_OPEN: &str = "nebulink_nebuly_circuit_open";
+const KEY_REJECTED: &str = "nebulink_nebuly_key_rejected";
+const KEY_LOADED: &str = "nebulink_nebuly_key_loaded_timestamp_seconds";
+const KEY_FILE_ERRORS: &str = "nebulink_nebuly_key_file_errors_total";
+
+/// What a call to Nebuly came to, as the label `result` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallResult {
+    /// What was asked for.
+    Ok,
+    /// This key's project has no such item.
+    Absent,
+    /// The key is refused.
+    Rejected,
+    /// Nebuly asks us to slow down.
+    Throttled,
+    /// An answer of no use.
+    BadAnswer,
+    /// No connection, a reset, or 5xx.
+    Failed,
+    /// Nothing in time.
+    Timeout,
+}
+
+/// The counters of one kind of call, and how long its calls take.
+pub(super) struct CallMetrics {
+    results: [(CallResult, Counter); 7],
+    duration: Histogram,
+    in_flight: Gauge,
+}
+
+/// What is told of a project's key.
+pub(super) struct KeyMetrics {
+    rejected: Gauge,
+    loaded: Gauge,
+    file_errors: Counter,
+}
+
+/// A call in flight, until it is dropped.
+pub(super) struct InFlight<'a>(&'a Gauge);
+
+impl CallResult {
+    const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Absent,
+        Self::Rejected,
+        Self::Throttled,
+        Self::BadAnswer,
+        Self::Failed,
+        Self::Timeout,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Absent => "absent",
+            Self::Rejected => "rejected",
+            Self::Throttled => "throttled",
+            Self::BadAnswer => "bad_answer",
+            Self::Failed => "failed",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+impl CallMetrics {
+    /// The metrics of this call for a project; `call` is the label.
+    pub(super) fn new(project: &ProjectName, call: &'static str) -> Self {
+        let results = CallResult::ALL.map(|result| {
+            let labels =
+                [("project", project.to_string()), ("call", call.into()), ("result", result.as_str().into())];
+            (result, counter!(REQUESTS, &labels))
+        });
+        Self {
+            results,
+            duration: histogram!(REQUEST_DURATION, "project" => project.to_string()),
+            in_flight: gauge!(IN_FLIGHT),
+        }
+    }
+
+    /// Counts a call as in flight.
+    pub(super) fn in_flight(&self) -> InFlight<'_> {
+        self.in_flight.increment(1.0);
+        InFlight(&self.in_flight)
+    }
+
+    /// Counts a call that ended.
+    pub(super) fn ended(&self, result: CallResult, duration: Duration) {
+        if let Some((_, counter)) = self.results.iter().find(|(other, _)| *other == result) {
+            counter.increment(1);
+        }
+        self.duration.record(duration);
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+impl KeyMetrics {
+    pub(super) fn new(project: &ProjectName) -> Self {
+        let metrics = Self {
+            rejected: gauge!(KEY_REJECTED, "project" => project.to_string()),
+            loaded: gauge!(KEY_LOADED, "project" => project.to_string()),
+            file_errors: counter!(KEY_FILE_ERRORS, "project" => project.to_string()),
+        };
+        metrics.set_rejected(false);
+        metrics
+    }
+
+    pub(super) fn set_rejected(&self, rejected: bool) {
+        self.rejected.set(if rejected { 1.0 } else { 0.0 });
+    }
+
+    /// Another key has been taken over, now.
+    pub(super) fn loaded(&self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.loaded.set(now.as_secs_f64());
+    }
+
+    pub(super) fn file_error(&self) {
+        self.file_errors.increment(1);
+    }
+}
+
+/// Whether a project's circuit is open.
+pub(super) fn circuit_open(project: &ProjectName) -> Gauge {
+    gauge!(CIRCUIT_OPEN, "project" => project.to_string())
+}
+
+/// Says what each metric means.
+pub(super) fn describe() {
+    describe_counter!(REQUESTS, "Calls made to Nebuly, by what they came to.");
+    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "How long a call to Nebuly took.");
+    describe_gauge!(IN_FLIGHT, "Calls to Nebuly that are on their way.");
+    describe_gauge!(CIRCUIT_OPEN, "1 while the project is not asked because Nebuly is not well.");
+    describe_gauge!(KEY_REJECTED, "1 while Nebuly refuses the project's key.");
+    describe_gauge!(KEY_LOADED, Unit::Seconds, "When the project's key was last taken over, as Unix time.");
+    describe_counter!(KEY_FILE_ERRORS, "Readings of the project's key file that gave no key.");
+}
