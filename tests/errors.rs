@@ -19,9 +19,13 @@ use support::{KEY, Nebulink, settings, stand_in};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// Timeouts short enough to be waited for.
-const SHORT: [(&str, &str); 3] =
-    [("nebuly.connect_timeout", "200ms"), ("nebuly.attempt_timeout", "300ms"), ("nebuly.deadline", "600ms")];
+/// Timeouts short enough to be waited for, and one call for each failure: what is tried again is tested elsewhere.
+const SHORT: [(&str, &str); 4] = [
+    ("nebuly.retries", "0"),
+    ("nebuly.connect_timeout", "200ms"),
+    ("nebuly.attempt_timeout", "300ms"),
+    ("nebuly.deadline", "600ms"),
+];
 
 fn server(stand_in: &StandIn) -> TestServer {
     TestServer::new(App::build(&settings(stand_in, &SHORT)).unwrap().public())

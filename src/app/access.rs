@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::StartError;
+use crate::limits;
+use crate::server;
 use crate::settings::{self, Settings};
 use crate::web::caller::{Access, ApiTokensFile};
-use crate::{limits, server};
 
 /// Callers that are remembered at once: more than are likely to owe anything at one time. About 12 MB if all of them are
 /// addresses, and none before they come.

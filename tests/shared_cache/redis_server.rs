@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, Cmd, FromRedisValue, Pipeline};
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 
@@ -82,7 +82,10 @@ impl RedisServer {
 
     /// A connection beside those of the cache.
     pub(crate) async fn connect(url: &str) -> MultiplexedConnection {
-        Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
+        let patient = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        Client::open(url).unwrap().get_multiplexed_async_connection_with_config(&patient).await.unwrap()
     }
 
     /// Sends a command to database 0 of a server without a password.

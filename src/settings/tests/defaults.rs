@@ -127,8 +127,6 @@ fn the_defaults_are_those_of_the_design() {
 
 #[test]
 fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another_spelling_is_not() {
-    let file = file_with(b"redis://cache.example");
-    let path = file.path().to_str().unwrap();
     let listed = [
         ("server.public_url", "https://go.example", ""),
         ("nebuly.resolve", "construct", " api "),
