@@ -30,7 +30,8 @@ impl<'a> Parameters<'a> {
     pub(super) fn parse(query: Option<&'a str>) -> Result<Self, Problem> {
         let mut parameters = Self::default();
         let mut seen = [false; LISTED.len()];
-        for pair in query.unwrap_or_default().split('&') {
+        let Some(query) = query else { return Ok(parameters) };
+        for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name, true);
             let name = name.as_deref().unwrap_or_default();
@@ -77,6 +78,9 @@ fn decoded(raw: &str, plus_is_space: bool) -> Result<Cow<'_, str>, Problem> {
 
 /// The one percent-decoding that HTTP asks for. An escape that is none stays as it is.
 fn decode(raw: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
+    if !raw.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Some(Cow::Borrowed(raw));
+    }
     if plus_is_space && raw.contains('+') {
         let spaced = raw.replace('+', " ");
         return percent_decode_str(&spaced).decode_utf8().ok().map(|text| Cow::Owned(text.into_owned()));

@@ -5,7 +5,9 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use serde::Serialize;
 
 use super::cache_status::{CACHE_STATUS, SERVER_TIMING};
@@ -296,6 +298,9 @@ impl Failure {
         }
         if let Some(timing) = self.server_timing {
             headers.insert(SERVER_TIMING, timing);
+        }
+        if self.problem == Problem::MethodNotAllowed {
+            headers.insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
         }
         if let Some(seconds) = self.problem.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

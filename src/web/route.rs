@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::routing::{MethodRouter, any, get};
+use http::Method;
 
 use super::caller::Guard;
 use super::{Web, cors, exchange};
@@ -52,6 +54,7 @@ const UNMATCHED: &str = "unmatched";
 /// What a browser and a robot ask for without anybody behind them.
 const OPEN: [&str; 2] = ["/favicon.svg", "/robots.txt"];
 
+/// The paths that an id may follow, the longer ones first; with their patterns and kinds.
 const PATHS: [(&str, &str, Option<Kind>); 5] = [
     ("/go/interaction/", "/go/interaction/{id}", Some(Kind::Interaction)),
     ("/go/conversation/", "/go/conversation/{id}", Some(Kind::Conversation)),
@@ -79,18 +82,32 @@ impl Route {
     }
 }
 
+impl Form {
+    /// The form of a path with an id in it.
+    ///
+    /// The router knows no such path: it would copy and decode the id before we decode it, on the way of every redirect.
+    fn of_path(path: &str) -> Option<Self> {
+        let (prefix, pattern, kind) =
+            PATHS.into_iter().find(|(prefix, ..)| path.len() > prefix.len() && path.starts_with(prefix))?;
+        Some(Self { prefix, pattern, kind, id: IdPlace::Path })
+    }
+
+    /// The form of a path with the id in the query.
+    fn without_id((prefix, _, kind): (&'static str, &'static str, Option<Kind>)) -> Self {
+        Self { prefix, pattern: prefix.trim_end_matches('/'), kind, id: IdPlace::Query }
+    }
+}
+
 /// Every path of the public listener, below `server.base_path`.
 pub fn router(web: &Arc<Web>) -> Router {
     let base = &web.base_path;
     let mut router = Router::new();
-    for (prefix, pattern, kind) in PATHS {
-        let in_path = Route::Redirect(Form { prefix, pattern, kind, id: IdPlace::Path });
-        let without_id = prefix.trim_end_matches('/');
-        let in_query = Route::Redirect(Form { prefix, pattern: without_id, kind, id: IdPlace::Query });
+    for path in PATHS {
+        let form = Form::without_id(path);
+        let endpoint = || endpoint(web, Route::Redirect(form));
         router = router
-            .route(&format!("{base}{without_id}"), endpoint(web, in_query))
-            .route(&format!("{base}{prefix}"), endpoint(web, in_query))
-            .route(&format!("{base}{prefix}{{*id}}"), endpoint(web, in_path));
+            .route(&format!("{base}{}", form.pattern), endpoint())
+            .route(&format!("{base}{}", form.prefix), endpoint());
     }
     for path in OPEN {
         router = router
@@ -101,13 +118,27 @@ pub fn router(web: &Arc<Web>) -> Router {
     for tags in ["/go/tag", "/go/tag/", "/go/tag/{*rest}"] {
         router = router.route(&format!("{base}{tags}"), anything(web, Route::Unmatched));
     }
-    let (unmatched, wrong_method) = (Arc::clone(web), Arc::clone(web));
+    let (with_id, wrong_method) = (Arc::clone(web), Arc::clone(web));
     router
         .merge(api(web))
         .method_not_allowed_fallback(move |request| {
             exchange::answer(Arc::clone(&wrong_method), Route::WrongMethod, request)
         })
-        .fallback(move |request| exchange::answer(Arc::clone(&unmatched), Route::Unmatched, request))
+        .fallback(move |request: Request| {
+            let route = with_id.route_of(request.method(), request.uri().path());
+            exchange::answer(Arc::clone(&with_id), route, request)
+        })
+}
+
+impl Web {
+    /// The route of a path that the router does not know: one with an id in it, or none of ours.
+    fn route_of(&self, method: &Method, path: &str) -> Route {
+        match path.strip_prefix(self.base_path.as_str()).and_then(Form::of_path) {
+            Some(form) if matches!(*method, Method::GET | Method::HEAD) => Route::Redirect(form),
+            Some(_) => Route::WrongMethod,
+            None => Route::Unmatched,
+        }
+    }
 }
 
 /// `/api` and everything below.
