@@ -3,9 +3,11 @@
 //! # The way of a request
 //!
 //! 1. [`server`] accepts a connection, reads a request's head, and keeps an eye on the time.
-//! 2. [`web`] finds the route, reads the id out of path or query, and asks the resolver.
-//! 3. [`resolver`] answers from the cache, or asks Nebuly: once for a link, however many callers wait.
-//! 4. [`nebuly`] makes the call, checks what comes back, and turns it into words of the [`domain`].
+//! 2. [`web`] finds the route, lets the caller in or not, reads the id out of path or query, and asks the resolver.
+//! 3. [`resolver`] answers from a [`cache`], or asks the projects of Nebuly: once for a link, however many callers wait,
+//!    and as far as [`limits`] let this one.
+//! 4. [`nebuly`] makes the call if key, circuit and the bound on calls in flight allow it, checks what comes back, and
+//!    turns it into words of the [`domain`].
 //! 5. [`cache`] keeps it, and [`web`] writes the 302, or the row of the one table of errors that fits.
 //!
 //! # The map
@@ -16,10 +18,10 @@
 //! | [`nebuly`], [`cache`] | adapters: where links come from, and where they are remembered | `domain` |
 //! | [`limits`] | adapter: what each caller may still cost | `domain` |
 //! | [`resolver`] | the policy: what is answered from where | `domain` |
-//! | [`web`] | routes, redirect, errors, pages | `domain`, `resolver` |
+//! | [`web`] | routes, who may ask, redirect, errors, pages | `domain`, `resolver` |
 //! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
 //! | [`settings`] | defaults, file, environment, command line | `domain` |
-//! | [`telemetry`] | logs | nothing of the crate |
+//! | [`telemetry`] | logs and metrics | nothing of the crate |
 //! | [`app`] | the composition root: builds everything from the settings and runs it | all of these |
 //! | [`demo`] | a stand-in for Nebuly, which the tests talk to as well | nothing of the crate |
 //! | [`cli`] | the commands | everything |

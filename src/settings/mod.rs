@@ -47,7 +47,7 @@ pub struct Settings {
     pub server: Server,
     /// Where Nebuly is, and how it is asked.
     pub nebuly: Nebuly,
-    /// At least one, with distinct names.
+    /// 1 to 128, with distinct names.
     pub projects: Vec<Project>,
     /// Links in memory, and their snapshot.
     pub cache: Cache,

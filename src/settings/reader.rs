@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         let setting = self.accept(key, source.clone(), parse(&value))?;
         let default = self.schema.default(key).map(&parse);
         if default.is_none_or(|default| default.as_ref() != Ok(&setting)) {
-            self.refuse_if_not_yet(key, key, source.clone());
+            self.refuse_if_not_yet(key, source.clone());
         }
         let value = show(&value, &setting);
         self.effective.push(Effective { key: key.to_owned(), value, source });
@@ -111,7 +111,6 @@ impl<'a> Reader<'a> {
         let source = self.source_of(value);
         let setting = self.accept(&key, source.clone(), parse(value))?;
         if setting.is_some() {
-            self.refuse_if_not_yet(&format!("{PROJECTS}.{name}"), &key, source.clone());
             self.effective.push(Effective { key, value: show(value), source });
         }
         Some(setting)
@@ -131,8 +130,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes that a setting has no effect in this version, if it is listed as such.
-    pub(super) fn refuse_if_not_yet(&mut self, listed: &str, key: &str, source: Source) {
-        if self.not_yet.contains(&listed) {
+    fn refuse_if_not_yet(&mut self, key: &str, source: Source) {
+        if self.not_yet.contains(&key) {
             self.problems.push(Problem::new(key, source, NO_EFFECT));
         }
     }

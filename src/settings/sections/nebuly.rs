@@ -13,6 +13,9 @@ use crate::settings::reader::{Reader, shown_secret};
 use crate::settings::urls;
 use crate::settings::value::{Parsed, choice, flag, list, of_text, optional, positive, readable_file, whole};
 
+/// The setting that says how a link's URL is found.
+pub(super) const RESOLVE: &str = "nebuly.resolve";
+
 /// More attempts than fit into any deadline.
 const MAX_RETRIES: u32 = 10;
 
@@ -68,8 +71,7 @@ impl Nebuly {
         let platform_url = reader.read("nebuly.platform_url", of_text(platform_url));
         let platform_url_is_default = reader.source("nebuly.platform_url") == Source::Default;
         let allowed_hosts = reader.read("nebuly.allowed_hosts", allowed_hosts);
-        let resolve = reader
-            .read("nebuly.resolve", choice(&[("api", Resolve::Api), ("construct", Resolve::Construct)]));
+        let resolve = reader.read(RESOLVE, resolve);
         let ca_file = reader.read("nebuly.ca_file", optional(readable_file));
         let proxy = reader.read_shown("nebuly.proxy", optional(urls::proxy), |_, url| {
             url.as_ref().map_or_else(|| shown_secret(false), urls::without_secrets)
@@ -108,6 +110,11 @@ impl Nebuly {
             max_in_flight: max_in_flight?,
         })
     }
+}
+
+/// Reads [`RESOLVE`].
+pub(super) fn resolve(value: &Value) -> Parsed<Resolve> {
+    choice(&[("api", Resolve::Api), ("construct", Resolve::Construct)])(value)
 }
 
 fn platform_url(text: &str) -> Parsed<Url> {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use crate::domain::ProjectName;
+use super::nebuly::{RESOLVE, Resolve, resolve};
+use crate::domain::{ProjectIndex, ProjectName};
 use crate::settings::problem::Source;
 use crate::settings::reader::{Item, Reader, shown, shown_secret};
 use crate::settings::schema::PROJECTS;
@@ -38,7 +39,7 @@ pub enum KeySource {
     File(PathBuf),
 }
 
-/// All projects: at least one, with distinct names. `is_named` if a project is named somewhere: if
+/// All projects: at least one, at most [`ProjectIndex::MAX_PROJECTS`], with distinct names. `is_named` if a project is named somewhere: if
 /// none can be read, the reason has been reported already.
 pub(in crate::settings) fn read(reader: &mut Reader<'_>, is_named: bool) -> Option<Vec<Project>> {
     let items = reader.projects();
@@ -50,6 +51,11 @@ pub(in crate::settings) fn read(reader: &mut Reader<'_>, is_named: bool) -> Opti
         }
         return None;
     }
+    if let Some(first_too_many) = items.get(ProjectIndex::MAX_PROJECTS) {
+        let source = first_too_many.source(reader, "name");
+        let message = format!("more than {} projects", ProjectIndex::MAX_PROJECTS);
+        reader.refuse_at(PROJECTS, source, message);
+    }
     // Each one is read, although the first may already be wrong.
     let read: Vec<Option<Project>> = items.iter().map(|item| project(reader, item)).collect();
     let projects = read.into_iter().collect::<Option<Vec<_>>>()?;
@@ -58,10 +64,6 @@ pub(in crate::settings) fn read(reader: &mut Reader<'_>, is_named: bool) -> Opti
             let source = item.source(reader, "name");
             reader.refuse_at(item.key("name"), source, "another project has this name");
         }
-    }
-    if let Some(second) = items.get(1) {
-        let source = second.source(reader, "name");
-        reader.refuse_if_not_yet(PROJECTS, &format!("{PROJECTS}[1]"), source);
     }
     Some(projects)
 }
@@ -75,6 +77,10 @@ fn project(reader: &mut Reader<'_>, item: &Item) -> Option<Project> {
     match (&project_id, &organization_id) {
         (Some(Some(_)), Some(None)) => refuse(reader, item, "project_id", "set without organization_id"),
         (Some(None), Some(Some(_))) => refuse(reader, item, "organization_id", "set without project_id"),
+        (Some(None), Some(None)) if reader.peek(RESOLVE, resolve) == Some(Resolve::Construct) => {
+            let message = "not set: nebuly.resolve = \"construct\" needs project_id and organization_id";
+            refuse(reader, item, "project_id", message);
+        }
         _ => {}
     }
     Some(Project { name: name?, key: key?, project_id: project_id?, organization_id: organization_id? })

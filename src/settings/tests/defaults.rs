@@ -129,22 +129,16 @@ fn the_defaults_are_those_of_the_design() {
 fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another_spelling_is_not() {
     let listed = [
         ("server.public_url", "https://go.example", ""),
-        ("nebuly.resolve", "construct", " api "),
-        ("nebuly.retries", "0", "1"),
-        ("nebuly.max_in_flight", "65", "64"),
-        ("cache.stale", "1d", "720h"),
-        ("redirect.max_wait", "31s", "30s"),
-        ("redirect.on_outage", "error", "construct"),
         ("limits.batch", "101", "100"),
         ("preview.details", "true", "false"),
         ("preview.fields", "topic", ""),
         ("lookup.tags", "ticket_id", ""),
         ("lookup.window", "31d", "720h"),
     ];
-    for key in NOT_YET.iter().filter(|key| !key.starts_with(PROJECTS)) {
+    for key in NOT_YET {
         assert!(listed.iter().any(|(tried, ..)| tried == key), "{key} is not tried");
     }
-    for (key, other, default) in listed.into_iter().filter(|(key, ..)| NOT_YET.contains(key)) {
+    for (key, other, default) in listed {
         let (section, name) = key.split_once('.').unwrap();
         let variable = super::super::schema::variable(section, name);
         let load_with = |value: &str| {
@@ -153,25 +147,5 @@ fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another
         };
         assert_eq!(messages(load_with(other)), [format!("{key}: {NO_EFFECT}")]);
         assert!(load_with(default).is_ok(), "{key}");
-    }
-}
-
-#[test]
-fn projects_are_refused_as_far_as_they_are_listed() {
-    let one = "[[projects]]\nname = 'a'\napi_key = 'x'\n";
-    for (listed, more, keys) in [
-        (PROJECTS, "[[projects]]\nname = 'b'\napi_key = 'y'", ["projects[1]"].as_slice()),
-        (
-            "projects.project_id",
-            "project_id = 'p'\norganization_id = 'o'",
-            &["projects[0].project_id", "projects[0].organization_id"],
-        ),
-    ] {
-        if NOT_YET.contains(&listed) {
-            let file = file_with(format!("{one}{more}").as_bytes());
-            let sources = Sources { config_file: Some(file.path().to_owned()), ..Sources::default() };
-            let expected: Vec<_> = keys.iter().map(|key| format!("{key}: {NO_EFFECT}")).collect();
-            assert_eq!(messages(Settings::load(&sources)), expected);
-        }
     }
 }

@@ -151,7 +151,12 @@ fn words_and_flags() {
         ("log.access", "all, cold, errors, none"),
     ] {
         each_is_refused(key, &format!("not one of: {words}"), &["", "other"]);
-        words.split(", ").for_each(|word| drop(accepted(key, word)));
+        for word in words.split(", ") {
+            let file = "[[projects]]\nname = 'a'\napi_key = 'x'\nproject_id = 'p'\norganization_id = 'o'";
+            let (section, name) = key.split_once('.').unwrap();
+            let variable = super::super::schema::variable(section, name);
+            assert!(load_file(file, &[(&variable, word)]).is_ok(), "{key} = {word}");
+        }
     }
     for key in ["nebuly.allow_http", "preview.details", "preview.unfurl"] {
         each_is_refused(key, "neither true nor false", &["", "yes", "1", "TRUE"]);
@@ -509,4 +514,33 @@ fn what_is_wrong_with_each_project_is_reported_at_once() {
             "projects[1].api_key_file: not text in quotes",
         ]
     );
+}
+
+#[test]
+fn there_are_as_many_projects_as_a_set_of_them_can_hold() {
+    let project = |number: usize| format!("[[projects]]\nname = 'p{number}'\napi_key = 'x'\n");
+    let content = |count| (0..count).map(project).collect::<String>();
+    assert_eq!(load_file(&content(128), &[]).unwrap().settings.projects.len(), 128);
+    assert_eq!(messages(load_file(&content(129), &[])), ["projects: more than 128 projects"]);
+}
+
+#[test]
+fn whoever_never_calls_needs_the_ids_of_every_project() {
+    let known = "[[projects]]\nname = 'a'\napi_key = 'x'\nproject_id = 'p'\norganization_id = 'o'\n";
+    let unknown = "[[projects]]\nname = 'b'\napi_key = 'y'\n";
+    let construct = "[nebuly]\nresolve = 'construct'\n";
+    let message = "not set: nebuly.resolve = \"construct\" needs project_id and organization_id";
+    assert!(load_file(&format!("{construct}{known}"), &[]).is_ok());
+    assert!(load_file(&format!("{known}{unknown}"), &[]).is_ok());
+    assert_eq!(
+        messages(load_file(&format!("{construct}{known}{unknown}{unknown}").replacen("'b'", "'c'", 1), &[])),
+        [format!("projects[1].project_id: {message}"), format!("projects[2].project_id: {message}")]
+    );
+    // Another mistake in [nebuly] does not hide it, and half of the ids is one mistake, not two.
+    assert_eq!(messages(load_file(&format!("{construct}retries = 'x'\n{unknown}"), &[])).len(), 2);
+    let half = "[[projects]]\nname = 'a'\napi_key = 'x'\nproject_id = 'p'\n";
+    assert_eq!(messages(load_file(&format!("{construct}{half}"), &[])).len(), 1);
+    // The project of the environment has no ids.
+    let resolve = ("NEBULINK__NEBULY__RESOLVE", "construct");
+    assert_eq!(messages(load_environment(&[KEY, resolve])), [format!("projects[0].project_id: {message}")]);
 }
