@@ -102,6 +102,28 @@ async fn a_project_that_hangs_or_fails_neither_hides_nor_delays_the_answer_of_an
 }
 
 #[tokio::test]
+async fn with_twenty_projects_one_that_hangs_delays_cold_links_far_less_than_an_attempt_takes() {
+    let stand_in = stand_in_with(20).await;
+    let nebulink = nebulink(&stand_in, 20).await;
+    stand_in.add_interaction(&key_of(7), uuid(0));
+    assert_eq!(nebulink.get(&format!("/i/{}", uuid(0))).await.status, 302);
+    // The worst one: it is asked first.
+    stand_in.set_fault_for(Matching::key(key_of(7)), Fault::Hang);
+    let mut times = Vec::new();
+    for number in 1..=9 {
+        stand_in.add_interaction(&key_of(13), uuid(number));
+        let began = Instant::now();
+        assert_eq!(nebulink.get(&format!("/i/{}", uuid(number))).await.status, 302);
+        times.push(began.elapsed());
+    }
+    println!("with one of 20 projects hanging: {times:?}");
+    // The five seconds of an attempt are waited for by nobody, and the project that answers is asked first from then on.
+    assert!(times.iter().all(|time| *time < Duration::from_secs(2)), "{times:?}");
+    times.sort_unstable();
+    assert!(times[times.len() / 2] < Duration::from_millis(300), "{times:?}");
+}
+
+#[tokio::test]
 async fn a_text_that_several_projects_know_is_ambiguous_and_nobody_guesses() {
     let stand_in = stand_in_with(3).await;
     let nebulink = nebulink(&stand_in, 3).await;

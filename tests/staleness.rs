@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
-use nebulink::demo::{Fault, Item, StandIn};
+use nebulink::demo::{Fault, Item, Matching, StandIn};
 use support::{KEY, Nebulink, PATIENCE, key_of, settings_with, stand_in, stand_in_with};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -68,6 +68,27 @@ async fn a_refresh_that_fails_is_not_tried_again_for_a_growing_pause() {
         // Not one call for each request.
         assert_eq!(stand_in.call_count(), 1, "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn a_text_that_one_project_has_and_another_cannot_be_asked_for_is_no_call_per_request() {
+    let stand_in = stand_in_with(2).await;
+    stand_in.add_conversation(&key_of(0), "ticket");
+    stand_in.set_fault_for(Matching::key(key_of(1)), Fault::status(StatusCode::INTERNAL_SERVER_ERROR));
+    let nebulink = Nebulink::start_with(&settings_with(&stand_in, 2, &[])).await;
+    assert_eq!(nebulink.get("/c/ticket").await.status, 302);
+    // The other one may have it, too: at the next use both are asked again.
+    assert_eq!(nebulink.get("/c/ticket").await.header("cache-status"), STALE);
+    tokio::time::timeout(PATIENCE, stand_in.wait_for_calls(4)).await.unwrap();
+    for _ in 0..50 {
+        assert_eq!(nebulink.get("/c/ticket").await.header("cache-status"), STALE);
+    }
+    assert_eq!(stand_in.call_count(), 4);
+    // After the pause of a refresh that failed once more, and once the other can be asked it is well.
+    stand_in.clear_faults();
+    nebulink.clock.advance(Duration::from_secs(5));
+    until(&nebulink, "/c/ticket", HIT).await;
+    assert_eq!(stand_in.call_count(), 6);
 }
 
 #[tokio::test]

@@ -48,6 +48,13 @@ pub enum Fault {
     Url(String),
     /// The usual answer, so much later.
     Delay(Duration),
+    /// Another fault, so much later. It does not close the gate.
+    Late {
+        /// How much later.
+        by: Duration,
+        /// The other fault.
+        fault: Box<Self>,
+    },
     /// The usual answer, as soon as the gate is opened. Setting this fault closes the gate; once it is open, all calls
     /// pass until the fault is set again.
     Gate,

@@ -107,6 +107,10 @@ async fn strange(state: &State, call: &Call, fault: Fault) -> Result<Answer, End
             tokio::time::sleep(time).await;
             answers::usual(state, call)
         }
+        Fault::Late { by, fault } => {
+            tokio::time::sleep(by).await;
+            Box::pin(strange(state, call, *fault)).await?
+        }
         Fault::Gate => {
             state.faults.pass_gate().await;
             answers::usual(state, call)

@@ -9,7 +9,7 @@ use super::resolution::{Found, Mode, Outcome, Resolution, Via};
 use super::survey::{Survey, survey};
 use crate::domain::{
     AbsentLink, Answer, CachedLink, CallFailure, Cause, Clock, Freshness, Item, Lifetimes, LinkCache,
-    ProjectIndex, ProjectSet, Refreshed, ResolvedLink, Scope, SharedLink, SharedLinks, Terms,
+    ProjectIndex, ProjectSet, Refreshed, Refreshes, ResolvedLink, Scope, SharedLink, SharedLinks, Terms,
 };
 
 /// All of it; shared by every resolution.
@@ -26,6 +26,15 @@ pub(super) struct Remembered {
     pub(super) resolution: Resolution,
     /// Whether it is time to ask for it again.
     pub(super) refresh_due: bool,
+}
+
+/// What was known of an item before the projects were asked.
+enum Before {
+    Unknown,
+    /// Some projects do not have it.
+    Absent(AbsentLink),
+    /// It led somewhere, and still may.
+    Resolved(ResolvedLink),
 }
 
 impl Knowledge {
@@ -106,7 +115,7 @@ impl Knowledge {
         let duration = began.elapsed();
         let failed = survey.failure;
         let status = survey.status;
-        let outcome = self.settle(scope, item, before, survey);
+        let outcome = self.settle(scope, item, before.map_or(Before::Unknown, Before::Absent), survey);
         let status = match (&outcome, failed) {
             (Outcome::Failed(failure), _) => failure.status,
             _ => status,
@@ -115,13 +124,7 @@ impl Knowledge {
     }
 
     /// Draws the conclusion from what the projects said, and keeps it.
-    fn settle(
-        &self,
-        scope: Scope,
-        item: Item<'static>,
-        before: Option<AbsentLink>,
-        survey: Survey,
-    ) -> Outcome {
+    fn settle(&self, scope: Scope, item: Item<'static>, before: Before, survey: Survey) -> Outcome {
         let now = self.clock.now();
         let incomplete = survey.is_incomplete() && !item.is_unique() && self.projects.only(scope).is_none();
         let mut found = survey.found;
@@ -143,8 +146,14 @@ impl Knowledge {
         if !found.is_empty() {
             let (project, url) = found.swap_remove(0);
             if incomplete {
-                // Another project may have it, too: it is answered now, and asked for again at its next use.
-                let due = ResolvedLink::new(url, project, now.before(self.lifetimes.ttl));
+                // Another project may have it, too: it is answered now, and asked for again at its next use; if that was
+                // so before, after the pause of a refresh that failed.
+                let refreshes = match before {
+                    Before::Resolved(known) => known.failed(now).refreshes,
+                    Before::Absent(_) | Before::Unknown => Refreshes::default(),
+                };
+                let stale_since = now.before(self.lifetimes.ttl);
+                let due = ResolvedLink { refreshes, ..ResolvedLink::new(url, project, stale_since) };
                 self.memory.insert(scope, item, CachedLink::Resolved(due.clone()));
                 return Outcome::Resolved(Found { resolved_at: Some(now), ..due.into() });
             }
@@ -152,7 +161,12 @@ impl Knowledge {
             self.keep(scope, item, link.clone());
             return Outcome::Resolved(link.into());
         }
-        let mut absent = before.unwrap_or(AbsentLink { said_by: ProjectSet::default(), said_at: now });
+        let mut absent = match before {
+            Before::Absent(absent) => absent,
+            Before::Resolved(_) | Before::Unknown => {
+                AbsentLink { said_by: ProjectSet::default(), said_at: now }
+            }
+        };
         absent.said_by = absent.said_by.union(survey.absent);
         let everywhere = absent.said_by == self.projects.of(scope);
         if absent.said_by != ProjectSet::default() {
@@ -184,7 +198,10 @@ impl Knowledge {
         let now = self.clock.now();
         if !survey.found.is_empty() {
             let status = survey.status;
-            return Landing { outcome: self.settle(scope, item, None, survey), source: nebuly(status) };
+            return Landing {
+                outcome: self.settle(scope, item, Before::Resolved(known), survey),
+                source: nebuly(status),
+            };
         }
         let refreshed = if survey.is_incomplete() {
             Refreshed::Link(known.failed(now))

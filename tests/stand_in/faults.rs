@@ -1,7 +1,7 @@
 //! Each fault as a caller sees it, and which calls meet it.
 
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use nebulink::demo::{CallKind, Fault, Matching, StandIn};
@@ -147,9 +147,19 @@ async fn a_redirect_leads_where_it_was_told() {
 #[tokio::test]
 async fn a_delayed_answer_is_the_usual_one_only_later() {
     let stand_in = with(Fault::Delay(Duration::from_millis(60))).await;
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     assert_eq!(answer(get_known(&stand_in)).await.0, 200);
     assert!(start.elapsed() >= Duration::from_millis(60));
+}
+
+#[tokio::test]
+async fn another_fault_can_come_late() {
+    let late = Duration::from_millis(60);
+    let fault = Box::new(Fault::status(StatusCode::INTERNAL_SERVER_ERROR));
+    let stand_in = with(Fault::Late { by: late, fault }).await;
+    let start = Instant::now();
+    assert_eq!(status(get_known(&stand_in)).await, 500);
+    assert!(start.elapsed() >= late);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@
 )]
 
 pub mod client;
+pub mod connection;
 
 use std::ffi::OsString;
 use std::io::Write as _;
