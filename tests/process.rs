@@ -190,7 +190,10 @@ async fn a_taken_port_is_a_clear_message() {
     command.env("NEBULINK__SERVER__LISTEN", &address);
     let (code, _, complaint) = run(command).await;
     assert_eq!(code, 1);
-    assert!(complaint.contains(&address) && complaint.contains("taken"), "{complaint}");
+    assert_eq!(
+        complaint.lines().last(),
+        Some(&*format!("nebulink: cannot listen on {address}: the port is taken by another program"))
+    );
 }
 
 #[tokio::test]
@@ -317,4 +320,31 @@ async fn completions_are_printed_for_each_shell() {
         let (code, out, _) = run(command).await;
         assert!(code == 0 && out.contains("nebulink"), "{shell}");
     }
+}
+
+/// As in `nebulink check | head -1`.
+#[tokio::test]
+async fn a_reader_that_goes_away_changes_nothing_of_what_a_command_does() {
+    let stand_in = stand_in().await;
+    for (arguments, code) in [(["check"].as_slice(), 0), (&["completions", "bash"], 0)] {
+        let mut command = command(&stand_in);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.args(arguments).stdout(writer);
+        let (answer, _, complaint) = run(command).await;
+        assert_eq!((answer, &*complaint), (code, ""), "{arguments:?}");
+    }
+}
+
+/// A script that was written by half is no script.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn completions_that_cannot_be_written_are_a_failure() {
+    let mut command = binary();
+    command.args(["completions", "bash"]).stdout(std::fs::File::create("/dev/full").unwrap());
+    let (code, _, complaint) = run(command).await;
+    assert!(
+        code == 1 && complaint.starts_with("nebulink: standard output cannot be written to"),
+        "{complaint}"
+    );
 }

@@ -135,6 +135,17 @@ async fn an_item_that_is_not_there_yet_is_waited_for() {
     assert_eq!(stand_in.calls_for("never"), 1);
 }
 
+#[tokio::test]
+async fn it_is_asked_for_a_last_time_when_the_time_is_up() {
+    let stand_in = stand_in().await;
+    // Between the pauses of 250 ms and 500 ms, after which it is not there yet, and the end of the wait, which cuts the
+    // next pause of one second short.
+    stand_in.ingest_later(KEY, "late", Duration::from_secs(1));
+    let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let answer = nebulink.get("/c/late?wait=1500ms").await;
+    assert_eq!(answer.status, 302, "{answer:?}");
+}
+
 const SHORT: [(&str, &str); 3] =
     [("nebuly.connect_timeout", "200ms"), ("nebuly.attempt_timeout", "300ms"), ("nebuly.deadline", "900ms")];
 

@@ -7,6 +7,7 @@ mod resolve;
 mod serve;
 mod signals;
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -78,8 +79,9 @@ pub fn main() -> ExitCode {
         Command::Check => check::run(&sources),
         Command::Resolve(arguments) => resolve::run(&arguments),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "nebulink", &mut std::io::stdout());
-            ExitCode::SUCCESS
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "nebulink", &mut script);
+            print(&script)
         }
     }
 }
@@ -92,16 +94,28 @@ fn load(sources: &Sources) -> Result<Loaded, ExitCode> {
     })
 }
 
-/// Says something on standard error, where people and process managers look for what went wrong.
-#[expect(clippy::print_stderr, reason = "the command line talks to a person")]
+/// Says something on standard error, where people and process managers look for what went wrong. If nobody reads that,
+/// there is nobody left to tell.
 fn complain(message: &str) {
-    eprintln!("nebulink: {message}");
+    drop(writeln!(io::stderr(), "nebulink: {message}"));
 }
 
-/// Says something on standard output.
-#[expect(clippy::print_stdout, reason = "the command line talks to a person")]
+/// Says something on standard output. Whoever reads it may go away, as in `nebulink check | head`: what the command does,
+/// and its exit code, do not depend on that.
 fn say(message: &str) {
-    println!("{message}");
+    drop(writeln!(io::stdout(), "{message}"));
+}
+
+/// Prints what is of use only as a whole. A reader that goes away has had enough; a full disk is a failure.
+fn print(text: &[u8]) -> ExitCode {
+    let mut output = io::stdout().lock();
+    match output.write_all(text).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("standard output cannot be written to: {error}"));
+            ExitCode::from(FAILED)
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), &'static str> {

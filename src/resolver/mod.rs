@@ -118,8 +118,13 @@ impl Resolver {
         let until = deadline(inquiry.wait);
         let mut resolution = self.resolve_once(inquiry, inquiry.mode).await;
         let mut pause = FIRST_WAIT;
-        while resolution.outcome == Outcome::Absent && std::time::Instant::now() + pause < until {
-            tokio::time::sleep(pause).await;
+        while resolution.outcome == Outcome::Absent {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            // Of the time that is left nothing is given away: the last time it is asked for is when the time is up.
+            tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 2).min(LONGEST_WAIT);
             let again = self.resolve_once(inquiry, Mode::Refresh).await;
             if let Outcome::Failed(CallFailure { cause: Cause::RateLimited { .. }, .. }) = again.outcome {

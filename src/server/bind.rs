@@ -17,8 +17,7 @@ const BACKLOG: i32 = 4096;
 pub struct BindError {
     /// What was to be listened on.
     pub address: SocketAddr,
-    /// What stands in the way.
-    #[source]
+    /// What stands in the way. Part of the message, and so no source beside it.
     pub reason: BindReason,
 }
 

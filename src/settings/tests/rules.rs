@@ -154,7 +154,7 @@ fn words_and_flags() {
         for word in words.split(", ") {
             let file = "[[projects]]\nname = 'a'\napi_key = 'x'\nproject_id = 'p'\norganization_id = 'o'";
             let (section, name) = key.split_once('.').unwrap();
-            let variable = super::super::schema::variable(section, name);
+            let variable = schema::variable(section, name);
             assert!(load_file(file, &[(&variable, word)]).is_ok(), "{key} = {word}");
         }
     }
