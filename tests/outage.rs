@@ -5,8 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "a test that cannot go on says so by a panic, and its figures are wanted"
+    reason = "a test that cannot go on says so by a panic"
 )]
 
 #[path = "shared_cache/redis_server.rs"]
