@@ -173,6 +173,19 @@ async fn a_retry_after_of_nebulys_is_passed_on() {
 }
 
 #[tokio::test]
+async fn while_nebuly_wants_a_pause_nobody_waits_and_nothing_is_said_of_a_call() {
+    let stand_in = stand_in().await;
+    let nebulink = Nebulink::start(&stand_in, &SHORT).await;
+    stand_in.set_fault(Some(Fault::throttled(HeaderValue::from_static("60"))));
+    nebulink.get("/c/abc").await;
+    let answer = nebulink.get("/c/other").await;
+    assert_eq!((answer.status, stand_in.call_count()), (503, 1));
+    assert_eq!((answer.header("cache-status"), answer.header("server-timing")), (None, None));
+    let seconds: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test]
 async fn a_path_that_is_none_of_ours_is_unknown_whatever_its_method() {
     let stand_in = stand_in().await;
     let nebulink = Nebulink::start(&stand_in, &[]).await;

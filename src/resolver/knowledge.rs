@@ -132,6 +132,8 @@ impl Knowledge {
             self.projects.note_found(*project, &item, url);
         }
         if found.len() > 1 && !item.is_unique() {
+            // In the order of the settings, not in that of the answers.
+            found.sort_by_key(|(project, _)| *project);
             // What was known before named one of them, and is not to be answered any more.
             let nothing = AbsentLink { said_by: ProjectSet::default(), said_at: now };
             self.memory.insert(scope, item.clone(), CachedLink::Absent(nothing));

@@ -17,7 +17,7 @@ use super::parameters::{Parameters, id_in_path};
 use super::preview_robot::is_preview_robot;
 use super::problem::{Choice, Failure, Problem};
 use super::route::{Form, IdPlace};
-use crate::domain::{LazyCaller, ProjectIndex, ProjectName, Scope, Spellings, TargetUrl, Text};
+use crate::domain::{Cause, LazyCaller, ProjectIndex, ProjectName, Scope, Spellings, TargetUrl, Text};
 use crate::resolver::{Found, Inquiry, Mode, Outcome, Resolution, Via};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -107,8 +107,9 @@ fn answer(
     parameters: &Parameters<'_>,
     resolution: Resolution,
 ) -> Result<Response, Box<Failure>> {
+    let called = was_called(&resolution);
     let status = cache_status(&resolution);
-    let timing = server_timing(resolution.via);
+    let timing = server_timing(resolution.via).filter(|_| called);
     let mut choices = Vec::new();
     let problem = match resolution.outcome {
         Outcome::Resolved(found) => {
@@ -131,7 +132,7 @@ fn answer(
     let link = SelfLink::new(&web.base_path, inquiry.spellings, project, parameters.looks);
     Err(Box::new(Failure {
         problem,
-        cache_status: Some(status),
+        cache_status: Some(status).filter(|_| called),
         server_timing: timing,
         link: Some(link),
         choices,
@@ -158,6 +159,13 @@ fn redirect(
     *response.status_mut() = StatusCode::FOUND;
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// Whether Nebuly was asked, or a cache had the answer: a caller over its limit, an open circuit and a full queue say
+/// nothing of either.
+const fn was_called(resolution: &Resolution) -> bool {
+    let Outcome::Failed(failure) = &resolution.outcome else { return true };
+    !matches!(failure.cause, Cause::RateLimited { .. } | Cause::Overloaded { .. }) || failure.status.is_some()
 }
 
 /// One of the links that an id stands for.
