@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use tokio::runtime::Builder;
+
 use super::signals::Signals;
 use super::{FAILED, WRONG_USAGE, complain, load, process};
 use crate::app::{App, Listeners, log_options};
@@ -29,7 +31,12 @@ pub(super) fn on_runtime<T>(
     workers: usize,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    let mut builder = match workers {
+        // One worker has nobody to share work with, and saves what sharing costs.
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    let runtime = builder.worker_threads(workers).enable_all().build()?;
     runtime.block_on(work)
 }
 
