@@ -9,17 +9,17 @@
 
 mod support;
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::io::Write as _;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use nebulink::app::{App, StartError};
 use nebulink::demo::StandIn;
 use nebulink::telemetry::{LogFormat, subscriber};
+use support::captured::Captured;
 use support::{Answer, KEY, Nebulink, PATIENCE, settings, stand_in};
 use tempfile::NamedTempFile;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::MakeWriter;
 
 const EMAIL: &str = "x-auth-request-email";
 const TOKEN: &str = "canary-0123456789-abcdef";
@@ -31,27 +31,8 @@ const BEHIND_PROXY: [(&str, &str); 2] =
     [("access.identity_header", EMAIL), ("server.trusted_proxies", "127.0.0.1")];
 
 /// What all tests of this file log: the subscriber is the whole process's.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'writer> MakeWriter<'writer> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'writer self) -> Self {
-        self.clone()
-    }
-}
+#[derive(Default)]
+struct Log(Captured);
 
 impl Log {
     fn start() -> &'static Self {
@@ -63,7 +44,7 @@ impl Log {
                 LogFormat::Json,
                 everything,
                 false,
-                log.clone(),
+                log.0.clone(),
             ))
             .unwrap();
             log
@@ -71,7 +52,7 @@ impl Log {
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        self.0.text()
     }
 
     /// The lines that hold a text.

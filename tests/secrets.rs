@@ -1,45 +1,18 @@
 //! The key appears in nothing: no log line at any level, no answer.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 mod support;
-
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 
 use http::StatusCode;
 use nebulink::demo::Fault;
 use nebulink::telemetry::{LogFormat, subscriber};
+use support::captured::Captured;
 use support::{KEY, Nebulink, stand_in};
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::MakeWriter;
-
-#[derive(Clone, Default)]
-struct Output(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'writer> MakeWriter<'writer> for Output {
-    type Writer = Self;
-
-    fn make_writer(&'writer self) -> Self {
-        self.clone()
-    }
-}
 
 /// One test in this file: the subscriber is the whole process's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_key_appears_in_no_log_line_at_trace_level_and_in_no_answer() {
-    let output = Output::default();
+    let output = Captured::default();
     let everything = Targets::new().with_default(LevelFilter::TRACE);
     let subscriber = subscriber(LogFormat::Json, everything, false, output.clone());
     tracing::subscriber::set_global_default(subscriber).unwrap();
@@ -84,7 +57,7 @@ async fn the_key_appears_in_no_log_line_at_trace_level_and_in_no_answer() {
     }
     let answers = format!("{answers:?}");
 
-    let log = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+    let log = output.text();
     assert!(log.contains("request answered") && log.contains("TRACE"), "{log}");
     assert!(!log.contains(KEY), "{}", log.lines().find(|line| line.contains(KEY)).unwrap_or_default());
     assert!(!answers.contains(KEY), "{answers}");

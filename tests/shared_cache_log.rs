@@ -8,52 +8,23 @@
     reason = "clippy.toml excepts test functions alone, not the functions that they share"
 )]
 
+#[path = "support/captured.rs"]
+mod captured;
 #[path = "shared_cache/redis_server.rs"]
 mod redis_server;
 #[path = "shared_cache/replica.rs"]
 mod replica;
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use nebulink::domain::Scope;
 use nebulink::telemetry::{LogFormat, subscriber};
 use redis::cmd;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::MakeWriter;
 
+use self::captured::Captured;
 use self::redis_server::RedisServer;
 use self::replica::{Replica, conversation, eventually, link};
 
 const PASSWORD: &str = "canary-5e0c8a51";
-
-#[derive(Clone, Default)]
-struct Output(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'writer> MakeWriter<'writer> for Output {
-    type Writer = Self;
-
-    fn make_writer(&'writer self) -> Self {
-        self.clone()
-    }
-}
-
-impl Output {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
 
 /// One test in this file: the subscriber is the whole process's.
 #[tokio::test]
@@ -61,7 +32,7 @@ async fn what_is_wrong_is_logged_once_and_its_end_once_and_the_password_never() 
     let Some(closed) = RedisServer::start(&["--requirepass", "another"]).await else { return };
     // A replica of nobody can only be read.
     let Some(read_only) = RedisServer::start(&["--replicaof", "127.0.0.1", "1"]).await else { return };
-    let output = Output::default();
+    let output = Captured::default();
     let everything = Targets::new().with_default(LevelFilter::TRACE);
     let subscriber = subscriber(LogFormat::Json, everything, false, output.clone());
     tracing::subscriber::set_global_default(subscriber).unwrap();

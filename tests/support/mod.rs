@@ -11,6 +11,7 @@
     reason = "each test uses its own part of this, and a test that cannot go on says so by a panic"
 )]
 
+pub mod captured;
 pub mod client;
 pub mod connection;
 
