@@ -1,23 +1,12 @@
-//! `nebulink resolve --from FILE`, as its users run it.
-
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what surprises a test ends it")]
+//! `nebulink resolve --from FILE`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 use tempfile::NamedTempFile;
 
-const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
-
-/// What a run left behind.
-#[derive(Debug)]
-struct Run {
-    code: i32,
-    output: String,
-    errors: String,
-}
+use crate::{Run, UUID, run};
 
 fn line(kind: &str, id: &str, page: &str) -> serde_json::Value {
     json!({
@@ -39,29 +28,6 @@ fn snapshot(lines: &[serde_json::Value]) -> NamedTempFile {
         writeln!(file, "{line}").unwrap();
     }
     file
-}
-
-fn run(arguments: &[&str], input: &[u8]) -> Run {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_nebulink"))
-        .env_clear()
-        .arg("resolve")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    // A program that ends early does not read its input.
-    let writing = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output().unwrap();
-    drop(writing.join().unwrap());
-    Run {
-        code: output.status.code().unwrap(),
-        output: String::from_utf8(output.stdout).unwrap(),
-        errors: String::from_utf8(output.stderr).unwrap(),
-    }
 }
 
 fn look_up(file: &NamedTempFile, kind: &str, ids: &[&str]) -> Run {
@@ -159,23 +125,4 @@ fn a_file_that_cannot_be_read_is_said_to_be() {
     let found = run(&["conversation", "a", "--from", "/nonexistent/links"], b"");
     assert_eq!((found.code, found.output.as_str()), (1, ""));
     assert!(found.errors.contains("/nonexistent/links cannot be read"), "{}", found.errors);
-}
-
-#[test]
-fn wrong_usage_is_told_apart() {
-    let file = snapshot(&[]);
-    let path = file.path().to_str().unwrap();
-    for arguments in [
-        &["conversation", "a"][..],
-        &["conversation", "--from", path],
-        &["preview", "a", "--from", path],
-        &["conversation", "a", "-", "--from", path],
-        &["conversation", "a", "--from", path, "--server", "https://go.example"],
-        &["conversation", "a", "--from", path, "--json"],
-    ] {
-        let found = run(arguments, b"");
-        assert_eq!((found.code, found.output.as_str()), (2, ""), "{arguments:?}");
-        assert!(!found.errors.is_empty());
-    }
-    assert!(run(&["conversation", "a"], b"").errors.contains("--from"));
 }

@@ -1,0 +1,268 @@
+//! Links as a running nebulink answers for them, through the same paths that people use.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::{HeaderName, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Certificate, Client, Response, redirect};
+use serde::Deserialize;
+use url::Url;
+
+use super::{KindName, complain_of, well_formed};
+use crate::cli::complain;
+use crate::domain::TargetUrl;
+
+/// All but the unreserved characters of RFC 3986, section 2.3.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How many ids are asked for at once: some round trips saved, and far below what one caller may hold of a server's calls.
+const AT_ONCE: usize = 8;
+
+/// After so many ids in a row without any answer the others are not asked for: each would take as long as its timeout.
+const GIVE_UP_AFTER: usize = 2 * AT_ONCE;
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// More than any problem has.
+const MAX_BODY: usize = 64 * 1024;
+
+/// As much of a problem's words as is shown.
+const MAX_WORDS: usize = 600;
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// Why `--server` cannot be one. The URL is not shown: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("--server has to begin with http:// or https:// and a host, without user, query or fragment")]
+pub(super) struct InvalidServer;
+
+/// A running nebulink.
+pub(super) struct Server {
+    http: Client,
+    /// Without a trailing slash.
+    base: String,
+    /// How long one answer may take, from connecting to the last byte.
+    timeout: Duration,
+}
+
+/// Why there is no URL.
+enum Failure {
+    /// The server said so.
+    Said(String),
+    /// Nothing came.
+    NoAnswer(String),
+}
+
+/// RFC 9457, as far as it is shown.
+#[derive(Deserialize)]
+struct Problem {
+    title: String,
+    #[serde(default)]
+    detail: String,
+}
+
+/// Where a nebulink is found: its base path stays, whether or not a slash ends it.
+pub(super) fn base(text: &str) -> Result<String, InvalidServer> {
+    let url = Url::parse(text).map_err(|_| InvalidServer)?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if plain { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(InvalidServer) }
+}
+
+impl Server {
+    /// Certificates in a file (PEM) replace the public roots. No redirect is followed, and no proxy used.
+    pub(super) fn new(base: String, authorities: Option<&Path>, timeout: Duration) -> anyhow::Result<Self> {
+        // Fails only if one is installed, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let http = Client::builder()
+            .user_agent(concat!("nebulink/", env!("CARGO_PKG_VERSION")))
+            .tls_certs_only(certificates(authorities)?)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()
+            .context("the HTTP client could not be set up")?;
+        Ok(Self { http, base, timeout })
+    }
+
+    /// Prints the URL of each id, in their order, as they come; whether all were found.
+    pub(super) async fn print(
+        &self,
+        kind: KindName,
+        ids: &[String],
+        output: &mut impl Write,
+    ) -> io::Result<bool> {
+        let answers = stream::iter(ids).map(async |id| (id, self.ask(kind, id).await));
+        let mut answers = std::pin::pin!(answers.buffered(AT_ONCE));
+        let (mut all, mut answered, mut silent) = (true, 0, 0);
+        while let Some((id, answer)) = answers.next().await {
+            answered += 1;
+            silent = if matches!(answer, Err(Failure::NoAnswer(_))) { silent + 1 } else { 0 };
+            match answer {
+                Ok(url) => writeln!(output, "{}", url.as_str())?,
+                Err(Failure::Said(why) | Failure::NoAnswer(why)) => {
+                    all = false;
+                    complain_of(id, &why);
+                }
+            }
+            if silent == GIVE_UP_AFTER && answered < ids.len() {
+                complain(&format!(
+                    "the server does not answer; the last {} ids were given up",
+                    ids.len() - answered
+                ));
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn ask(&self, kind: KindName, id: &str) -> Result<TargetUrl, Failure> {
+        // In the query, since proxies change paths.
+        let url = format!("{}/go/{}?id={}", self.base, kind.kind().as_str(), utf8_percent_encode(id, VALUE));
+        let exchange = async {
+            let request = self.http.get(url).header(ACCEPT, PROBLEM_JSON);
+            match request.send().await {
+                Ok(response) => read(response).await,
+                Err(error) => Err(Failure::NoAnswer(cause(&error))),
+            }
+        };
+        let answered = tokio::time::timeout(self.timeout, exchange).await;
+        answered.unwrap_or_else(|_elapsed| Err(Failure::NoAnswer("no answer in time".to_owned())))
+    }
+}
+
+fn certificates(file: Option<&Path>) -> anyhow::Result<Vec<Certificate>> {
+    let Some(path) = file else {
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+        return Ok(roots.map(|root| Certificate::from_der(root)).collect::<Result<_, _>>()?);
+    };
+    let pem = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let found = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
+    found.with_context(|| format!("{} holds no usable certificate in PEM", path.display()))
+}
+
+async fn read(response: Response) -> Result<TargetUrl, Failure> {
+    let status = response.status();
+    let headers = response.headers();
+    if status == StatusCode::FOUND && is_of_nebulink(headers) {
+        let mut locations = headers.get_all(LOCATION).iter();
+        let location = match (locations.next(), locations.next()) {
+            (Some(location), None) => location.to_str().ok().and_then(well_formed),
+            _ => None,
+        };
+        return location.ok_or_else(|| Failure::Said("the server's location is not a usable URL".to_owned()));
+    }
+    let is_problem = status.as_u16() >= 400
+        && headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(PROBLEM_JSON.as_bytes()));
+    let problem = if is_problem { problem(response).await } else { None };
+    Err(Failure::Said(problem.unwrap_or_else(|| {
+        format!("the server answered {}, and not as nebulink does: is its address right, or does a login stand before it?", status.as_u16())
+    })))
+}
+
+/// Whether a redirect is one to an item: what stands before a server, such as a login, redirects as well.
+fn is_of_nebulink(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CACHE_STATUS).iter().filter_map(|line| line.to_str().ok());
+    let mut caches = lines.flat_map(|line| line.split(','));
+    caches.any(|cache| cache.split(';').next().is_some_and(|name| name.trim() == "nebulink"))
+}
+
+async fn problem(mut response: Response) -> Option<String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_BODY {
+            return None;
+        }
+    }
+    let Problem { title, detail } = serde_json::from_slice(&body).ok()?;
+    let words = if detail.is_empty() { title } else { format!("{title}: {detail}") };
+    Some(printable(&words))
+}
+
+/// Words from outside, as a terminal may show them.
+fn printable(words: &str) -> String {
+    let mut shown = String::new();
+    for char in words.chars() {
+        if char == ' ' || char.is_ascii_graphic() {
+            shown.push(char);
+        } else {
+            shown.extend(char.escape_default());
+        }
+    }
+    // It is ASCII by now.
+    shown.truncate(MAX_WORDS);
+    shown
+}
+
+/// What stopped a request, without the URL, in which the id is: the innermost cause says most.
+fn cause(error: &reqwest::Error) -> String {
+    let what = if error.is_connect() { "no connection" } else { "no answer" };
+    let innermost = std::iter::successors(error.source(), |error| (*error).source()).last();
+    innermost.map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", printable(&cause.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_path_stays_whether_or_not_a_slash_ends_it() {
+        for (text, expected) in [
+            ("https://go.example", "https://go.example"),
+            ("https://go.example/", "https://go.example"),
+            ("http://go.example:8080/nebuly/links/", "http://go.example:8080/nebuly/links"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(base(text).as_deref(), Ok(expected));
+        }
+        for text in [
+            "",
+            "go.example",
+            "go.example:8080",
+            "ftp://go.example",
+            "https://user:secret@go.example",
+            "https://go.example?x",
+            "https://go.example#x",
+            "unix:/run/nebulink",
+        ] {
+            assert_eq!(base(text), Err(InvalidServer), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_redirect_that_nebulink_marked_is_one() {
+        for (value, expected) in [
+            ("nebulink; hit", true),
+            ("nebulink", true),
+            ("nebulink; fwd=miss; fwd-status=200; stored, proxy; fwd=miss", true),
+            ("proxy; hit", false),
+            ("nebulinks; hit", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CACHE_STATUS, HeaderValue::from_static(value))]);
+            assert_eq!(is_of_nebulink(&headers), expected, "{value}");
+        }
+        assert!(!is_of_nebulink(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn words_from_outside_move_no_cursor() {
+        assert_eq!(printable("it is \"a\"\u{1b}[31m\u{202e}\n"), "it is \"a\"\\u{1b}[31m\\u{202e}\\n");
+        assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_WORDS);
+    }
+}
