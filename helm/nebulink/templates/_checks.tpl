@@ -6,6 +6,7 @@
 {{- include "nebulink.checkSettings" . }}
 {{- include "nebulink.checkIdentityHeader" . }}
 {{- include "nebulink.checkSharedCache" . }}
+{{- include "nebulink.checkMemory" . }}
 {{- if and .Values.serviceMonitor.enabled .Values.scrapeAnnotations.enabled }}
 {{- fail "serviceMonitor.enabled and scrapeAnnotations.enabled: with both, Prometheus would count everything twice" }}
 {{- end }}
@@ -74,5 +75,21 @@
 {{- define "nebulink.checkSharedCache" -}}
 {{- if and .Values.valkey.enabled .Values.sharedCache.existingSecret.name }}
 {{- fail "valkey.enabled and sharedCache.existingSecret: there is one shared cache, so keep one of the two" }}
+{{- end }}
+{{- end }}
+
+{{- /* The bytes of a size such as 64MiB or of a quantity such as 256Mi; 0 of one that is written in a rarer way. */}}
+{{- define "nebulink.bytes" -}}
+{{- $units := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "K" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "" 1 }}
+{{- $unit := regexFind "[a-zA-Z]*$" . | trimSuffix "B" | trimSuffix "b" | replace "k" "K" | replace "m" "M" | replace "g" "G" | replace "t" "T" | replace "I" "i" }}
+{{- $number := regexFind "^[0-9]+" . | int64 }}
+{{- if and (hasKey $units $unit) (regexMatch "^[0-9]+\\s*[a-zA-Z]*$" .) }}{{ mul $number (get $units $unit) }}{{ else }}0{{ end }}
+{{- end }}
+
+{{- define "nebulink.checkMemory" -}}
+{{- $limit := dig "limits" "memory" "" .Values.resources | toString | include "nebulink.bytes" | int64 }}
+{{- $cache := get (default dict .Values.config.cache) "max_size" | default "0" | include "nebulink.bytes" | int64 }}
+{{- if and $limit (ge $cache $limit) }}
+{{- fail "config.cache.max_size does not fit into resources.limits.memory, so pods would be killed: 128Mi and twice that size are enough" }}
 {{- end }}
 {{- end }}
