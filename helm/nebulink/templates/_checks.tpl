@@ -1,0 +1,95 @@
+{{- /* What the schema cannot see: values that do not fit together. Better refused here than by a pod that does not start. */}}
+
+{{- define "nebulink.checks" -}}
+{{- include "nebulink.checkProjects" . }}
+{{- include "nebulink.checkAddresses" . }}
+{{- include "nebulink.checkSettings" . }}
+{{- include "nebulink.checkIdentityHeader" . }}
+{{- include "nebulink.checkSharedCache" . }}
+{{- include "nebulink.checkMemory" . }}
+{{- if and .Values.serviceMonitor.enabled .Values.scrapeAnnotations.enabled }}
+{{- fail "serviceMonitor.enabled and scrapeAnnotations.enabled: with both, Prometheus would count everything twice" }}
+{{- end }}
+{{- with .Values.autoscaling }}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
+{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
+{{- end }}
+{{- if and .enabled .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $.Values.resources)) }}
+{{- fail "autoscaling.targetCPUUtilizationPercentage is a share of resources.requests.cpu, which is not set" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "nebulink.checkProjects" -}}
+{{- $names := list }}
+{{- range $project := .Values.projects }}
+{{- $name := default "default" $project.name }}
+{{- if has $name $names }}
+{{- fail (printf "projects: two are called %s" $name) }}
+{{- end }}
+{{- $names = append $names $name }}
+{{- end }}
+{{- end }}
+
+{{- define "nebulink.checkAddresses" -}}
+{{- range $name := list "listen" "management_listen" }}
+{{- $address := get $.Values.config.server $name }}
+{{- if regexMatch "^(127\\.|\\[::1\\])" $address }}
+{{- fail (printf "config.server.%s is an address of loopback, which nothing outside the pod reaches; the chart's own is an address of all, such as [::]:8080" $name) }}
+{{- end }}
+{{- if not (regexMatch ":[1-9][0-9]*$" $address) }}
+{{- fail (printf "config.server.%s has no port that the Service could lead to" $name) }}
+{{- end }}
+{{- end }}
+{{- if eq (include "nebulink.port" .Values.config.server.listen) (include "nebulink.port" .Values.config.server.management_listen) }}
+{{- fail "config.server.listen and config.server.management_listen have the same port" }}
+{{- end }}
+{{- end }}
+
+{{- define "nebulink.checkSettings" -}}
+{{- $values := dict "shared_cache.url_file" "sharedCache.existingSecret or valkey" "access.api_tokens_file" "apiTokens.existingSecret" "cache.snapshot_file" "snapshot.enabled" }}
+{{- range $section, $settings := include "nebulink.ownSettings" . | fromYaml }}
+{{- range $name, $_ := $settings }}
+{{- if get (default dict (get $.Values.config $section)) $name }}
+{{- $key := printf "%s.%s" $section $name }}
+{{- fail (printf "config.%s is set, and so is %s, which sets it too: keep one of the two" $key (get $values $key)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.proxy.existingSecret.name (get (default dict .Values.config.nebuly) "proxy") }}
+{{- fail "config.nebuly.proxy is set, and so is proxy.existingSecret, which sets it too: keep one of the two" }}
+{{- end }}
+{{- end }}
+
+{{- define "nebulink.checkIdentityHeader" -}}
+{{- if get (default dict .Values.config.access) "identity_header" }}
+{{- if not (and .Values.networkPolicy.enabled .Values.networkPolicy.from) }}
+{{- fail "config.access.identity_header needs networkPolicy.enabled and networkPolicy.from: a pod that reaches the port past the proxy could claim to be anybody" }}
+{{- end }}
+{{- if not (get .Values.config.server "trusted_proxies") }}
+{{- fail "config.access.identity_header needs config.server.trusted_proxies: the header is believed from these addresses alone, so nobody would get in" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "nebulink.checkSharedCache" -}}
+{{- if and .Values.valkey.enabled .Values.sharedCache.existingSecret.name }}
+{{- fail "valkey.enabled and sharedCache.existingSecret: there is one shared cache, so keep one of the two" }}
+{{- end }}
+{{- end }}
+
+{{- /* The bytes of a size such as 64MiB or of a quantity such as 256Mi; 0 of one that is written in a rarer way. */}}
+{{- define "nebulink.bytes" -}}
+{{- $units := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "K" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "" 1 }}
+{{- $unit := regexFind "[a-zA-Z]*$" . | trimSuffix "B" | trimSuffix "b" | replace "k" "K" | replace "m" "M" | replace "g" "G" | replace "t" "T" | replace "I" "i" }}
+{{- $number := regexFind "^[0-9]+" . | int64 }}
+{{- if and (hasKey $units $unit) (regexMatch "^[0-9]+\\s*[a-zA-Z]*$" .) }}{{ mul $number (get $units $unit) }}{{ else }}0{{ end }}
+{{- end }}
+
+{{- define "nebulink.checkMemory" -}}
+{{- $limit := dig "limits" "memory" "" .Values.resources | toString | include "nebulink.bytes" | int64 }}
+{{- $cache := get (default dict .Values.config.cache) "max_size" | default "0" | include "nebulink.bytes" | int64 }}
+{{- if and $limit (ge $cache $limit) }}
+{{- fail "config.cache.max_size does not fit into resources.limits.memory, so pods would be killed: 128Mi and twice that size are enough" }}
+{{- end }}
+{{- end }}

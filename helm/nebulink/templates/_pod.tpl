@@ -1,0 +1,104 @@
+{{- /* What the pods of the Deployment and of the test share. */}}
+
+{{- /* Environment. Service links would set hundreds of variables, so they are off; NEBULINK_CONFIG rather than an argument, so
+that `kubectl exec … nebulink check` sees the same settings. */}}
+{{- define "nebulink.env" -}}
+- name: NEBULINK_CONFIG
+  value: {{ include "nebulink.folder.config" . }}/nebulink.toml
+{{- with .Values.proxy.existingSecret }}
+{{- if .name }}
+- name: NEBULINK__NEBULY__PROXY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name }}
+      key: {{ .key }}
+{{- end }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "nebulink.volumeMounts" -}}
+- name: config
+  mountPath: {{ include "nebulink.folder.config" . }}
+  readOnly: true
+{{- range $index, $project := .Values.projects }}
+{{- if not $project.apiKeyFile }}
+- name: key-{{ $index }}
+  mountPath: {{ dir (include "nebulink.keyFile" $project) }}
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- if include "nebulink.sharedCacheSecret" . }}
+- name: shared-cache
+  mountPath: {{ include "nebulink.folder.sharedCache" . }}
+  readOnly: true
+{{- end }}
+{{- if .Values.apiTokens.existingSecret.name }}
+- name: api-tokens
+  mountPath: {{ include "nebulink.folder.apiTokens" . }}
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* Each key has a volume of its own: a projected one would stop following all of its Secrets as soon as one is gone. */}}
+{{- define "nebulink.volumes" -}}
+- name: config
+  configMap:
+    name: {{ include "nebulink.fullname" . }}
+{{- range $index, $project := .Values.projects }}
+{{- if not $project.apiKeyFile }}
+- name: key-{{ $index }}
+  secret:
+    {{- if $project.apiKey }}
+    secretName: {{ include "nebulink.fullname" $ }}-keys
+    {{- else }}
+    secretName: {{ $project.existingSecret.name }}
+    {{- end }}
+    defaultMode: 0440
+    items:
+      - key: {{ if $project.apiKey }}{{ default "default" $project.name }}{{ else }}{{ default "api-key" $project.existingSecret.key }}{{ end }}
+        path: api-key
+{{- end }}
+{{- end }}
+{{- with include "nebulink.sharedCacheSecret" . | fromYaml }}
+- name: shared-cache
+  secret:
+    secretName: {{ .name }}
+    defaultMode: 0440
+    items:
+      - key: {{ .key }}
+        path: url
+{{- end }}
+{{- with .Values.apiTokens.existingSecret }}
+{{- if .name }}
+- name: api-tokens
+  secret:
+    secretName: {{ .name }}
+    defaultMode: 0440
+    items:
+      - key: {{ .key }}
+        path: tokens
+{{- end }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* Constraints of the spread, with the pods' own labels where an entry names none. */}}
+{{- define "nebulink.topologySpreadConstraints" -}}
+{{- $selector := dict "matchLabels" (include "nebulink.selectorLabels" (dict "root" . "component" "server") | fromYaml) }}
+{{- $constraints := list }}
+{{- range $constraint := .Values.topologySpreadConstraints }}
+{{- if not (hasKey $constraint "labelSelector") }}
+{{- $constraint = merge (dict "labelSelector" $selector) $constraint (dict "matchLabelKeys" (list "pod-template-hash")) }}
+{{- end }}
+{{- $constraints = append $constraints $constraint }}
+{{- end }}
+{{- toYaml $constraints }}
+{{- end }}

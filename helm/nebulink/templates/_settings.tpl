@@ -1,0 +1,110 @@
+{{- /* The settings file, and what else of the settings the chart has to know. */}}
+
+{{- /* Folders of the container. No mount uses subPath, since such a file never changes. */}}
+{{- define "nebulink.folder.config" -}}/etc/nebulink/config{{- end }}
+{{- define "nebulink.folder.keys" -}}/etc/nebulink/keys{{- end }}
+{{- define "nebulink.folder.sharedCache" -}}/etc/nebulink/shared-cache{{- end }}
+{{- define "nebulink.folder.apiTokens" -}}/etc/nebulink/api-tokens{{- end }}
+{{- define "nebulink.folder.snapshot" -}}/var/lib/nebulink{{- end }}
+
+{{- /* The settings that the chart sets itself: each is refused beside the value that it comes from. */}}
+{{- define "nebulink.ownSettings" -}}
+{{- if include "nebulink.sharedCacheSecret" . }}
+shared_cache:
+  url_file: {{ include "nebulink.folder.sharedCache" . }}/url
+{{- end }}
+{{- if .Values.apiTokens.existingSecret.name }}
+access:
+  api_tokens_file: {{ include "nebulink.folder.apiTokens" . }}/tokens
+{{- end }}
+{{- if .Values.snapshot.enabled }}
+cache:
+  snapshot_file: {{ include "nebulink.folder.snapshot" . }}/links.jsonl
+{{- end }}
+{{- end }}
+
+{{- /* The Secret with the URL of the shared cache, as YAML; nothing if there is none. */}}
+{{- define "nebulink.sharedCacheSecret" -}}
+{{- if .Values.valkey.enabled }}
+{{- dict "name" (printf "%s-valkey" (include "nebulink.fullname" .)) "key" "url" | toYaml }}
+{{- else if .Values.sharedCache.existingSecret.name }}
+{{- toYaml .Values.sharedCache.existingSecret }}
+{{- end }}
+{{- end }}
+
+{{- /* The settings file. Its texts are JSON, which TOML reads in the same way; numbers are whole, whatever Helm made of them. */}}
+{{- define "nebulink.toml" -}}
+{{- range $project := .Values.projects }}
+[[projects]]
+name = {{ default "default" $project.name | toJson }}
+api_key_file = {{ include "nebulink.keyFile" $project | toJson }}
+{{- with $project.projectId }}
+project_id = {{ toJson . }}
+{{- end }}
+{{- with $project.organizationId }}
+organization_id = {{ toJson . }}
+{{- end }}
+{{ end }}
+{{- $config := mergeOverwrite (deepCopy .Values.config) (include "nebulink.ownSettings" . | fromYaml) }}
+{{- range $section := keys $config | sortAlpha }}
+[{{ $section }}]
+{{- $settings := get $config $section }}
+{{- range $name := keys $settings | sortAlpha }}
+{{- $value := get $settings $name }}
+{{- if not (kindIs "invalid" $value) }}
+{{ $name }} = {{ if or (kindIs "float64" $value) (kindIs "int64" $value) (kindIs "int" $value) }}{{ int64 $value }}{{ else }}{{ toJson $value }}{{ end }}
+{{- end }}
+{{- end }}
+{{ end }}
+{{- end }}
+
+{{- /* The file with a project's key. */}}
+{{- define "nebulink.keyFile" -}}
+{{- default (printf "%s/%s/api-key" (include "nebulink.folder.keys" .) (default "default" .name)) .apiKeyFile }}
+{{- end }}
+
+{{- /* The port of an address such as [::]:8080. */}}
+{{- define "nebulink.port" -}}
+{{- regexFind "[0-9]+$" . }}
+{{- end }}
+
+{{- /* What the ingress, the route and the test are to ask under, without a slash at its end. */}}
+{{- define "nebulink.basePath" -}}
+{{- get (default dict .Values.config.server) "base_path" | default "" | trimSuffix "/" }}
+{{- end }}
+
+{{- /* The milliseconds of a duration as the settings write it, such as 5s, 500ms or 1m 30s, rounded up. */}}
+{{- define "nebulink.milliseconds" -}}
+{{- $units := dict "h" 3600000 "hr" 3600000 "hrs" 3600000 "hour" 3600000 "hours" 3600000 "m" 60000 "min" 60000 "mins" 60000 "minute" 60000 "minutes" 60000 "s" 1000 "sec" 1000 "secs" 1000 "second" 1000 "seconds" 1000 "ms" 1 "msec" 1 "millis" 1 }}
+{{- $sum := 0.0 }}
+{{- range $part := regexFindAll "[0-9][0-9.]*\\s*[a-zA-Zµ]+" . -1 }}
+{{- $number := regexFind "^[0-9.]+" $part | float64 }}
+{{- $unit := regexFind "[a-zA-Zµ]+$" $part }}
+{{- $factor := get $units $unit | default 0 }}
+{{- if not $factor }}
+{{- fail (printf "a drain of %s is none that a pod could wait for: write it in hours, minutes, seconds or milliseconds" $) }}
+{{- end }}
+{{- $sum = addf $sum (mulf $number $factor) }}
+{{- end }}
+{{- ceil $sum | int64 }}
+{{- end }}
+
+{{- /* The whole seconds that the program may take from SIGTERM to its end. */}}
+{{- define "nebulink.drainSeconds" -}}
+{{- $delay := include "nebulink.milliseconds" .Values.config.server.drain_delay | int64 }}
+{{- $timeout := include "nebulink.milliseconds" .Values.config.server.drain_timeout | int64 }}
+{{- div (add $delay $timeout 999) 1000 }}
+{{- end }}
+
+{{- /* The grace period. What the program writes and sends at its end fits into the five seconds. */}}
+{{- define "nebulink.gracePeriod" -}}
+{{- $drain := include "nebulink.drainSeconds" . | int64 }}
+{{- if kindIs "invalid" .Values.terminationGracePeriodSeconds }}
+{{- add $drain 5 }}
+{{- else }}
+{{- if le (int64 .Values.terminationGracePeriodSeconds) $drain }}
+{{- fail (printf "terminationGracePeriodSeconds must be more than the %d seconds of config.server.drain_delay and drain_timeout: else pods are killed while they still answer" $drain) }}
+{{- end }}
+{{- int64 .Values.terminationGracePeriodSeconds }}
+{{- end }}
+{{- end }}

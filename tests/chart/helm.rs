@@ -1,0 +1,153 @@
+//! Helm, and what it renders.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+/// The version of Kubernetes that is rendered for: a helm built from source knows none.
+const KUBERNETES: &str = "1.34.0";
+
+/// The name of the release, and that of its objects.
+pub(crate) const RELEASE: &str = "links";
+pub(crate) const FULL_NAME: &str = "links-nebulink";
+
+/// Shows that helm is there.
+pub(crate) struct Helm(());
+
+/// The objects of a release.
+#[derive(Debug)]
+pub(crate) struct Objects(Vec<Value>);
+
+impl Helm {
+    /// Nothing if the program is missing here.
+    pub(crate) fn find() -> Option<Self> {
+        is_there("helm").then_some(Self(()))
+    }
+
+    /// The objects of our chart with these values, or what helm says against them.
+    pub(crate) fn render(&self, values: &Value) -> Result<Objects, String> {
+        self.render_chart(&chart(), values)
+    }
+
+    /// The objects of some chart.
+    pub(crate) fn render_chart(&self, chart: &Path, values: &Value) -> Result<Objects, String> {
+        self.render_release(RELEASE, chart, values)
+    }
+
+    /// The objects of a release of some name.
+    pub(crate) fn render_release(
+        &self,
+        release: &str,
+        chart: &Path,
+        values: &Value,
+    ) -> Result<Objects, String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        // All JSON is YAML.
+        file.write_all(values.to_string().as_bytes()).unwrap();
+        let arguments =
+            ["template", release, "--namespace", "here", "--kube-version", KUBERNETES, "--values"];
+        let output = Command::new("helm").args(arguments).arg(file.path()).arg(chart).output().unwrap();
+        text_of(output).map(|text| Objects(documents(&text)))
+    }
+
+    /// Looks the chart over with a file of values.
+    pub(crate) fn lint(&self, values: &Path) -> Result<String, String> {
+        let arguments = ["lint", "--strict", "--kube-version", KUBERNETES, "--values"];
+        text_of(Command::new("helm").args(arguments).arg(values).arg(chart()).output().unwrap())
+    }
+}
+
+impl Objects {
+    /// All of them.
+    pub(crate) fn all(&self) -> &[Value] {
+        &self.0
+    }
+
+    /// Those of a kind, whatever their names are.
+    pub(crate) fn of_kind(&self, kind: &str) -> Vec<&Value> {
+        self.0.iter().filter(|object| object["kind"] == kind).collect()
+    }
+
+    /// The one of a kind that has a name.
+    #[track_caller]
+    pub(crate) fn named(&self, kind: &str, name: &str) -> &Value {
+        let mut of_kind = self.of_kind(kind).into_iter();
+        of_kind.find(|object| object["metadata"]["name"] == name).unwrap()
+    }
+
+    /// The Deployment of the program itself.
+    #[track_caller]
+    pub(crate) fn deployment(&self) -> &Value {
+        self.named("Deployment", FULL_NAME)
+    }
+
+    /// Everything that becomes a pod: `metadata` and `spec`.
+    pub(crate) fn pods(&self) -> Vec<&Value> {
+        let templates =
+            self.of_kind("Deployment").into_iter().map(|deployment| &deployment["spec"]["template"]);
+        templates.chain(self.of_kind("Pod")).collect()
+    }
+
+    /// The settings file.
+    #[track_caller]
+    pub(crate) fn settings(&self) -> &str {
+        self.named("ConfigMap", FULL_NAME)["data"]["nebulink.toml"].as_str().unwrap()
+    }
+}
+
+/// Whether a program can be run here. In CI it has to be.
+pub(crate) fn is_there(program: &str) -> bool {
+    match Command::new(program).arg("--help").output() {
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let advice = format!("{program} is not installed: .ci/install does it");
+            assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{advice}");
+            eprintln!("skipped, {advice}");
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The folder of the chart.
+pub(crate) fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/nebulink")
+}
+
+/// The files of believable installations.
+pub(crate) fn installations() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(chart().join("ci")).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 1, "{files:?}");
+    files
+}
+
+/// What a YAML file holds.
+pub(crate) fn yaml(path: &Path) -> Value {
+    yaml_serde::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The items of a list; none if there is no list.
+pub(crate) fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// All documents that say something.
+fn documents(text: &str) -> Vec<Value> {
+    let documents = yaml_serde::Deserializer::from_str(text);
+    let values = documents.map(|document| Value::deserialize(document).unwrap());
+    values.filter(|value| !value.is_null()).collect()
+}
+
+fn text_of(output: Output) -> Result<String, String> {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() {
+        Ok(text(output.stdout))
+    } else {
+        Err(text(output.stderr) + &text(output.stdout))
+    }
+}
