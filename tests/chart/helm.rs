@@ -14,8 +14,10 @@ const KUBERNETES: &str = "1.34.0";
 pub(crate) const RELEASE: &str = "links";
 pub(crate) const FULL_NAME: &str = "links-nebulink";
 
-/// Shows that helm is there.
-pub(crate) struct Helm(());
+/// A helm that can be run.
+pub(crate) struct Helm {
+    program: &'static str,
+}
 
 /// The objects of a release.
 #[derive(Debug)]
@@ -24,7 +26,8 @@ pub(crate) struct Objects(Vec<Value>);
 impl Helm {
     /// Nothing if the program is missing here.
     pub(crate) fn find() -> Option<Self> {
-        is_there("helm").then_some(Self(()))
+        let program = "helm";
+        is_there(program).then_some(Self { program })
     }
 
     /// The objects of our chart with these values, or what helm says against them.
@@ -49,14 +52,14 @@ impl Helm {
         file.write_all(values.to_string().as_bytes()).unwrap();
         let arguments =
             ["template", release, "--namespace", "here", "--kube-version", KUBERNETES, "--values"];
-        let output = Command::new("helm").args(arguments).arg(file.path()).arg(chart).output().unwrap();
+        let output = Command::new(self.program).args(arguments).arg(file.path()).arg(chart).output().unwrap();
         text_of(output).map(|text| Objects(documents(&text)))
     }
 
     /// Looks the chart over with a file of values.
     pub(crate) fn lint(&self, values: &Path) -> Result<String, String> {
         let arguments = ["lint", "--strict", "--kube-version", KUBERNETES, "--values"];
-        text_of(Command::new("helm").args(arguments).arg(values).arg(chart()).output().unwrap())
+        text_of(Command::new(self.program).args(arguments).arg(values).arg(chart()).output().unwrap())
     }
 }
 

@@ -18,3 +18,4 @@ mod schema;
 mod secrets;
 mod security;
 mod settings;
+mod valkey;

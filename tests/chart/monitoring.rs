@@ -106,6 +106,17 @@ fn rules_get_labels_and_runbooks_and_can_be_left_out() {
 }
 
 #[test]
+fn the_charts_own_rules_are_rendered_for_this_deployment() {
+    let Some(helm) = Helm::find() else { return };
+    let objects = helm.render(&json!({"prometheusRule": {"enabled": true}})).unwrap();
+    let rules = objects.of_kind("PrometheusRule");
+    assert_eq!(rules.len(), usize::from(chart().join("files/rules.yaml").exists()));
+    for rule in rules {
+        assert!(!rule.to_string().contains(".*nebulink.*"), "a rule is not of this deployment alone");
+    }
+}
+
+#[test]
 fn the_dashboard_is_passed_on_as_it_is() {
     let Some(helm) = Helm::find() else { return };
     let (_folder, chart) = chart_with_files();
