@@ -312,6 +312,17 @@ async fn a_key_is_nowhere_in_the_process_list() {
     assert!(!String::from_utf8_lossy(&arguments).contains(KEY));
 }
 
+/// A core dump would hold the keys.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_program_writes_no_core_dumps() {
+    let stand_in = stand_in().await;
+    let process = Process::serve(&stand_in, &[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.child.id())).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
+}
+
 #[tokio::test]
 async fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {

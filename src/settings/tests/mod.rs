@@ -1,5 +1,6 @@
 //! What all tests of the settings load, and how they look at the problems.
 
+mod configuration_page;
 mod defaults;
 mod layers;
 mod properties;
