@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::expression::named;
 use crate::files::{alert_names, rules, runbooks, tested};
 
 /// Wakes somebody, or waits for the next working day.
@@ -54,5 +55,32 @@ fn every_alert_is_tested_to_fire_at_each_severity_to_resolve_and_to_stay_quiet()
         assert_eq!(tested.firing, severities, "{name}");
         assert!(tested.resolves, "{name} is never seen to resolve");
         assert!(tested.stays_quiet, "{name} is never seen to stay quiet");
+    }
+}
+
+#[test]
+fn the_windows_of_the_objective_differ_in_nothing_but_their_length() {
+    let mut objective = rules().into_iter().filter(|rule| !rule.is_alert).map(|rule| {
+        let (_, window) = rule.name.rsplit_once("ratio_rate").unwrap();
+        let parts = rule.expression.matches(&format!("[{window}]")).count();
+        assert_eq!(parts, 3, "{}", rule.name);
+        rule.expression.replace(&format!("[{window}]"), "")
+    });
+    let first = objective.next().unwrap();
+    assert!(objective.all(|other| other == first));
+}
+
+/// A ratio whose numerator and least number count different things would never be noticed.
+#[test]
+fn a_rule_compares_a_label_of_a_metric_with_the_same_values_wherever_it_does() {
+    for rule in rules() {
+        let mut compared: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        for selector in named(&rule.expression).selectors {
+            for comparison in selector.comparisons {
+                let key = (selector.metric.clone(), comparison.label);
+                let values = compared.entry(key).or_insert_with(|| comparison.values.clone());
+                assert_eq!(*values, comparison.values, "{}", rule.name);
+            }
+        }
     }
 }
