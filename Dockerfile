@@ -38,10 +38,14 @@ RUN set -eu; \
     echo 'fn main() {}' > src/main.rs; \
     cargo build --release --locked --bin nebulink
 
+# Gathers the code, so that it becomes one layer.
+FROM scratch AS code
+COPY config /code/config
+COPY templates /code/templates
+COPY src /code/src
+
 FROM dependencies AS build
-COPY config config
-COPY templates templates
-COPY src src
+COPY --from=code /code ./
 # Cargo goes by the time of a file, and that of the empty program is later.
 RUN set -eu; \
     touch src/lib.rs src/main.rs; \
