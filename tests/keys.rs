@@ -275,3 +275,27 @@ async fn the_running_program_sees_a_changed_file_by_itself() {
     };
     tokio::time::timeout(PATIENCE, well).await.expect("the new key is not used");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_alarm_of_a_refused_key_ends_with_the_key_although_nobody_asks() {
+    let stand_in = stand_in().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    std::fs::write(&path, "nk-wrong").unwrap();
+    let mut settings = support::settings(&stand_in, &[]);
+    settings.projects[0].key = settings::KeySource::File(path.clone());
+    let nebulink = support::Nebulink::start_with(&settings).await;
+    let rejected = async || {
+        let scrape = support::request(nebulink.management, "GET", "/metrics", &[]).await.body;
+        scrape.contains("nebulink_nebuly_key_rejected{project=\"default\"} 1")
+    };
+    assert_eq!(nebulink.get("/c/c0").await.status, 502);
+    assert!(rejected().await);
+    replace(&path, KEY);
+    let ended = async {
+        while rejected().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("the alarm goes on");
+}

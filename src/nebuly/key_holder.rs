@@ -201,6 +201,9 @@ impl KeyHolder {
         self.keys.store(Some(Arc::new(KeyPair { current, previous: before.cloned() })));
         self.metrics.loaded();
         if before.is_some() {
+            // The alarm was about the key before: whoever has exchanged it need not wait for a call to see it end.
+            *lock(&self.alarm) = false;
+            self.metrics.set_rejected(false);
             tracing::info!(project = %self.project, "another key is used from now on");
         }
     }
