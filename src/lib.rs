@@ -21,7 +21,7 @@
 //! | [`web`] | routes, who may ask, redirect, errors, pages | `domain`, `resolver` |
 //! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
 //! | [`settings`] | defaults, file, environment, command line | `domain` |
-//! | [`telemetry`] | logs and metrics | nothing of the crate |
+//! | [`telemetry`] | logs, metrics and traces | nothing of the crate |
 //! | [`app`] | the composition root: builds everything from the settings and runs it | all of these |
 //! | [`demo`] | a stand-in for Nebuly, which the tests talk to as well | nothing of the crate |
 //! | [`cli`] | the commands | everything |

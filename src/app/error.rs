@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::cache::SharedCacheError;
 use crate::nebuly::{self, InvalidKey};
+use crate::telemetry::TracesError;
 use crate::web::caller::ApiTokensError;
 
 /// The program cannot be built from these settings. Each ends the start with exit code 2.
@@ -50,6 +51,9 @@ pub enum StartError {
     /// The shared cache cannot be used as it is set.
     #[error(transparent)]
     SharedCache(#[from] SharedCacheError),
+    /// Traces cannot be sent as it is set.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// The metrics cannot be set up.
     #[error("the metrics cannot be set up")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),

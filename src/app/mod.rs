@@ -7,6 +7,7 @@ mod error;
 mod links;
 mod logging;
 mod projects;
+mod traces;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::domain::{Clock, SystemClock};
 use crate::nebuly::Keys;
 use crate::server::{self, BindError, Connection, Drain, Limits, OpenConnections};
 use crate::settings::{self, Settings};
-use crate::telemetry::{MetricsReader, MetricsRegistry};
+use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
 use crate::web::management::Part;
 use crate::web::{self, Web};
@@ -50,6 +51,7 @@ pub struct App {
     keys: Arc<Keys>,
     api_tokens_file: Option<ApiTokensFile>,
     links: Links,
+    traces: Option<Traces>,
 }
 
 /// The two sockets of the program.
@@ -89,7 +91,8 @@ impl App {
         metrics: MetricsReader,
     ) -> Result<Self, StartError> {
         let api_tokens_file = api_tokens_of(&settings.access)?;
-        let projects = projects_of(settings)?;
+        let traces = traces::traces(&settings.telemetry)?;
+        let projects = projects_of(settings, traces.as_ref().map(Traces::tracer))?;
         let keys = Arc::clone(&projects.keys);
         let (resolver, links) = links::links(settings, projects, clock)?;
         let web = Web::new(
@@ -104,6 +107,7 @@ impl App {
                 access_log: logging::access_log(&settings.log),
                 access: access::access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
+                tracing: traces::tracing(&settings.telemetry, traces.as_ref()),
             },
         );
         let drain = Drain::default();
@@ -132,6 +136,7 @@ impl App {
             keys,
             api_tokens_file,
             links,
+            traces,
         })
     }
 
@@ -195,6 +200,9 @@ impl App {
         });
         let cut = if public.is_finished() { 0 } else { public.await.unwrap_or_default() };
         kept.save().await;
+        if let Some(traces) = self.traces {
+            traces.end().await;
+        }
         management_drain.abort();
         management_drain.close();
         drop(management.await);

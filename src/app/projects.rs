@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use opentelemetry_sdk::trace::SdkTracer;
+
 use super::StartError;
 use crate::domain::ProjectIds;
 use crate::nebuly::{self, ApiKey, Endpoint, Keys, Nebuly};
@@ -16,8 +18,9 @@ pub struct Projects {
     pub keys: Arc<Keys>,
 }
 
-/// A client for each project. That some have no key yet is no error, but that all have none is.
-pub fn projects_of(settings: &Settings) -> Result<Projects, StartError> {
+/// A client for each project, whose calls make spans if there is a tracer. That some have no key yet is no error, but
+/// that all have none is.
+pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Projects, StartError> {
     install_crypto_provider();
     let certificate_authorities = settings.nebuly.ca_file.as_deref();
     let options = nebuly::Options {
@@ -30,6 +33,7 @@ pub fn projects_of(settings: &Settings) -> Result<Projects, StartError> {
         connect_timeout: settings.nebuly.connect_timeout,
         attempt_timeout: settings.nebuly.attempt_timeout,
         retries: settings.nebuly.retries,
+        tracer,
     };
     let shared = nebuly::Shared::new(settings.nebuly.max_in_flight);
     let client = |project: &settings::Project| {
@@ -57,7 +61,7 @@ pub(super) fn read_authorities(setting: &'static str, path: &Path) -> Result<Vec
     std::fs::read(path).map_err(refused)
 }
 
-fn install_crypto_provider() {
+pub(super) fn install_crypto_provider() {
     // Only the first call in a process does anything; there is one provider, so whose it was does not matter.
     drop(rustls::crypto::ring::default_provider().install_default());
 }

@@ -26,7 +26,10 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
              that page only if nebuly.platform_url or nebuly.allowed_hosts names its host.\n",
         );
     }
-    let clients = match projects_of(&settings) {
+    if let Some(traces) = &settings.telemetry.traces {
+        say(&format!("Traces: sent to {}\n", traces.endpoint));
+    }
+    let clients = match projects_of(&settings, None) {
         Ok(projects) => projects.clients,
         Err(error) => {
             complain(&format!("{:#}", anyhow::Error::new(error)));

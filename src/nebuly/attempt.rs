@@ -114,6 +114,17 @@ impl Attempted {
         }
     }
 
+    /// The status of the answer, if there was one.
+    pub(super) const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answered(Answer::Found(_)) => Some(200),
+            Self::Answered(Answer::Absent { status }) => Some(*status),
+            Self::KeyRefused => Some(401),
+            Self::Throttled(_) => Some(429),
+            Self::Outage(trouble) | Self::Unsettled(trouble) => trouble.failure.status,
+        }
+    }
+
     /// Whether it ended by its timeout.
     pub(super) const fn timed_out(&self) -> bool {
         matches!(self.result(), CallResult::Timeout)

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use opentelemetry_sdk::trace::SdkTracer;
 use secrecy::SecretString;
 
 use super::acceptance::Acceptance;
@@ -20,6 +21,7 @@ use super::key_holder::{KeyHolder, KeySource, Lease};
 use super::keys::Keys;
 use super::metrics::{self, CallMetrics, KeyMetrics};
 use super::steady_clock::SteadyClock;
+use super::trace::CallSpans;
 use crate::domain::{
     AllowedHosts, Answer, CallFailure, CallFuture, Cause, DeepLinks, Item, ProjectName, Terms,
 };
@@ -45,6 +47,8 @@ pub struct Options {
     pub attempt_timeout: Duration,
     /// Further attempts after one that failed in a way that may pass.
     pub retries: u32,
+    /// What makes the spans of calls, if any request is traced.
+    pub tracer: Option<SdkTracer>,
 }
 
 /// What the clients of all projects have in common.
@@ -67,6 +71,7 @@ pub struct Nebuly {
     gate: Arc<Gate>,
     breaker: Breaker,
     deep_links: CallMetrics,
+    spans: Option<CallSpans>,
 }
 
 impl Shared {
@@ -109,7 +114,9 @@ impl Nebuly {
         shared.keys.add(Arc::clone(&key));
         let acceptance =
             Acceptance { allowed_hosts: options.allowed_hosts.clone(), keys: Arc::clone(&shared.keys) };
+        let spans = options.tracer.clone().map(|tracer| CallSpans::new(tracer, &options.endpoint, &project));
         Ok(Self {
+            spans,
             attempts: Attempts { http, acceptance },
             endpoint: options.endpoint.clone(),
             attempt_timeout: options.attempt_timeout,
@@ -132,13 +139,13 @@ impl Nebuly {
     /// Calls, and calls again while what came may be better soon and another attempt is allowed.
     async fn ask(&self, item: &Item<'static>, terms: &Terms) -> Result<Answer, CallFailure> {
         let retries = if terms.may_retry { self.retries } else { 0 };
-        let mut attempted = self.call(item, terms).await?;
+        let mut attempted = self.call(item, terms, 0).await?;
         for failed in 1..=retries {
             if !matches!(attempted, Attempted::Outage(_)) || !self.pause(failed, terms.deadline).await {
                 break;
             }
             // What the last call came to says more than that no other was made.
-            let Ok(again) = self.call(item, terms).await else { break };
+            let Ok(again) = self.call(item, terms, failed).await else { break };
             attempted = again;
         }
         self.conclude(attempted)
@@ -155,8 +162,8 @@ impl Nebuly {
     }
 
     /// One call, or, if the key was exchanged meanwhile, a second one with the new key. An error means that none was
-    /// made.
-    async fn call(&self, item: &Item<'static>, terms: &Terms) -> Result<Attempted, CallFailure> {
+    /// made. `resent` counts the calls before it.
+    async fn call(&self, item: &Item<'static>, terms: &Terms, resent: u32) -> Result<Attempted, CallFailure> {
         self.key.check()?;
         let mut admission = self.breaker.admit()?;
         let _permit = self.turn(terms, &admission).await?;
@@ -164,9 +171,9 @@ impl Nebuly {
         admission.renew()?;
         let lease = self.key.lease()?;
 
-        let (mut attempted, mut budget) = self.attempt(item, terms, &lease).await?;
+        let (mut attempted, mut budget) = self.attempt(item, terms, &lease, resent).await?;
         if matches!(attempted, Attempted::KeyRefused) {
-            (attempted, budget) = self.with_another_key(item, terms, lease).await;
+            (attempted, budget) = self.with_another_key(item, terms, lease, resent + 1).await;
         } else {
             learn(lease, &attempted);
         }
@@ -198,11 +205,14 @@ impl Nebuly {
         item: &Item<'static>,
         terms: &Terms,
         lease: Lease,
+        resent: u32,
     ) -> (Attempted, Duration) {
         let refused = (Attempted::KeyRefused, Duration::ZERO);
         let looked = tokio::time::timeout(time_left(terms.deadline), lease.refused_unless_changed()).await;
         let Ok(Some(another)) = looked else { return refused };
-        let Ok((attempted, budget)) = self.attempt(item, terms, &another).await else { return refused };
+        let Ok((attempted, budget)) = self.attempt(item, terms, &another, resent).await else {
+            return refused;
+        };
         learn(another, &attempted);
         (attempted, budget)
     }
@@ -213,6 +223,7 @@ impl Nebuly {
         item: &Item<'static>,
         terms: &Terms,
         lease: &Lease,
+        resent: u32,
     ) -> Result<(Attempted, Duration), CallFailure> {
         let budget = self.attempt_timeout.min(time_left(terms.deadline));
         if budget.is_zero() {
@@ -223,12 +234,16 @@ impl Nebuly {
             CallFailure { cause: Cause::Internal, status: None }
         })?;
         terms.tokens.spend();
+        let span = self.spans.as_ref().and_then(|spans| spans.begin(terms.share, resent));
         let began = Instant::now();
         let attempted = {
             let _in_flight = self.deep_links.in_flight();
             self.attempts.make(url, lease.key(), budget).await
         };
         self.deep_links.ended(attempted.result(), began.elapsed());
+        if let Some(span) = span {
+            span.ended(&attempted);
+        }
         Ok((attempted, budget))
     }
 

@@ -40,6 +40,12 @@ impl Endpoint {
         if url.as_str() == written && !id.is_empty() { Ok(url) } else { Err(LeftItsSegment) }
     }
 
+    /// Where the calls go to, as spans say it.
+    pub(super) fn host_and_port(&self) -> Option<(String, u16)> {
+        let base = Url::parse(&self.base).ok()?;
+        Some((base.host_str()?.to_owned(), base.port_or_known_default()?))
+    }
+
     /// Where interactions are listed: `POST {base}/get-interactions`.
     pub fn get_interactions(&self) -> Result<Url, url::ParseError> {
         Url::parse(&format!("{}/get-interactions", self.base))

@@ -65,7 +65,7 @@ impl CallResult {
         Self::Timeout,
     ];
 
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Absent => "absent",

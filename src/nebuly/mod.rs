@@ -13,7 +13,7 @@
 //! | `key`, `key_file`, `key_standing`, `key_holder`, `keys` | a key, where it comes from, whether Nebuly takes it, the key of a project, the keys of all |
 //! | `attempt`, `acceptance`, `wire`, `endpoint`, `http_client` | one call over HTTP |
 //! | `probe` | the call that only tries a key |
-//! | `metrics`, `steady_clock` | as they are called |
+//! | `metrics`, `trace`, `steady_clock` | as they are called |
 
 mod acceptance;
 mod attempt;
@@ -33,6 +33,7 @@ mod metrics;
 mod probe;
 mod retry_after;
 mod steady_clock;
+mod trace;
 mod wire;
 
 pub use client::{Nebuly, Options, Shared};

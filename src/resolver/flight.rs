@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::context::FutureExt as _;
 use tokio::sync::watch;
 
 use super::resolution::Outcome;
@@ -90,12 +91,14 @@ impl Flights {
 
         let resolution = resolve(key.1.clone());
         let entry = Entry { underway: Arc::clone(&self.underway), key };
-        tokio::spawn(async move {
+        let flight_task = async move {
             let landed = resolution.await;
             drop(entry);
             // Nobody may be waiting any more.
             landing.send_replace(Some(landed));
-        });
+        };
+        // Its calls are part of the trace of the caller who began it.
+        tokio::spawn(flight_task.with_current_context());
         Joined::Began(flight)
     }
 

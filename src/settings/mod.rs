@@ -31,7 +31,7 @@ pub use self::problem::{Problem, Problems, Source};
 pub use self::reader::Effective;
 pub use self::sections::{
     Access, AccessLog, Cache, KeySource, Limits, Log, LogFormat, Lookup, Nebuly, OnOutage, Preview, Project,
-    ProxyUrl, Redirect, Resolve, Server, SharedCache,
+    ProxyUrl, Redirect, Resolve, Sampling, Server, SharedCache, Telemetry, Traces,
 };
 pub use self::sources::Sources;
 
@@ -65,6 +65,8 @@ pub struct Settings {
     pub lookup: Lookup,
     /// What is logged, and how.
     pub log: Log,
+    /// Traces.
+    pub telemetry: Telemetry,
 }
 
 /// Settings, and where they came from.
@@ -93,6 +95,7 @@ impl Settings {
         let file_names_projects = file.as_ref().is_some_and(Layer::names_projects);
         let environment =
             environment::read(&sources.environment, &schema, file_names_projects, &mut problems);
+        let telemetry = Telemetry::read(&sources.environment, &mut problems);
         let command_line = command_line::read(&sources.overrides, &schema, &mut problems);
 
         let defaults = Layer::new(Source::Default, schema.defaults().clone());
@@ -100,12 +103,12 @@ impl Settings {
         let figment = layers.fold(Figment::new(), Figment::merge);
         let mut reader = Reader::new(figment, &schema, not_yet, problems);
         let project_is_named = file_is_broken || file_names_projects || environment.names_project;
-        let settings = Self::read(&mut reader, project_is_named);
+        let settings = Self::read(&mut reader, project_is_named, telemetry);
         let (settings, effective) = reader.finish(settings)?;
         Ok(Loaded { settings, effective })
     }
 
-    fn read(reader: &mut Reader<'_>, project_is_named: bool) -> Option<Self> {
+    fn read(reader: &mut Reader<'_>, project_is_named: bool, telemetry: Telemetry) -> Option<Self> {
         let server = Server::read(reader);
         let nebuly = Nebuly::read(reader);
         let projects = sections::projects::read(reader, project_is_named);
@@ -130,6 +133,7 @@ impl Settings {
             preview: preview?,
             lookup: lookup?,
             log: log?,
+            telemetry,
         })
     }
 }

@@ -37,6 +37,11 @@ pub(super) fn proxy(text: &str) -> Parsed<Url> {
     absolute(text, HTTP_SCHEMES).filter(bare).ok_or(NOT_A_PROXY.into())
 }
 
+/// An absolute `https` or `http` URL. User and password are allowed.
+pub(super) fn http(text: &str) -> Option<Url> {
+    absolute(text, HTTP_SCHEMES)
+}
+
 /// A Redis URL. User and password are allowed; a fragment is not, since `#insecure` would switch certificate checks
 /// off.
 pub(super) fn redis(text: &str) -> Parsed<Url> {

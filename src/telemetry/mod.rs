@@ -2,6 +2,8 @@
 
 mod log;
 mod metrics;
+mod traces;
 
 pub use self::log::{LogFormat, LogOptions, init, subscriber};
 pub use self::metrics::{MetricsReader, MetricsRegistry};
+pub use self::traces::{Traces, TracesError, TracesOptions};

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::time::Instant;
 
 use http::{Method, StatusCode};
+use opentelemetry::trace::TraceId;
 
 use crate::domain::Item;
 
@@ -51,6 +52,8 @@ pub(super) struct Entry<'a> {
     pub(super) identity: Option<&'a str>,
     pub(super) item: Option<&'a Item<'a>>,
     pub(super) outcome: Option<&'static str>,
+    /// The trace that it is part of, if it is traced.
+    pub(super) trace_id: Option<TraceId>,
     /// When its head had been read.
     pub(super) began: Instant,
 }
@@ -107,6 +110,7 @@ impl AccessLog {
                     kind = entry.item.map(|item| item.kind().as_str()),
                     id = entry.item.map(|item| Chosen(&item.id(), self.escaping).to_string()),
                     outcome = entry.outcome,
+                    trace_id = entry.trace_id.map(tracing::field::display),
                     duration_ms = entry.began.elapsed().as_secs_f64() * 1000.0,
                     "request answered"
                 )

@@ -73,6 +73,8 @@ async fn answer(web: Arc<Web>, route: Route, request: Request, next: Next) -> Re
             identity: None,
             item: None,
             outcome: None,
+            // It is no request of a person, and costs next to nothing.
+            trace_id: None,
             began,
         };
         web.access_log.note(&entry, false);

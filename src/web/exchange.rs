@@ -19,6 +19,7 @@ use super::problem::{Failure, Problem};
 use super::redirect;
 use super::request_id::RequestId;
 use super::route::Route;
+use super::trace::RequestSpan;
 use crate::domain::Item;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -59,12 +60,16 @@ pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Res
 /// Answers a request, counts what became of its link, and writes its line in the log.
 async fn observed(web: &Web, route: Route, parts: &Parts, request_id: &RequestId) -> Response {
     let began = Instant::now();
+    let span = web.tracing.as_ref().and_then(|tracing| tracing.begin(&web.gate, route, parts));
     let admitted = web.gate.admit(route.guard(), parts);
     let reply = match (&admitted, route) {
         (Err(problem), _) => (*problem).into(),
         (Ok(admitted), Route::Redirect(form)) => {
             let caller = CallerOfRequest::new(&web.gate, admitted, parts);
-            redirect::reply(web, form, parts, &caller).await
+            match &span {
+                None => redirect::reply(web, form, parts, &caller).await,
+                Some(span) => span.around(redirect::reply(web, form, parts, &caller)).await,
+            }
         }
         (Ok(_), Route::Open | Route::Api | Route::Unmatched) => Problem::UnknownPath.into(),
         (Ok(_), Route::WrongMethod) => Problem::MethodNotAllowed.into(),
@@ -79,6 +84,10 @@ async fn observed(web: &Web, route: Route, parts: &Parts, request_id: &RequestId
         Ok(response) => response,
         Err(failure) => failure.into_response(&web.pages, &parts.headers, request_id),
     };
+    if let Some(span) = &span {
+        let link = reply.item.as_ref().map(Item::kind).zip(reply.outcome.map(LinkOutcome::as_str));
+        span.answered(response.status(), link);
+    }
     let entry = Entry {
         request_id: request_id.as_str(),
         route: route.pattern(),
@@ -87,6 +96,7 @@ async fn observed(web: &Web, route: Route, parts: &Parts, request_id: &RequestId
         identity: admitted.as_ref().ok().and_then(|admitted| admitted.identity),
         item: reply.item.as_ref(),
         outcome: reply.outcome.map(LinkOutcome::as_str),
+        trace_id: span.as_ref().map(RequestSpan::trace_id),
         began,
     };
     web.access_log.note(&entry, reply.cold);

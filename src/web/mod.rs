@@ -21,6 +21,8 @@ mod redirect;
 mod request_id;
 mod route;
 mod timestamp;
+mod trace;
+mod trace_parent;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,7 @@ use self::caller::{Access, Gate};
 use self::metrics::Metrics;
 use self::page::Pages;
 pub use self::route::router;
+pub use self::trace::{Sampling, Tracing};
 use crate::domain::{AllowedHosts, ProjectName};
 use crate::resolver::Resolver;
 
@@ -54,6 +57,8 @@ pub struct Web {
     /// What browsers on other origins may read of `/api`.
     cors: CorsLayer,
     unfurl: bool,
+    /// Without it nothing is traced.
+    tracing: Option<Tracing>,
 }
 
 /// Gives the request with these extensions so much more time.
@@ -80,6 +85,8 @@ pub struct Options {
     pub access: Access,
     /// Whether link preview robots get a card.
     pub unfurl: bool,
+    /// How requests are traced, if any are.
+    pub tracing: Option<Tracing>,
 }
 
 impl Web {
@@ -102,6 +109,7 @@ impl Web {
             cors: cors::layer(&options.access.cors_origins),
             gate: Gate::new(options.access),
             unfurl: options.unfurl,
+            tracing: options.tracing,
         }
     }
 }

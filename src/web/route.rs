@@ -72,6 +72,11 @@ impl Route {
         }
     }
 
+    /// The same, but only of a path that is ours.
+    pub(super) fn pattern_if_matched(self) -> Option<&'static str> {
+        Some(self.pattern()).filter(|pattern| *pattern != UNMATCHED)
+    }
+
     /// What it asks of those who want to get in.
     pub(super) const fn guard(self) -> Guard {
         match self {

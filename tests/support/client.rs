@@ -60,6 +60,7 @@ impl Setup {
             connect_timeout: Duration::from_secs(2),
             attempt_timeout: self.attempt_timeout,
             retries: self.retries,
+            tracer: None,
         };
         let passed = Arc::new(AtomicU64::new(0));
         let (start, seconds) = (Instant::now(), Arc::clone(&passed));

@@ -11,6 +11,7 @@ pub(super) mod projects;
 mod redirect;
 mod server;
 mod shared_cache;
+mod telemetry;
 
 pub use access::Access;
 pub use cache::Cache;
@@ -23,3 +24,4 @@ pub use projects::{KeySource, Project};
 pub use redirect::{OnOutage, Redirect};
 pub use server::Server;
 pub use shared_cache::SharedCache;
+pub use telemetry::{Sampling, Telemetry, Traces};

@@ -123,3 +123,18 @@ fn what_is_shown_moves_no_terminal() {
     let problems = load_environment(&[KEY, ("NEBULINK__\u{1b}[2J", "")]).unwrap_err().to_string();
     assert!(!problems.contains('\u{1b}'), "{problems}");
 }
+
+#[test]
+fn headers_and_user_of_the_collector_are_kept_and_not_shown() {
+    let endpoint = format!("http://{CANARY}:{CANARY}@collector.example:4318");
+    let loaded = load_environment(&[
+        KEY,
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+        ("OTEL_EXPORTER_OTLP_HEADERS", &format!("x-tenant={CANARY}")),
+    ]);
+    hidden(&loaded);
+    let traces = loaded.unwrap().settings.telemetry.traces.unwrap();
+    assert_eq!(traces.endpoint.as_str(), "http://collector.example:4318/v1/traces");
+    assert_eq!(traces.headers["x-tenant"], CANARY);
+    assert!(traces.headers["authorization"].to_str().unwrap().starts_with("Basic "));
+}

@@ -103,6 +103,11 @@ impl Gate {
         }
     }
 
+    /// Whether a request comes from a trusted proxy.
+    pub(in crate::web) fn trusts_peer_of(&self, parts: &Parts) -> bool {
+        (self.peer)(&parts.extensions).is_some_and(|peer| self.trusted_proxies.trust(peer.ip()))
+    }
+
     /// Warns once of a proxy that is not trusted. Not asked for answers from the cache: whoever only gets those costs
     /// nothing, so it does not matter who it is.
     pub(in crate::web) fn look_for_strangers(&self, parts: &Parts) {

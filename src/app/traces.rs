@@ -1,0 +1,37 @@
+//! Which requests are traced, and where the traces go.
+
+use super::StartError;
+use super::projects::{install_crypto_provider, read_authorities};
+use crate::settings;
+use crate::telemetry::{Traces, TracesOptions};
+use crate::web::{Sampling, Tracing};
+
+/// Starts sending traces, if a collector is named.
+pub(super) fn traces(settings: &settings::Telemetry) -> Result<Option<Traces>, StartError> {
+    settings.traces.as_ref().map(|settings| Ok(Traces::start(traces_options(settings)?)?)).transpose()
+}
+
+/// What traces are sent with.
+fn traces_options(settings: &settings::Traces) -> Result<TracesOptions, StartError> {
+    install_crypto_provider();
+    let ca_file = settings.ca_file.as_deref();
+    Ok(TracesOptions {
+        endpoint: settings.endpoint.clone(),
+        headers: settings.headers.clone(),
+        certificate_authorities: ca_file
+            .map(|path| read_authorities("OTEL_EXPORTER_OTLP_CERTIFICATE", path))
+            .transpose()?,
+        timeout: settings.timeout,
+        service_name: settings.service_name.clone(),
+        resource_attributes: settings.resource_attributes.clone(),
+        max_queue_size: settings.max_queue_size,
+        max_export_batch_size: settings.max_export_batch_size,
+        schedule_delay: settings.schedule_delay,
+    })
+}
+
+/// How requests are traced.
+pub(super) fn tracing(settings: &settings::Telemetry, traces: Option<&Traces>) -> Option<Tracing> {
+    let settings::Sampling { parent_decides, ratio } = settings.traces.as_ref()?.sampling;
+    Some(Tracing { tracer: traces?.tracer(), sampling: Sampling { parent_decides, ratio } })
+}
