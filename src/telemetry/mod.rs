@@ -2,6 +2,7 @@
 
 mod log;
 mod metrics;
+mod process;
 
 pub use self::log::{LogFormat, LogOptions, init, subscriber};
 pub use self::metrics::{MetricsReader, MetricsRegistry};

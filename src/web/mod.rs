@@ -19,6 +19,7 @@ mod preview_robot;
 mod problem;
 mod redirect;
 mod request_id;
+mod request_metrics;
 mod route;
 mod timestamp;
 
@@ -33,6 +34,8 @@ pub use self::access_log::{AccessLog, Escaping, Requests};
 use self::caller::{Access, Gate};
 use self::metrics::Metrics;
 use self::page::Pages;
+pub use self::request_metrics::Recorder;
+use self::request_metrics::RequestMetrics;
 pub use self::route::router;
 use crate::domain::{AllowedHosts, ProjectName};
 use crate::resolver::Resolver;
@@ -47,6 +50,7 @@ pub struct Web {
     extend_deadline: ExtendDeadline,
     access_log: AccessLog,
     metrics: Metrics,
+    request_metrics: RequestMetrics,
     /// The `cache-control` of a redirect that browsers may keep.
     cacheable: HeaderValue,
     pages: Pages,
@@ -80,6 +84,8 @@ pub struct Options {
     pub access: Access,
     /// Whether link preview robots get a card.
     pub unfurl: bool,
+    /// Where requests are counted.
+    pub recorder: Recorder,
 }
 
 impl Web {
@@ -97,6 +103,7 @@ impl Web {
             extend_deadline: options.extend_deadline,
             access_log: options.access_log,
             metrics: Metrics::new(),
+            request_metrics: RequestMetrics::new(options.recorder),
             cacheable,
             pages: Pages::new(),
             cors: cors::layer(&options.access.cors_origins),
