@@ -7,6 +7,7 @@ mod error;
 mod links;
 mod logging;
 mod projects;
+mod scrape;
 mod traces;
 
 use std::net::SocketAddr;
@@ -81,14 +82,14 @@ impl App {
     /// The same, with another clock for what is fresh.
     pub fn build_with_clock(settings: &Settings, clock: impl Clock) -> Result<Self, StartError> {
         let metrics = MetricsRegistry::new()?;
-        metrics.scope(|| Self::build_counting(settings, Arc::new(clock), metrics.reader()))
+        metrics.scope(|| Self::build_counting(settings, Arc::new(clock), &metrics))
     }
 
-    /// Builds everything whose handles count where `metrics` reads.
+    /// Builds everything whose handles count in `metrics`.
     fn build_counting(
         settings: &Settings,
         clock: Arc<dyn Clock>,
-        metrics: MetricsReader,
+        metrics: &MetricsRegistry,
     ) -> Result<Self, StartError> {
         let api_tokens_file = api_tokens_of(&settings.access)?;
         let traces = traces::traces(&settings.telemetry)?;
@@ -107,6 +108,7 @@ impl App {
                 access_log: logging::access_log(&settings.log),
                 access: access::access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
+                recorder: metrics.recorder(),
                 tracing: traces::tracing(&settings.telemetry, traces.as_ref()),
             },
         );
@@ -115,14 +117,12 @@ impl App {
             let drain = drain.clone();
             Part { name: "serving", is_well: Box::new(move || !drain.is_leaving()) }
         };
-        let render = {
-            let metrics = metrics.clone();
-            Arc::new(move || metrics.render())
-        };
+        let open = OpenConnections::default();
+        let render = scrape::render(metrics.reader(), open.clone());
         Ok(Self {
             public: web::public(web),
             management: web::management::router(vec![serving], render),
-            metrics,
+            metrics: metrics.reader(),
             limits: Limits {
                 max_connections: settings.server.max_connections,
                 header_timeout: settings.server.header_timeout,
@@ -132,7 +132,7 @@ impl App {
             drain,
             drain_delay: settings.server.drain_delay,
             drain_timeout: settings.server.drain_timeout,
-            open: OpenConnections::default(),
+            open,
             keys,
             api_tokens_file,
             links,

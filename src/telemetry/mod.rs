@@ -2,6 +2,7 @@
 
 mod log;
 mod metrics;
+mod process;
 mod traces;
 
 pub use self::log::{LogFormat, LogOptions, init, subscriber};

@@ -79,6 +79,7 @@ async fn answer(web: Arc<Web>, route: Route, request: Request, next: Next) -> Re
         };
         web.access_log.note(&entry, false);
         finish(&mut response, request_id);
+        web.request_metrics.count(route, &Method::OPTIONS, response.status(), began);
     }
     response
 }

@@ -42,9 +42,10 @@ impl From<Problem> for Reply<'_> {
 
 /// Answers a request, whatever its route. A defect that panics is a 500, not a dead connection.
 pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Response {
+    let began = Instant::now();
     let (parts, _body) = request.into_parts();
     let request_id = RequestId::of(&parts.headers);
-    let answered = AssertUnwindSafe(observed(&web, route, &parts, &request_id)).catch_unwind().await;
+    let answered = AssertUnwindSafe(observed(&web, route, &parts, &request_id, began)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_panic| {
         tracing::error!(
             request_id = request_id.as_str(),
@@ -54,12 +55,18 @@ pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Res
         Failure::from(Problem::Internal).into_response(&web.pages, &parts.headers, &request_id)
     });
     finish(&mut response, request_id);
+    web.request_metrics.count(route, &parts.method, response.status(), began);
     response
 }
 
 /// Answers a request, counts what became of its link, and writes its line in the log.
-async fn observed(web: &Web, route: Route, parts: &Parts, request_id: &RequestId) -> Response {
-    let began = Instant::now();
+async fn observed(
+    web: &Web,
+    route: Route,
+    parts: &Parts,
+    request_id: &RequestId,
+    began: Instant,
+) -> Response {
     let span = web.tracing.as_ref().and_then(|tracing| tracing.begin(&web.gate, route, parts));
     let admitted = web.gate.admit(route.guard(), parts);
     let reply = match (&admitted, route) {

@@ -19,6 +19,7 @@ mod preview_robot;
 mod problem;
 mod redirect;
 mod request_id;
+mod request_metrics;
 mod route;
 mod timestamp;
 mod trace;
@@ -35,6 +36,8 @@ pub use self::access_log::{AccessLog, Escaping, Requests};
 use self::caller::{Access, Gate};
 use self::metrics::Metrics;
 use self::page::Pages;
+pub use self::request_metrics::Recorder;
+use self::request_metrics::RequestMetrics;
 pub use self::route::router;
 pub use self::trace::{Sampling, Tracing};
 use crate::domain::{AllowedHosts, ProjectName};
@@ -50,6 +53,7 @@ pub struct Web {
     extend_deadline: ExtendDeadline,
     access_log: AccessLog,
     metrics: Metrics,
+    request_metrics: RequestMetrics,
     /// The `cache-control` of a redirect that browsers may keep.
     cacheable: HeaderValue,
     pages: Pages,
@@ -85,6 +89,8 @@ pub struct Options {
     pub access: Access,
     /// Whether link preview robots get a card.
     pub unfurl: bool,
+    /// Where requests are counted.
+    pub recorder: Recorder,
     /// How requests are traced, if any are.
     pub tracing: Option<Tracing>,
 }
@@ -104,6 +110,7 @@ impl Web {
             extend_deadline: options.extend_deadline,
             access_log: options.access_log,
             metrics: Metrics::new(),
+            request_metrics: RequestMetrics::new(options.recorder),
             cacheable,
             pages: Pages::new(),
             cors: cors::layer(&options.access.cors_origins),

@@ -33,6 +33,8 @@ pub(super) struct Form {
     pub(super) prefix: &'static str,
     /// The route's pattern, for logs and metrics.
     pub(super) pattern: &'static str,
+    /// Its place among the paths that an id may follow.
+    place: usize,
     /// The kind that the path names; without one it is found out.
     pub(super) kind: Option<Kind>,
     /// Where the id stands.
@@ -64,6 +66,18 @@ const PATHS: [(&str, &str, Option<Kind>); 5] = [
 ];
 
 impl Route {
+    /// How many numbers there are.
+    pub(super) const NUMBERS: usize = 1 + 2 * PATHS.len();
+
+    /// The number of the route's pattern, below [`Self::NUMBERS`].
+    pub(super) const fn number(self) -> usize {
+        match self {
+            Self::Redirect(Form { place, id: IdPlace::Path, .. }) => 1 + place,
+            Self::Redirect(Form { place, id: IdPlace::Query, .. }) => 1 + PATHS.len() + place,
+            Self::Open | Self::Api | Self::Unmatched | Self::WrongMethod => 0,
+        }
+    }
+
     /// The route's pattern: never anything that a caller chose.
     pub(super) const fn pattern(self) -> &'static str {
         match self {
@@ -92,14 +106,16 @@ impl Form {
     ///
     /// The router knows no such path: it would copy and decode the id before we decode it, on the way of every redirect.
     fn of_path(path: &str) -> Option<Self> {
-        let (prefix, pattern, kind) =
-            PATHS.into_iter().find(|(prefix, ..)| path.len() > prefix.len() && path.starts_with(prefix))?;
-        Some(Self { prefix, pattern, kind, id: IdPlace::Path })
+        let (place, (prefix, pattern, kind)) = PATHS
+            .into_iter()
+            .enumerate()
+            .find(|(_, (prefix, ..))| path.len() > prefix.len() && path.starts_with(prefix))?;
+        Some(Self { prefix, pattern, place, kind, id: IdPlace::Path })
     }
 
     /// The form of a path with the id in the query.
-    fn without_id((prefix, _, kind): (&'static str, &'static str, Option<Kind>)) -> Self {
-        Self { prefix, pattern: prefix.trim_end_matches('/'), kind, id: IdPlace::Query }
+    fn without_id((place, (prefix, _, kind)): (usize, (&'static str, &'static str, Option<Kind>))) -> Self {
+        Self { prefix, pattern: prefix.trim_end_matches('/'), place, kind, id: IdPlace::Query }
     }
 }
 
@@ -107,7 +123,7 @@ impl Form {
 pub fn router(web: &Arc<Web>) -> Router {
     let base = &web.base_path;
     let mut router = Router::new();
-    for path in PATHS {
+    for path in PATHS.into_iter().enumerate() {
         let form = Form::without_id(path);
         let endpoint = || endpoint(web, Route::Redirect(form));
         router = router
@@ -167,4 +183,14 @@ fn endpoint(web: &Arc<Web>, route: Route) -> MethodRouter {
 fn anything(web: &Arc<Web>, route: Route) -> MethodRouter {
     let web = Arc::clone(web);
     any(move |request| exchange::answer(Arc::clone(&web), route, request))
+}
+
+#[cfg(test)]
+impl Route {
+    /// One route for each pattern.
+    pub(super) fn all() -> Vec<Self> {
+        let by_path = PATHS.into_iter().filter_map(|(_, pattern, _)| Form::of_path(pattern));
+        let by_query = PATHS.into_iter().enumerate().map(Form::without_id);
+        by_path.chain(by_query).map(Self::Redirect).chain([Self::Unmatched]).collect()
+    }
 }
