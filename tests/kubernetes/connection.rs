@@ -36,6 +36,11 @@ impl Connection {
         Self { address, stream: None, single: true, opened: 0 }
     }
 
+    /// Whether it may be used for more than one request.
+    pub(crate) const fn is_kept(&self) -> bool {
+        !self.single
+    }
+
     /// Asks for a path, with further header lines, each with its end.
     pub(crate) async fn get(&mut self, path: &str, headers: &str) -> Result<Head, String> {
         match tokio::time::timeout(DEADLINE, self.exchange(path, headers)).await {

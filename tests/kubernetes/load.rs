@@ -44,7 +44,8 @@ struct Asked {
     stop: AtomicBool,
     requests: AtomicU64,
     new_links: AtomicU64,
-    connections: AtomicU64,
+    on_their_own: AtomicU64,
+    kept_connections: AtomicU64,
     constructed: AtomicU64,
     failed: AtomicU64,
     failures: Mutex<Vec<String>>,
@@ -101,12 +102,19 @@ impl Load {
             caller.unwrap();
         }
         let asked = &self.asked;
-        let [requests, new_links, connections, constructed, failed] =
-            [&asked.requests, &asked.new_links, &asked.connections, &asked.constructed, &asked.failed]
-                .map(|counter| counter.load(Ordering::Relaxed));
+        let [requests, on_their_own, kept_connections, new_links, constructed, failed] = [
+            &asked.requests,
+            &asked.on_their_own,
+            &asked.kept_connections,
+            &asked.new_links,
+            &asked.constructed,
+            &asked.failed,
+        ]
+        .map(|counter| counter.load(Ordering::Relaxed));
         println!(
-            "{disturbance}: {requests} requests in {:.0} s on {connections} connections, {new_links} for new links, \
-             {constructed} answers constructed, {failed} failed",
+            "{disturbance}: {requests} requests in {:.0} s, {on_their_own} of them on connections of their own and the \
+             others on {kept_connections} kept ones; {new_links} for new links; {constructed} answers constructed; \
+             {failed} failed",
             took.as_secs_f64(),
         );
         for failure in asked.failures.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -148,7 +156,8 @@ async fn ask(
         }
         tokio::time::sleep(pause).await;
     }
-    asked.connections.fetch_add(connection.opened, Ordering::Relaxed);
+    let opened = if connection.is_kept() { &asked.kept_connections } else { &asked.on_their_own };
+    opened.fetch_add(connection.opened, Ordering::Relaxed);
 }
 
 fn is_constructed(head: &Head) -> bool {

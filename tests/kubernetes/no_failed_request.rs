@@ -37,19 +37,15 @@ async fn no_request_fails_while_an_upgrade_changes_a_setting() {
 async fn no_request_fails_while_pods_are_added_and_taken_away() {
     let scene = Scene::set("scale").await;
     let release = scene.install(&[]);
-    let load = scene.load(&release).await;
-    for count in [4, 2] {
-        let replicas = format!("--replicas={count}");
-        scene.namespace.kubectl(&[
-            "scale",
-            "deployment",
-            "--selector=app.kubernetes.io/component=server",
-            &replicas,
-        ]);
-        release.settled(count).await;
-        load.goes_on().await;
+    for (from, to) in [(2, 4), (4, 2)] {
+        release.settled(from).await;
+        // Its connections are to all pods, those included that are to go.
+        let load = scene.load(&release).await;
+        let server = "--selector=app.kubernetes.io/component=server";
+        scene.namespace.kubectl(&["scale", "deployment", server, &format!("--replicas={to}")]);
+        release.settled(to).await;
+        load.end_without_failure(&format!("scale from {from} to {to}")).await;
     }
-    load.end_without_failure("scale from 2 to 4 to 2").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
