@@ -40,7 +40,7 @@ RUN set -eu; \
 
 # Gathers the code, so that it becomes one layer.
 FROM scratch AS code
-COPY config /code/config
+COPY config/default.toml /code/config/
 COPY templates /code/templates
 COPY src /code/src
 
