@@ -174,7 +174,7 @@ fn config(address: SocketAddr, folder: &TempDir) -> String {
     )
 }
 
-/// An address of loopback where nobody listens.
-pub(crate) fn free_address() -> SocketAddr {
+/// An address of loopback where nobody listens just now.
+fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
