@@ -44,7 +44,8 @@ async fn a_dead_collector_costs_no_request_no_flood_of_lines_and_little_time_at_
     for workers in ["1", "2"] {
         // The end gives up waiting, although an export may take an hour.
         let (silent_end, log) = end_with(silent.local_addr().unwrap(), workers).await;
-        assert_eq!(lines_about_lost(&log), 0, "nothing is known of the only export: {log}");
+        // Nothing is known of the only export; before it the queue may have been full already.
+        assert!(lines_about_lost(&log) <= 1, "{log}");
         // Here there is nothing to wait for.
         let (closed_end, log) = end_with(closed, workers).await;
         assert_eq!(lines_about_lost(&log), 1, "{log}");
