@@ -279,8 +279,9 @@ async fn without_a_usable_key_the_start_ends_with_2() {
 #[tokio::test]
 async fn the_demo_prints_links_that_lead_somewhere() {
     let mut command = binary();
-    // What the environment says of the real Nebuly is nothing to the demo.
-    command.arg("demo").args(["--set", "server.listen=127.0.0.1:0"]).env("NEBULY_API_KEY", "real");
+    // What the environment says of the real Nebuly and of a collector is nothing to the demo.
+    command.arg("demo").args(["--set", "server.listen=127.0.0.1:0"]);
+    command.env("NEBULY_API_KEY", "real").env("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense");
     let mut child = command.spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();

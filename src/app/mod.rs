@@ -24,6 +24,7 @@ pub use self::error::StartError;
 use self::links::Links;
 pub use self::logging::log_options;
 pub use self::projects::{Projects, projects_of};
+pub use self::traces::traces_of;
 use crate::domain::{Clock, SystemClock};
 use crate::nebuly::Keys;
 use crate::server::{self, BindError, Connection, Drain, Limits, OpenConnections};
@@ -92,7 +93,7 @@ impl App {
         metrics: &MetricsRegistry,
     ) -> Result<Self, StartError> {
         let api_tokens_file = api_tokens_of(&settings.access)?;
-        let traces = traces::traces(&settings.telemetry)?;
+        let traces = traces_of(&settings.telemetry)?;
         let projects = projects_of(settings, traces.as_ref().map(Traces::tracer))?;
         let keys = Arc::clone(&projects.keys);
         let (resolver, links) = links::links(settings, projects, clock)?;

@@ -3,24 +3,25 @@
 use super::StartError;
 use super::projects::{install_crypto_provider, read_authorities};
 use crate::settings;
-use crate::telemetry::{Traces, TracesOptions};
+use crate::telemetry::{Authorities, Traces, TracesOptions};
 use crate::web::{Sampling, Tracing};
 
-/// Starts sending traces, if a collector is named.
-pub(super) fn traces(settings: &settings::Telemetry) -> Result<Option<Traces>, StartError> {
+/// Starts what sends traces, if a collector is named. Nothing is sent before there is a span.
+pub fn traces_of(settings: &settings::Telemetry) -> Result<Option<Traces>, StartError> {
     settings.traces.as_ref().map(|settings| Ok(Traces::start(traces_options(settings)?)?)).transpose()
 }
 
 /// What traces are sent with.
 fn traces_options(settings: &settings::Traces) -> Result<TracesOptions, StartError> {
     install_crypto_provider();
-    let ca_file = settings.ca_file.as_deref();
+    let authorities = |file: &settings::TracesCaFile| {
+        let pem = read_authorities(file.variable, &file.path)?;
+        Ok::<_, StartError>(Authorities { variable: file.variable, pem })
+    };
     Ok(TracesOptions {
         endpoint: settings.endpoint.clone(),
         headers: settings.headers.clone(),
-        certificate_authorities: ca_file
-            .map(|path| read_authorities("OTEL_EXPORTER_OTLP_CERTIFICATE", path))
-            .transpose()?,
+        certificate_authorities: settings.ca_file.as_ref().map(authorities).transpose()?,
         timeout: settings.timeout,
         service_name: settings.service_name.clone(),
         resource_attributes: settings.resource_attributes.clone(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::serve::on_runtime;
 use super::{FAILED, WRONG_USAGE, complain, load, say};
-use crate::app::{api_tokens_of, projects_of};
+use crate::app::{api_tokens_of, projects_of, traces_of};
 use crate::domain::Cause;
 use crate::nebuly::{Nebuly, Probe};
 use crate::settings::{Loaded, Settings, Sources};
@@ -27,7 +27,8 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         );
     }
     if let Some(traces) = &settings.telemetry.traces {
-        say(&format!("Traces: sent to {}\n", traces.endpoint));
+        // A path may be a token.
+        say(&format!("Traces: sent to {}\n", traces.endpoint.origin().ascii_serialization()));
     }
     let clients = match projects_of(&settings, None) {
         Ok(projects) => projects.clients,
@@ -37,6 +38,10 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         }
     };
     if let Err(error) = api_tokens_of(&settings.access) {
+        complain(&format!("{:#}", anyhow::Error::new(error)));
+        return ExitCode::from(WRONG_USAGE);
+    }
+    if let Err(error) = traces_of(&settings.telemetry) {
         complain(&format!("{:#}", anyhow::Error::new(error)));
         return ExitCode::from(WRONG_USAGE);
     }

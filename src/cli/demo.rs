@@ -54,8 +54,8 @@ async fn serve(sources: &Sources) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The demo needs nothing, so nothing that the environment says of a real Nebuly reaches it; the command line does, and
-/// where traces go.
+/// The demo needs nothing, so nothing that the environment says reaches it, of a real Nebuly or of a collector; the command
+/// line does.
 fn sources_of(demo: &Demo, sources: &Sources) -> Sources {
     let stand_in = demo.stand_in();
     let environment: [(&str, String); 3] = [
@@ -71,9 +71,7 @@ fn sources_of(demo: &Demo, sources: &Sources) -> Sources {
     overrides.retain(|(key, _)| !sources.overrides.iter().any(|(given, _)| given == key));
     overrides.extend(sources.overrides.iter().cloned());
     let environment = environment.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    let is_telemetry = |(name, _): &&(OsString, OsString)| name.to_string_lossy().starts_with("OTEL_");
-    let telemetry = sources.environment.iter().filter(is_telemetry).cloned();
-    Sources { config_file: None, environment: environment.into_iter().chain(telemetry).collect(), overrides }
+    Sources { config_file: None, environment: environment.to_vec(), overrides }
 }
 
 fn greeting(demo: &Demo, address: SocketAddr) -> String {

@@ -139,13 +139,14 @@ impl Nebuly {
     /// Calls, and calls again while what came may be better soon and another attempt is allowed.
     async fn ask(&self, item: &Item<'static>, terms: &Terms) -> Result<Answer, CallFailure> {
         let retries = if terms.may_retry { self.retries } else { 0 };
-        let mut attempted = self.call(item, terms, 0).await?;
+        let mut made = 0;
+        let mut attempted = self.call(item, terms, &mut made).await?;
         for failed in 1..=retries {
             if !matches!(attempted, Attempted::Outage(_)) || !self.pause(failed, terms.deadline).await {
                 break;
             }
             // What the last call came to says more than that no other was made.
-            let Ok(again) = self.call(item, terms, failed).await else { break };
+            let Ok(again) = self.call(item, terms, &mut made).await else { break };
             attempted = again;
         }
         self.conclude(attempted)
@@ -162,8 +163,13 @@ impl Nebuly {
     }
 
     /// One call, or, if the key was exchanged meanwhile, a second one with the new key. An error means that none was
-    /// made. `resent` counts the calls before it.
-    async fn call(&self, item: &Item<'static>, terms: &Terms, resent: u32) -> Result<Attempted, CallFailure> {
+    /// made. `made` counts those that are.
+    async fn call(
+        &self,
+        item: &Item<'static>,
+        terms: &Terms,
+        made: &mut u32,
+    ) -> Result<Attempted, CallFailure> {
         self.key.check()?;
         let mut admission = self.breaker.admit()?;
         let _permit = self.turn(terms, &admission).await?;
@@ -171,9 +177,9 @@ impl Nebuly {
         admission.renew()?;
         let lease = self.key.lease()?;
 
-        let (mut attempted, mut budget) = self.attempt(item, terms, &lease, resent).await?;
+        let (mut attempted, mut budget) = self.attempt(item, terms, &lease, made).await?;
         if matches!(attempted, Attempted::KeyRefused) {
-            (attempted, budget) = self.with_another_key(item, terms, lease, resent + 1).await;
+            (attempted, budget) = self.with_another_key(item, terms, lease, made).await;
         } else {
             learn(lease, &attempted);
         }
@@ -205,12 +211,12 @@ impl Nebuly {
         item: &Item<'static>,
         terms: &Terms,
         lease: Lease,
-        resent: u32,
+        made: &mut u32,
     ) -> (Attempted, Duration) {
         let refused = (Attempted::KeyRefused, Duration::ZERO);
         let looked = tokio::time::timeout(time_left(terms.deadline), lease.refused_unless_changed()).await;
         let Ok(Some(another)) = looked else { return refused };
-        let Ok((attempted, budget)) = self.attempt(item, terms, &another, resent).await else {
+        let Ok((attempted, budget)) = self.attempt(item, terms, &another, made).await else {
             return refused;
         };
         learn(another, &attempted);
@@ -223,7 +229,7 @@ impl Nebuly {
         item: &Item<'static>,
         terms: &Terms,
         lease: &Lease,
-        resent: u32,
+        made: &mut u32,
     ) -> Result<(Attempted, Duration), CallFailure> {
         let budget = self.attempt_timeout.min(time_left(terms.deadline));
         if budget.is_zero() {
@@ -234,7 +240,8 @@ impl Nebuly {
             CallFailure { cause: Cause::Internal, status: None }
         })?;
         terms.tokens.spend();
-        let span = self.spans.as_ref().and_then(|spans| spans.begin(terms.share, resent));
+        let span = self.spans.as_ref().and_then(|spans| spans.begin(terms.share, *made));
+        *made += 1;
         let began = Instant::now();
         let attempted = {
             let _in_flight = self.deep_links.in_flight();

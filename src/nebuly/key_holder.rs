@@ -202,8 +202,11 @@ impl KeyHolder {
         self.metrics.loaded();
         if before.is_some() {
             // The alarm was about the key before: whoever has exchanged it need not wait for a call to see it end.
-            *lock(&self.alarm) = false;
+            let mut alarm = lock(&self.alarm);
+            *alarm = false;
+            // Under the lock, as in `set_alarm`: else the metric may end up saying the opposite.
             self.metrics.set_rejected(false);
+            drop(alarm);
             tracing::info!(project = %self.project, "another key is used from now on");
         }
     }

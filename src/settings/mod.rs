@@ -31,7 +31,7 @@ pub use self::problem::{Problem, Problems, Source};
 pub use self::reader::Effective;
 pub use self::sections::{
     Access, AccessLog, Cache, KeySource, Limits, Log, LogFormat, Lookup, Nebuly, OnOutage, Preview, Project,
-    ProxyUrl, Redirect, Resolve, Sampling, Server, SharedCache, Telemetry, Traces,
+    ProxyUrl, Redirect, Resolve, Sampling, Server, SharedCache, Telemetry, Traces, TracesCaFile,
 };
 pub use self::sources::Sources;
 

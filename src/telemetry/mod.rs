@@ -7,4 +7,4 @@ mod traces;
 
 pub use self::log::{LogFormat, LogOptions, init, subscriber};
 pub use self::metrics::{MetricsReader, MetricsRegistry};
-pub use self::traces::{Traces, TracesError, TracesOptions};
+pub use self::traces::{Authorities, Traces, TracesError, TracesOptions};

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::OnceLock;
 
 use rustix::process::{Resource, getrlimit};
 
@@ -103,11 +104,17 @@ impl Stat {
         })
     }
 
-    /// As Unix time, in seconds.
+    /// As Unix time, in seconds. It is worked out once: when the machine started is moved with its clock, and this must not
+    /// look like another process.
     fn start_time(&self) -> Option<f64> {
+        static START_TIME: OnceLock<f64> = OnceLock::new();
+        if let Some(known) = START_TIME.get() {
+            return Some(*known);
+        }
         let machine = fs::read_to_string("/proc/stat").ok()?;
         let started = machine.lines().find_map(|line| line.strip_prefix("btime "))?;
-        Some(started.trim().parse::<f64>().ok()? + self.started)
+        let started = started.trim().parse::<f64>().ok()? + self.started;
+        Some(*START_TIME.get_or_init(|| started))
     }
 }
 

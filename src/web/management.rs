@@ -29,9 +29,17 @@ pub fn router(parts: Vec<Part>, metrics: RenderMetrics) -> Router {
     Router::new()
         .route("/livez", get(async || plain(StatusCode::OK, "ok\n".to_owned())))
         .route("/readyz", get(async move |RawQuery(query): RawQuery| ready(&parts, query.as_deref())))
-        .route("/metrics", get(async move || text(StatusCode::OK, PROMETHEUS, metrics())))
+        .route("/metrics", get(async move || scrape(metrics).await))
         .route("/version", get(version))
         .fallback(async || plain(StatusCode::NOT_FOUND, "there is no such path\n".to_owned()))
+}
+
+/// Reads all metrics, on a thread for it: to count files and to look at all series may take milliseconds.
+async fn scrape(metrics: RenderMetrics) -> Response {
+    match tokio::task::spawn_blocking(move || metrics()).await {
+        Ok(metrics) => text(StatusCode::OK, PROMETHEUS, metrics),
+        Err(_panic) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be read\n".to_owned()),
+    }
 }
 
 fn ready(parts: &[Part], query: Option<&str>) -> Response {

@@ -23,7 +23,7 @@ const METHODS: [&str; 10] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "other"];
 
 /// What we answer, the commonest first. Another status would be counted as well, at the price of a look-up each time.
-const STATUSES: [u16; 15] = [302, 404, 200, 429, 400, 401, 403, 405, 409, 204, 500, 502, 503, 504, 301];
+const STATUSES: [u16; 14] = [302, 404, 200, 429, 400, 401, 403, 405, 409, 204, 500, 502, 503, 504];
 
 /// A table of all the series that there may be.
 pub(super) struct RequestMetrics {

@@ -107,6 +107,10 @@ impl RequestSpan {
 
 impl Drop for RequestSpan {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What the caller gets for it.
+            self.answered(StatusCode::INTERNAL_SERVER_ERROR, None);
+        }
         // The resolution that it began may hold its context for longer.
         self.0.span().end();
     }
@@ -121,9 +125,54 @@ fn standard(method: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
     use http::{HeaderMap, HeaderValue};
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 
     use super::*;
+
+    /// Keeps the spans that have ended.
+    #[derive(Debug, Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanProcessor for Kept {
+        fn on_start(&self, _span: &mut Span, _context: &Context) {}
+
+        fn on_end(&self, span: SpanData) {
+            self.0.lock().unwrap().push(span);
+        }
+
+        fn force_flush(&self) -> OTelSdkResult {
+            Ok(())
+        }
+
+        fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_request_that_panics_has_its_status_and_one_that_is_given_up_has_none() {
+        let kept = Kept::default();
+        let provider = SdkTracerProvider::builder().with_span_processor(kept.clone()).build();
+        let begin = || RequestSpan(Context::new().with_span(provider.tracer("test").start("GET")));
+        drop(begin());
+        let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let _span = begin();
+            std::panic::resume_unwind(Box::new("a defect"));
+        }));
+        assert!(panicked.is_err());
+        let spans = kept.0.lock().unwrap();
+        let [given_up, panicked] = &spans[..] else { panic!("{spans:?}") };
+        assert_eq!((given_up.attributes.len(), &given_up.status), (0, &Status::Unset));
+        assert!(panicked.attributes.contains(&KeyValue::new("http.response.status_code", 500)));
+        assert_eq!(panicked.status, Status::error(""));
+    }
 
     fn parent(trace_id: &str, flags: &str) -> TraceParent {
         let line = format!("00-{trace_id}-00f067aa0ba902b7-{flags}");

@@ -61,6 +61,10 @@ fn wrong_usage_is_told_apart() {
         &["conversation", "a", "--from", path, "--server", "https://go.example"],
         &["conversation", "a", "--from", path, "--json"],
         &["conversation", "a", "--from", path, "--ca-file", path],
+        &["conversation", "a", "--from", path, "--timeout", "5s"],
+        // The file is empty, and there is none.
+        &["conversation", "a", "--server", "https://go.example", "--ca-file", path],
+        &["conversation", "a", "--server", "https://go.example", "--ca-file", "/nonexistent/ca.pem"],
         &["conversation", "a", "--server", "go.example"],
         &["conversation", "a", "-", "--server", "https://go.example"],
         &["conversation", "a", "--server", "https://go.example", "--timeout", "soon"],

@@ -220,5 +220,5 @@ async fn a_servers_certificate_has_to_be_signed_by_whom_the_caller_trusts() {
     assert_eq!((known.code, known.output.as_str()), (0, "https://any.example/x\n"), "{}", known.errors);
     let none = NamedTempFile::new().unwrap();
     let none = ask(&server, &["conversation", "a", "--ca-file", none.path().to_str().unwrap()], b"").await;
-    assert!(none.code == 1 && none.errors.contains("no usable certificate"), "{}", none.errors);
+    assert!(none.code == 2 && none.errors.contains("no usable certificate"), "{}", none.errors);
 }

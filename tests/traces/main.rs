@@ -9,9 +9,11 @@
     reason = "a test that cannot go on says so by a panic"
 )]
 
+mod answering;
 mod collector;
 mod dead_collectors;
 mod program;
+mod slow_collectors;
 mod spans;
 mod variables;
 

@@ -9,11 +9,17 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::{Answer, KEY, PATIENCE, request};
 
+/// Far longer than a test takes, in milliseconds: nothing may wait for it.
+pub(crate) const AN_HOUR: &str = "3600000";
+
 /// Ended with its value.
 pub(crate) struct Program {
     child: Child,
     log: BufReader<ChildStderr>,
+    /// What it has logged so far.
+    logged: String,
     pub(crate) address: SocketAddr,
+    management: SocketAddr,
 }
 
 /// A command of nebulink for this stand-in, with these variables and no others.
@@ -36,26 +42,36 @@ impl Program {
     pub(crate) fn serve(stand_in: &StandIn, variables: &[(&str, &str)]) -> Self {
         let mut child = command(stand_in, variables).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut logged = String::new();
         let line = loop {
             let mut line = String::new();
             assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it served");
+            logged.push_str(&line);
             let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
             if line["message"] == "serving" {
                 break line;
             }
         };
-        Self { child, log, address: line["listen"].as_str().unwrap().parse().unwrap() }
+        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
+        Self { child, log, logged, address: address("listen"), management: address("management_listen") }
     }
 
     pub(crate) async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
         request(self.address, "GET", target, headers).await
     }
 
-    /// Tells it to end, and returns what it logged since it served.
+    /// The value of the series in a scrape whose line begins so.
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
+        let scrape = request(self.management, "GET", "/metrics", &[]).await.body;
+        let value = scrape.lines().find_map(|line| line.strip_prefix(series)?.split(' ').next_back());
+        value.unwrap_or_else(|| panic!("{series}: {scrape}")).parse().unwrap()
+    }
+
+    /// Tells it to end, and returns all that it logged.
     pub(crate) async fn end(mut self) -> String {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
         let ended = tokio::task::spawn_blocking(move || {
-            let mut log = String::new();
+            let mut log = std::mem::take(&mut self.logged);
             self.log.read_to_string(&mut log).unwrap();
             assert_eq!(self.child.wait().unwrap().code(), Some(0), "{log}");
             log
@@ -70,4 +86,9 @@ impl Drop for Program {
         let _ended = self.child.kill();
         let _waited = self.child.wait();
     }
+}
+
+/// How often a log says that the collector does not take spans.
+pub(crate) fn lines_about_lost(log: &str) -> usize {
+    log.lines().filter(|line| line.contains("the collector does not take traces")).count()
 }

@@ -1,14 +1,19 @@
 //! What arrives at a collector.
 
+use std::time::{Duration, Instant};
+
 use nebulink::demo::{Fault, Matching, StandIn};
 
 use super::collector::{Collector, Span, resources, spans};
 use super::program::Program;
-use super::support::{KEY, stand_in};
+use super::support::{KEY, PATIENCE, stand_in};
 
 const ID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
+
+/// Calls that resolved a link.
+const OK_CALLS: &str = r#"nebulink_nebuly_requests_total{project="default",call="deeplink",result="ok"} "#;
 
 /// Whatever these say is the caller's business.
 const OF_CALLERS: [(&str, &str); 4] = [
@@ -84,6 +89,17 @@ async fn a_request_and_the_call_that_it_cost_are_one_trace_in_which_nobody_is_na
         for resource in &resources {
             assert_eq!(resource.attribute("service.name"), Some("links"));
             assert_eq!(resource.attribute("service.version"), Some(env!("CARGO_PKG_VERSION")));
+            assert_eq!(
+                resource.attribute_names(),
+                [
+                    "deployment.environment.name",
+                    "service.name",
+                    "service.version",
+                    "telemetry.sdk.language",
+                    "telemetry.sdk.name",
+                    "telemetry.sdk.version"
+                ]
+            );
             assert_eq!(resource.attribute("deployment.environment.name"), Some("te,st"));
         }
         for hidden in [KEY, ID, "canary", "203.0.113.77"] {
@@ -139,6 +155,48 @@ async fn a_call_that_is_tried_again_and_one_that_fails_are_told_from_one_that_is
 }
 
 #[tokio::test]
+async fn each_call_for_the_same_is_counted_whether_the_key_or_nebuly_was_to_blame() {
+    let Some(collector) = Collector::start().await else { return };
+    let stand_in = with_items().await;
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("key");
+    std::fs::write(&key_file, "nk-wrong").unwrap();
+    let endpoint = collector.endpoint();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("NEBULY_API_KEY", ""),
+        ("NEBULY_API_KEY_FILE", key_file.to_str().unwrap()),
+    ];
+    let program = Program::serve(&stand_in, &variables);
+    stand_in.set_fault_for(Matching::key("nk-wrong"), Fault::Gate);
+    let unavailable = Fault::status(http::StatusCode::SERVICE_UNAVAILABLE);
+    stand_in.set_fault_for(Matching::key(KEY).times(1), unavailable);
+    let exchange = async {
+        let start = Instant::now();
+        while stand_in.call_count() == 0 {
+            assert!(start.elapsed() < PATIENCE, "nothing is called");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let new = folder.path().join("new");
+        std::fs::write(&new, KEY).unwrap();
+        std::fs::rename(new, &key_file).unwrap();
+        stand_in.open_gate();
+    };
+    let (answer, ()) = tokio::join!(program.get("/c/canary-conversation", &[]), exchange);
+    assert_eq!(answer.status, 302);
+    program.end().await;
+
+    let received = collector.end();
+    let all = spans(&received);
+    let resent: Vec<_> = only(&all, "CLIENT")
+        .into_iter()
+        .map(|call| (call.attribute("nebulink.result"), call.attribute("http.request.resend_count")))
+        .collect();
+    let expected = [(Some("rejected"), None), (Some("failed"), Some("1")), (Some("ok"), Some("2"))];
+    assert_eq!(resent, expected, "{received}");
+}
+
+#[tokio::test]
 async fn a_refresh_that_nobody_waits_for_is_a_trace_of_its_own_linked_to_its_cause() {
     let Some(collector) = Collector::start().await else { return };
     let stand_in = with_items().await;
@@ -146,7 +204,10 @@ async fn a_refresh_that_nobody_waits_for_is_a_trace_of_its_own_linked_to_its_cau
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("NEBULINK__CACHE__TTL", "1ms")];
     let program = Program::serve(&stand_in, &variables);
     assert_eq!(program.get("/c/canary-conversation", &[]).await.status, 302);
-    while stand_in.call_count() < 2 {
+    // Until the refresh has ended, and not just begun.
+    let start = Instant::now();
+    while program.metric(OK_CALLS).await < 2.0 {
+        assert!(start.elapsed() < PATIENCE, "nothing is refreshed");
         assert_eq!(program.get("/c/canary-conversation", &[]).await.status, 302);
     }
     program.end().await;

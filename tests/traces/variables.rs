@@ -2,11 +2,11 @@
 
 use std::net::TcpListener;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use nebulink::demo::StandIn;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::collector::free_address;
+use super::answering::{answer, read_one};
 use super::program::{Program, command};
 use super::support::{KEY, PATIENCE, stand_in};
 
@@ -27,6 +27,8 @@ async fn one_request(stand_in: &StandIn, variables: &[(&str, &str)]) -> String {
 async fn what_is_wrong_with_them_ends_the_start_with_2_and_shows_no_value() {
     let stand_in = stand_in().await;
     let good = "http://collector.example:4318";
+    let no_certificate = tempfile::NamedTempFile::new().unwrap();
+    let no_certificate = no_certificate.path().to_str().unwrap();
     for (variable, value) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "canary"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://user:canary@collector.example"),
@@ -39,6 +41,8 @@ async fn what_is_wrong_with_them_ends_the_start_with_2_and_shows_no_value() {
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nonexistent/canary"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/null"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", no_certificate),
+        ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", no_certificate),
         ("OTEL_TRACES_EXPORTER", "zipkin"),
         ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
         ("OTEL_RESOURCE_ATTRIBUTES", "canary"),
@@ -64,6 +68,24 @@ async fn what_is_wrong_with_them_ends_the_start_with_2_and_shows_no_value() {
 }
 
 #[tokio::test]
+async fn what_does_not_count_is_not_complained_of() {
+    let stand_in = stand_in().await;
+    let (wrong, good) = ("nonsense", "http://collector.example:4318/v1/traces");
+    for (variable, value, is_on) in [
+        ("OTEL_SDK_DISABLED", "true", false),
+        ("OTEL_TRACES_EXPORTER", "none", false),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", good, true),
+    ] {
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", wrong), (variable, value)];
+        let mut command = command(&stand_in, &variables);
+        command.arg("check");
+        let (code, out, complaint) = run(command).await;
+        assert_eq!((code, complaint.as_str()), (0, ""), "{variable}: {out}");
+        assert_eq!(out.contains("Traces: sent to"), is_on, "{variable}: {out}");
+    }
+}
+
+#[tokio::test]
 async fn without_an_endpoint_or_switched_off_nothing_is_sent() {
     let collector = TcpListener::bind("127.0.0.1:0").unwrap();
     collector.set_nonblocking(true).unwrap();
@@ -80,27 +102,6 @@ async fn without_an_endpoint_or_switched_off_nothing_is_sent() {
         assert!(!log.contains("trace_id") && !log.contains("lost"), "{log}");
         assert_eq!(collector.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "{variable}");
     }
-}
-
-/// Reads one request, and answers it.
-async fn answer_one(listener: &tokio::net::TcpListener, status: &str) -> String {
-    let (mut stream, _) = listener.accept().await.unwrap();
-    let mut request = Vec::new();
-    let end = loop {
-        let read = stream.read_buf(&mut request).await.unwrap();
-        let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
-        let whole = head.split_once("\r\n\r\n").and_then(|(head, _)| {
-            let length = head.split("content-length: ").nth(1)?.lines().next()?.parse::<usize>().ok()?;
-            Some((head.len() + 4 + length, head.to_owned()))
-        });
-        match whole {
-            Some((length, head)) if request.len() >= length => break head,
-            _ => assert_ne!(read, 0, "{head}"),
-        }
-    };
-    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    stream.write_all(answer.as_bytes()).await.unwrap();
-    end
 }
 
 #[tokio::test]
@@ -123,10 +124,16 @@ async fn headers_and_user_go_to_the_collector_and_nowhere_else_and_a_busy_one_is
     );
     assert_eq!(program.get("/c/abc", &[]).await.status, 302);
     let heads = async {
-        let refused = answer_one(&listener, "503 Service Unavailable").await;
-        (refused, answer_one(&listener, "200 OK").await)
+        let (stream, refused) = read_one(&listener).await;
+        let refusing = Instant::now();
+        answer(stream, "503 Service Unavailable\r\nretry-after: 1").await;
+        let (stream, head) = read_one(&listener).await;
+        let patience = refusing.elapsed();
+        answer(stream, "200 OK").await;
+        (refused, head, patience)
     };
-    let (refused, head) = tokio::time::timeout(PATIENCE, heads).await.unwrap();
+    let (refused, head, patience) = tokio::time::timeout(PATIENCE, heads).await.unwrap();
+    assert!(patience >= Duration::from_secs(1), "{patience:?}");
     for head in [refused, head] {
         assert!(head.starts_with("post /otlp/v1/traces http/1.1\r\n"), "{head}");
         for line in [
@@ -145,16 +152,18 @@ async fn headers_and_user_go_to_the_collector_and_nowhere_else_and_a_busy_one_is
 }
 
 #[tokio::test]
-async fn check_shows_where_traces_go_without_user_and_headers() {
+async fn check_shows_where_traces_go_without_user_path_and_headers() {
     let stand_in = stand_in().await;
-    let endpoint = format!("http://user:canary@{}", free_address());
+    let endpoint = "http://user:canary@collector.example:4318/canary";
     let mut command = command(
         &stand_in,
-        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_HEADERS", "a=canary")],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_EXPORTER_OTLP_HEADERS", "a=canary")],
     );
     command.arg("check");
     let (code, out, complaint) = run(command).await;
     assert_eq!((code, complaint.as_str()), (0, ""), "{out}");
-    let shown = endpoint.replace("user:canary@", "");
-    assert!(out.contains(&format!("Traces: sent to {shown}/v1/traces")) && !out.contains("canary"), "{out}");
+    assert!(
+        out.contains("Traces: sent to http://collector.example:4318\n") && !out.contains("canary"),
+        "{out}"
+    );
 }

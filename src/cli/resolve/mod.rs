@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     server: Option<String>,
 
     /// How long to wait for each of the server's answers; longer than its own `server.request_timeout`
-    #[arg(long, value_name = "DURATION", default_value = "35s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "35s", conflicts_with = "from", value_parser = humantime::parse_duration)]
     timeout: Duration,
 
     /// Certificates (PEM) that the server's must be signed by, in place of the public roots
@@ -55,8 +55,7 @@ pub(super) struct Arguments {
 /// Where links are looked for.
 enum Place<'a> {
     Snapshot(&'a Path),
-    /// A base URL.
-    Server(String),
+    Server(Server),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,7 +88,11 @@ impl Arguments {
     fn place(&self) -> Result<Place<'_>, String> {
         let place = match (&self.from, &self.server) {
             (Some(snapshot), _) => Place::Snapshot(snapshot),
-            (None, Some(server)) => Place::Server(server::base(server).map_err(|error| error.to_string())?),
+            (None, Some(server)) => {
+                let base = server::base(server).map_err(|error| error.to_string())?;
+                let server = Server::new(base, self.ca_file.as_deref(), self.timeout);
+                Place::Server(server.map_err(|error| format!("{error:#}"))?)
+            }
             (None, None) => {
                 return Err(
                     "--from FILE or --server URL is needed: a snapshot to look the ids up in, or a running \
@@ -121,8 +124,7 @@ fn resolve(arguments: &Arguments, place: Place<'_>) -> anyhow::Result<bool> {
             let mut output = io::BufWriter::new(io::stdout().lock());
             wanted.print(&mut output).and_then(|all| output.flush().map(|()| all))
         }
-        Place::Server(base) => {
-            let server = Server::new(base, arguments.ca_file.as_deref(), arguments.timeout)?;
+        Place::Server(server) => {
             // Each line as soon as it is known: somebody may be waiting for it.
             on_runtime(1, async { Ok(server.print(kind, &ids, &mut io::stdout().lock()).await) })?
         }

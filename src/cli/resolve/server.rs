@@ -149,9 +149,9 @@ fn certificates(file: Option<&Path>) -> anyhow::Result<Vec<Certificate>> {
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
         return Ok(roots.map(|root| Certificate::from_der(root)).collect::<Result<_, _>>()?);
     };
-    let pem = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let pem = std::fs::read(path).with_context(|| format!("--ca-file {} cannot be read", path.display()))?;
     let found = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
-    found.with_context(|| format!("{} holds no usable certificate in PEM", path.display()))
+    found.with_context(|| format!("--ca-file {} holds no usable certificate in PEM", path.display()))
 }
 
 async fn read(response: Response) -> Result<TargetUrl, Failure> {

@@ -24,4 +24,4 @@ pub use projects::{KeySource, Project};
 pub use redirect::{OnOutage, Redirect};
 pub use server::Server;
 pub use shared_cache::SharedCache;
-pub use telemetry::{Sampling, Telemetry, Traces};
+pub use telemetry::{Sampling, Telemetry, Traces, TracesCaFile};

@@ -47,6 +47,15 @@ const NOT_AN_EXPORTER: &str = "neither otlp nor none";
 const NOT_A_SAMPLER: &str = "not always_on, always_off, traceidratio or one of these behind parentbased_";
 const NOT_A_RATIO: &str = "not a number from 0 to 1";
 
+/// A file of certificate authorities in PEM.
+#[derive(Debug, Clone)]
+pub struct TracesCaFile {
+    /// The variable that names it.
+    pub variable: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
 /// What the program says of itself to others, beside logs and metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Telemetry {
@@ -62,7 +71,7 @@ pub struct Traces {
     /// What goes with them; values are marked as sensitive, so that no `Debug` prints them.
     pub headers: HeaderMap,
     /// Certificate authorities in PEM, instead of the public ones.
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Option<TracesCaFile>,
     /// How long one export may take.
     pub timeout: Duration,
     /// What the program is called.
@@ -105,15 +114,8 @@ impl Telemetry {
 impl Traces {
     fn read(variables: &mut Variables<'_>) -> Option<Self> {
         let disabled = variables.parse("OTEL_SDK_DISABLED", |text| Ok(text.eq_ignore_ascii_case("true")));
-        let own = variables.parse("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint);
-        let shared = variables.parse("OTEL_EXPORTER_OTLP_ENDPOINT", |text| {
-            let mut url = endpoint(text)?;
-            let path = format!("{}{TRACES_PATH}", url.path().trim_end_matches('/'));
-            url.set_path(&path);
-            Ok(url)
-        });
-        let mut endpoint = own.or(shared)?;
-        if disabled == Some(true) {
+        let is_own = variables.has("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+        if disabled == Some(true) || !is_own && !variables.has("OTEL_EXPORTER_OTLP_ENDPOINT") {
             return None;
         }
         let exported = variables.parse("OTEL_TRACES_EXPORTER", |text| match text {
@@ -124,6 +126,16 @@ impl Traces {
         if exported == Some(false) {
             return None;
         }
+        let mut endpoint = if is_own {
+            variables.parse("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)
+        } else {
+            variables.parse("OTEL_EXPORTER_OTLP_ENDPOINT", |text| {
+                let mut url = endpoint(text)?;
+                let path = format!("{}{TRACES_PATH}", url.path().trim_end_matches('/'));
+                url.set_path(&path);
+                Ok(url)
+            })
+        }?;
         variables.parse_either("PROTOCOL", |text| match text {
             "http/protobuf" => Ok(()),
             _ => Err(NOT_SPOKEN.into()),
@@ -144,7 +156,7 @@ impl Traces {
         Some(Self {
             endpoint,
             headers,
-            ca_file: variables.parse_either("CERTIFICATE", readable_file),
+            ca_file: variables.ca_file(),
             timeout: Duration::from_millis(variables.timeout()),
             service_name: service_name.or(named).unwrap_or_else(|| SERVICE_NAME.to_owned()),
             resource_attributes,
@@ -183,6 +195,11 @@ impl Sampling {
 }
 
 impl Variables<'_> {
+    /// Whether a variable is set and not empty.
+    fn has(&self, name: &str) -> bool {
+        find(self.variables, name).is_some()
+    }
+
     /// What a variable says; one that is empty is not set, as OpenTelemetry has it.
     fn parse<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
         let value = find(self.variables, name)?;
@@ -195,8 +212,14 @@ impl Variables<'_> {
     fn parse_either<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
         let own = format!("OTEL_EXPORTER_OTLP_TRACES_{name}");
         let shared = format!("OTEL_EXPORTER_OTLP_{name}");
-        let name = if find(self.variables, &own).is_some() { own } else { shared };
+        let name = if self.has(&own) { own } else { shared };
         self.parse(&name, parse)
+    }
+
+    fn ca_file(&mut self) -> Option<TracesCaFile> {
+        const OWN: &str = "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE";
+        let variable = if self.has(OWN) { OWN } else { "OTEL_EXPORTER_OTLP_CERTIFICATE" };
+        self.parse(variable, readable_file).map(|path| TracesCaFile { variable, path })
     }
 
     fn whole(&mut self, name: &str, max: u64, default: u64) -> u64 {

@@ -4,25 +4,31 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 use reqwest::{Certificate, Client, Response, redirect};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::TracesError;
+use super::{Authorities, TracesError};
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 
-/// The first pause before another attempt; it doubles each time.
+/// The first pause before another attempt; it doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The longest time to reach the collector.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest answer that is read, in bytes; one that is longer is not looked at.
 const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// How long its body is waited for: less than the program's end waits, since the spans have arrived with its status.
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where batches go, and how.
 pub(super) struct Delivery {
@@ -36,27 +42,32 @@ pub(super) struct Delivery {
 struct Failed {
     reason: String,
     may_pass: bool,
+    /// The pause that the collector asks for.
+    retry_after: Option<Duration>,
 }
 
 impl Delivery {
     pub(super) fn new(
         endpoint: Url,
         mut headers: HeaderMap,
-        certificate_authorities: Option<&[u8]>,
+        certificate_authorities: Option<&Authorities>,
         timeout: Duration,
     ) -> Result<Self, TracesError> {
         headers.insert(CONTENT_TYPE, PROTOBUF);
         let authorities = match certificate_authorities {
-            Some(pem) => Certificate::from_pem_bundle(pem).ok().filter(|found| !found.is_empty()),
+            Some(Authorities { variable, pem }) => Certificate::from_pem_bundle(pem)
+                .ok()
+                .filter(|found| !found.is_empty())
+                .ok_or(TracesError::CertificateAuthorities { variable })?,
             None => webpki_root_certs::TLS_SERVER_ROOT_CERTS
                 .iter()
                 .map(|certificate| Certificate::from_der(certificate))
                 .collect::<Result<Vec<_>, _>>()
-                .ok(),
+                .map_err(TracesError::Client)?,
         };
         let http = Client::builder()
             .user_agent(concat!("nebulink/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_only(authorities.ok_or(TracesError::CertificateAuthorities)?)
+            .tls_certs_only(authorities)
             .http1_only()
             .redirect(redirect::Policy::none())
             .referer(false)
@@ -70,43 +81,66 @@ impl Delivery {
 
     /// Delivers a batch, and says how many spans of it the collector rejected.
     ///
-    /// What may pass is tried again within the timeout, unless the program is about to end.
-    pub(super) async fn deliver(&self, body: Bytes, is_ending: impl Fn() -> bool) -> Result<u64, String> {
+    /// What may pass is tried again within the timeout. When the program ends, no pause is waited for any longer, and one
+    /// attempt is the last.
+    pub(super) async fn deliver(&self, body: Bytes, ending: &CancellationToken) -> Result<u64, String> {
         let mut last = None;
         let attempts = async {
             let mut pause = FIRST_PAUSE;
             loop {
-                match self.post(body.clone()).await {
-                    Ok(rejected) => return Ok(rejected),
-                    Err(failed) if !failed.may_pass || is_ending() => return Err(failed.reason),
-                    Err(failed) => last = Some(failed.reason),
+                let is_last = ending.is_cancelled();
+                let asked_for = match self.post(body.clone()).await {
+                    Ok(response) => return Ok(response),
+                    Err(failed) if !failed.may_pass || is_last => return Err(failed.reason),
+                    Err(failed) => {
+                        last = Some(failed.reason);
+                        failed.retry_after.unwrap_or_default()
+                    }
+                };
+                let own = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+                tokio::select! {
+                    () = tokio::time::sleep(own.max(asked_for)) => {}
+                    () = ending.cancelled() => {}
                 }
-                tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-                pause *= 2;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         };
-        let delivered = tokio::time::timeout(self.timeout, attempts).await;
-        delivered.unwrap_or_else(|_elapsed| Err(last.unwrap_or_else(|| "no answer in time".to_owned())))
+        let deadline = Instant::now() + self.timeout;
+        let delivered = timeout_at(deadline, attempts).await;
+        let response = delivered
+            .unwrap_or_else(|_elapsed| Err(last.unwrap_or_else(|| "no answer in time".to_owned())))?;
+        Ok(timeout(BODY_TIMEOUT, rejected(response)).await.unwrap_or(0))
     }
 
-    async fn post(&self, body: Bytes) -> Result<u64, Failed> {
+    /// One attempt, up to the head of a good answer.
+    async fn post(&self, body: Bytes) -> Result<Response, Failed> {
         let request = self.http.post(self.endpoint.clone()).headers(self.headers.clone()).body(body);
-        let response =
-            request.send().await.map_err(|error| Failed { reason: chain(&error), may_pass: true })?;
-        match response.status() {
-            status if status.is_success() => Ok(rejected(response).await),
-            status => Err(Failed {
-                reason: format!("status {}", status.as_u16()),
-                may_pass: matches!(
-                    status,
-                    StatusCode::TOO_MANY_REQUESTS
-                        | StatusCode::BAD_GATEWAY
-                        | StatusCode::SERVICE_UNAVAILABLE
-                        | StatusCode::GATEWAY_TIMEOUT
-                ),
-            }),
+        let response = request.send().await.map_err(|error| Failed {
+            reason: chain(&error),
+            may_pass: true,
+            retry_after: None,
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
         }
+        Err(Failed {
+            reason: format!("status {}", status.as_u16()),
+            may_pass: matches!(
+                status,
+                StatusCode::TOO_MANY_REQUESTS
+                    | StatusCode::BAD_GATEWAY
+                    | StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::GATEWAY_TIMEOUT
+            ),
+            retry_after: retry_after(response.headers()),
+        })
     }
+}
+
+/// The pause that an answer asks for, if it does so in seconds, which is what OTLP foresees.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// How many spans a collector rejects that took the others.

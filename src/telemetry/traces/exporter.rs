@@ -36,9 +36,10 @@ impl OtlpExporter {
     /// Sends a batch. It blocks, which the thread of the queue is for.
     fn send(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        self.lost.taken(spans);
         let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
         let body = Bytes::from(ExportTraceServiceRequest { resource_spans }.encode_to_vec());
-        match self.runtime.block_on(self.delivery.deliver(body, || self.lost.is_ending())) {
+        match self.runtime.block_on(self.delivery.deliver(body, self.lost.ending())) {
             Ok(rejected) => {
                 self.lost.delivered(spans.saturating_sub(rejected));
                 if rejected > 0 {

@@ -33,8 +33,9 @@ use http::HeaderMap;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider,
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, SpanLimits,
 };
 use tokio::sync::oneshot;
 use url::Url;
@@ -55,7 +56,7 @@ pub struct TracesOptions {
     /// What goes with them, marked as sensitive.
     pub headers: HeaderMap,
     /// Certificate authorities in PEM, in place of the public ones.
-    pub certificate_authorities: Option<Vec<u8>>,
+    pub certificate_authorities: Option<Authorities>,
     /// How long one export may take, with all its attempts.
     pub timeout: Duration,
     /// What the program is called.
@@ -70,12 +71,24 @@ pub struct TracesOptions {
     pub schedule_delay: Duration,
 }
 
+/// Certificate authorities of the operator's.
+#[derive(Debug, Clone)]
+pub struct Authorities {
+    /// The variable that names their file.
+    pub variable: &'static str,
+    /// What is in it.
+    pub pem: Vec<u8>,
+}
+
 /// Traces cannot be sent with these options.
 #[derive(Debug, thiserror::Error)]
 pub enum TracesError {
     /// The file of certificate authorities holds none.
-    #[error("OTEL_EXPORTER_OTLP_CERTIFICATE holds no usable certificate in PEM")]
-    CertificateAuthorities,
+    #[error("the file of {variable} holds no usable certificate in PEM")]
+    CertificateAuthorities {
+        /// The variable that names it.
+        variable: &'static str,
+    },
     /// The HTTP client could not be set up.
     #[error("the HTTP client for traces could not be set up")]
     Client(#[source] reqwest::Error),
@@ -98,8 +111,7 @@ impl Traces {
         let resource = Resource::builder_empty()
             .with_attributes(attributes)
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .with_attribute(KeyValue::new("telemetry.sdk.language", "rust"))
-            .with_attribute(KeyValue::new("telemetry.sdk.name", "opentelemetry"))
+            .with_detector(Box::new(TelemetryResourceDetector))
             .with_service_name(options.service_name)
             .build();
         let batches = BatchConfigBuilder::default()
@@ -107,11 +119,11 @@ impl Traces {
             .with_max_export_batch_size(options.max_export_batch_size)
             .with_scheduled_delay(options.schedule_delay)
             .build();
-        let lost = Arc::new(Lost::default());
+        let lost = Arc::new(Lost::new(options.max_queue_size));
         let delivery = Delivery::new(
             options.endpoint,
             options.headers,
-            options.certificate_authorities.as_deref(),
+            options.certificate_authorities.as_ref(),
             options.timeout,
         )?;
         let exporter = OtlpExporter::new(delivery, Arc::clone(&lost)).map_err(TracesError::Runtime)?;
@@ -120,6 +132,8 @@ impl Traces {
             .with_resource(resource)
             // Whoever makes a span has decided already.
             .with_sampler(Sampler::AlwaysOn)
+            // Else the SDK takes them from the environment.
+            .with_span_limits(SpanLimits::default())
             .with_span_processor(processor)
             .build();
         Ok(Self { provider, lost })
