@@ -22,7 +22,7 @@ fn warns_of(helm: &Helm, values: &Value) -> Vec<&'static str> {
 }
 
 /// Values with a network policy, and an image of a registry.
-fn walled(policy: Value, further: Value) -> Value {
+fn walled(policy: &Value, further: &Value) -> Value {
     let mut values = json!({"image": {"repository": "registry.example/nebulink"}, "networkPolicy": policy});
     values.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
     values
@@ -32,7 +32,7 @@ fn walled(policy: Value, further: Value) -> Value {
 fn an_image_that_no_node_can_pull_is_pointed_out() {
     let Some(helm) = Helm::find() else { return };
     assert_eq!(warns_of(&helm, &json!({})), ["image.repository"]);
-    assert!(warns_of(&helm, &walled(json!({}), json!({}))).is_empty());
+    assert!(warns_of(&helm, &walled(&json!({}), &json!({}))).is_empty());
 }
 
 #[test]
@@ -56,6 +56,11 @@ fn what_a_network_policy_cuts_off_is_pointed_out() {
             json!({"egress": {"sharedCache": port}}),
             "networkPolicy.egress.sharedCache.ports",
         ),
+        (
+            json!({"config": {"shared_cache": {"url_file": "/agent/url"}}}),
+            json!({"egress": {"sharedCache": port}}),
+            "networkPolicy.egress.sharedCache.ports",
+        ),
         (json!({"proxy": secret}), json!({"egress": {"proxy": port}}), "networkPolicy.egress.proxy.ports"),
         (
             json!({"config": {"nebuly": {"proxy": "http://proxy.example:3128"}}}),
@@ -65,8 +70,8 @@ fn what_a_network_policy_cuts_off_is_pointed_out() {
     ] {
         let mut open = open;
         open["enabled"] = json!(true);
-        assert_eq!(warns_of(&helm, &walled(json!({"enabled": true}), further.clone())), [warning]);
-        assert!(warns_of(&helm, &walled(open, further.clone())).is_empty(), "{warning}");
-        assert!(warns_of(&helm, &walled(json!({}), further)).is_empty(), "{warning}");
+        assert_eq!(warns_of(&helm, &walled(&json!({"enabled": true}), &further)), [warning]);
+        assert!(warns_of(&helm, &walled(&open, &further)).is_empty(), "{warning}");
+        assert!(warns_of(&helm, &walled(&json!({}), &further)).is_empty(), "{warning}");
     }
 }
