@@ -58,6 +58,7 @@ fn the_autoscaler_alone_decides_on_the_number_of_pods() {
     for wrong in [
         json!({"autoscaling": {"enabled": true, "minReplicas": 11}}),
         json!({"autoscaling": {"enabled": true}, "resources": {"requests": {"cpu": null}}}),
+        json!({"autoscaling": {"enabled": true, "targetCPUUtilizationPercentage": 0}}),
     ] {
         assert!(helm.render(&wrong).is_err(), "{wrong}");
     }
@@ -148,9 +149,46 @@ fn a_snapshot_has_a_volume_that_can_be_written() {
     };
     assert_eq!(volume(&json!({"snapshot": {"enabled": true}}))["emptyDir"], json!({}));
     let claim = json!({"persistentVolumeClaim": {"claimName": "links"}});
-    let own = volume(&json!({"snapshot": {"enabled": true, "volume": claim}}));
+    let own = volume(&with_one_pod(&claim));
     assert_eq!(own["persistentVolumeClaim"]["claimName"], "links");
     assert!(own["emptyDir"].is_null());
+}
+
+/// A volume that stays, and one pod for it.
+fn with_one_pod(volume: &Value) -> Value {
+    json!({
+        "snapshot": {"enabled": true, "volume": volume},
+        "replicaCount": 1,
+        "updateStrategy": {"type": "Recreate"},
+    })
+}
+
+#[test]
+fn a_snapshot_on_a_volume_that_stays_is_for_one_pod() {
+    let Some(helm) = Helm::find() else { return };
+    let good = with_one_pod(&json!({"persistentVolumeClaim": {"claimName": "links"}}));
+    for (name, value) in [
+        ("replicaCount", json!(2)),
+        ("autoscaling", json!({"enabled": true})),
+        ("updateStrategy", json!({"type": "RollingUpdate"})),
+    ] {
+        let mut wrong = good.clone();
+        wrong[name] = value;
+        let refusal = helm.render(&wrong).unwrap_err();
+        assert!(refusal.contains("for one pod alone") && refusal.contains(name), "{refusal}");
+    }
+}
+
+#[test]
+fn a_rollout_that_could_replace_no_pod_is_refused() {
+    let Some(helm) = Helm::find() else { return };
+    for none in [json!(0), json!("0%")] {
+        let refusal =
+            helm.render(&json!({"updateStrategy": {"rollingUpdate": {"maxSurge": none}}})).unwrap_err();
+        assert!(refusal.contains("no pod could ever be replaced"), "{refusal}");
+    }
+    let one_less = json!({"updateStrategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}});
+    assert!(helm.render(&one_less).is_ok());
 }
 
 #[test]

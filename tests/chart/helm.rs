@@ -1,17 +1,20 @@
 //! Helm, and what it renders.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde::Deserialize as _;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The version of Kubernetes that is rendered for: a helm built from source knows none.
 const KUBERNETES: &str = "1.34.0";
 
 /// The name of the release, and that of its objects.
 pub(crate) const RELEASE: &str = "links";
+pub(crate) const NAMESPACE: &str = "here";
 pub(crate) const FULL_NAME: &str = "links-nebulink";
 
 /// A helm that can be run.
@@ -37,13 +40,13 @@ impl Helm {
 
     /// The objects of some chart.
     pub(crate) fn render_chart(&self, chart: &Path, values: &Value) -> Result<Objects, String> {
-        self.render_release(RELEASE, chart, values)
+        self.render_release([NAMESPACE, RELEASE], chart, values)
     }
 
-    /// The objects of a release of some name.
+    /// The objects of a release, in a namespace and of a name.
     pub(crate) fn render_release(
         &self,
-        release: &str,
+        [namespace, release]: [&str; 2],
         chart: &Path,
         values: &Value,
     ) -> Result<Objects, String> {
@@ -51,9 +54,23 @@ impl Helm {
         // All JSON is YAML.
         file.write_all(values.to_string().as_bytes()).unwrap();
         let arguments =
-            ["template", release, "--namespace", "here", "--kube-version", KUBERNETES, "--values"];
+            ["template", release, "--namespace", namespace, "--kube-version", KUBERNETES, "--values"];
         let output = Command::new(self.program).args(arguments).arg(file.path()).arg(chart).output().unwrap();
         text_of(output).map(|text| Objects(documents(&text)))
+    }
+
+    /// What the chart says after its installation.
+    pub(crate) fn notes(&self, values: &Value) -> String {
+        // `helm template` leaves the notes out, and anything else wants a cluster, so they become an object.
+        let (_folder, copy) = copy_of_chart();
+        let notes = fs::read_to_string(copy.join("templates/NOTES.txt")).unwrap();
+        let object = "kind: ConfigMap\nmetadata: {name: notes}\ndata:\n  notes: |\n";
+        let template = format!(
+            "{{{{- define \"notes\" -}}}}\n{notes}\n{{{{- end }}}}\n{object}    {{{{- include \"notes\" . | nindent 4 }}}}\n"
+        );
+        fs::write(copy.join("templates/notes.yaml"), template).unwrap();
+        let objects = self.render_chart(&copy, values).unwrap();
+        objects.named("ConfigMap", "notes")["data"]["notes"].as_str().unwrap().to_owned()
     }
 
     /// Looks the chart over with a file of values.
@@ -120,9 +137,30 @@ pub(crate) fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("helm/nebulink")
 }
 
+/// A chart that a test may change.
+pub(crate) fn copy_of_chart() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("nebulink");
+    copy_folder(&chart(), &copy);
+    (folder, copy)
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
 /// The files of believable installations.
 pub(crate) fn installations() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(chart().join("ci")).unwrap();
+    let entries = fs::read_dir(chart().join("ci")).unwrap();
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() > 1, "{files:?}");
@@ -131,7 +169,7 @@ pub(crate) fn installations() -> Vec<PathBuf> {
 
 /// What a YAML file holds.
 pub(crate) fn yaml(path: &Path) -> Value {
-    yaml_serde::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    yaml_serde::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// The items of a list; none if there is no list.

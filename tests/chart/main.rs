@@ -12,10 +12,13 @@
 mod disruptions;
 mod helm;
 mod monitoring;
+mod names;
 mod network;
+mod notes;
 mod release;
 mod schema;
 mod secrets;
 mod security;
 mod settings;
+mod test_pod;
 mod valkey;

@@ -1,12 +1,12 @@
 //! What Prometheus and Grafana get.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::helm::{FULL_NAME, Helm, Objects, chart, items};
+use crate::helm::{FULL_NAME, Helm, Objects, chart, copy_of_chart, items};
 
 /// Rules in the form of the chart's own file.
 const RULES: &str = r#"
@@ -36,26 +36,11 @@ const DASHBOARD: &str = "{\n  \"title\": \"{{instance}}\"\n}\n";
 
 /// Our chart with rules and a dashboard of the tests' own.
 fn chart_with_files() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let copy = folder.path().join("nebulink");
-    copy_folder(&chart(), &copy);
+    let (folder, copy) = copy_of_chart();
     fs::create_dir_all(copy.join("files")).unwrap();
     fs::write(copy.join("files/rules.yaml"), RULES).unwrap();
     fs::write(copy.join("files/dashboard.json"), DASHBOARD).unwrap();
     (folder, copy)
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 fn rules(helm: &Helm, values: &serde_json::Value) -> Objects {

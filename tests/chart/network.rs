@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helm::{FULL_NAME, Helm, Objects, chart, items};
+use crate::helm::{FULL_NAME, Helm, NAMESPACE, Objects, chart, items};
 
 /// Whether a selector of labels takes a pod.
 fn selects(selector: &Value, pod: &Value) -> bool {
@@ -148,6 +148,66 @@ fn an_identity_header_needs_a_wall_around_the_pods() {
 }
 
 #[test]
+fn an_identity_header_needs_a_wall_without_a_hole() {
+    let Some(helm) = Helm::find() else { return };
+    let render = |proxy: &str, further: Value| {
+        let policy = json!({"enabled": true, "from": [{"podSelector": {"matchLabels": {"app": "proxy"}}}]});
+        let mut values = json!({
+            "config": {"access": {"identity_header": "x-user"}, "server": {"trusted_proxies": [proxy]}},
+            "networkPolicy": policy,
+        });
+        for (name, value) in further.as_object().unwrap() {
+            values["networkPolicy"][name] = value.clone();
+        }
+        helm.render(&values)
+    };
+    let everybody = [
+        json!({}),
+        json!({"namespaceSelector": {}}),
+        json!({"namespaceSelector": {"matchLabels": {}}, "podSelector": {}}),
+        json!({"ipBlock": {"cidr": "0.0.0.0/0"}}),
+        json!({"ipBlock": {"cidr": "::/0"}}),
+    ];
+    let mut refusals: Vec<_> =
+        ["0.0.0.0/0", "::/0"].map(|range| render(range, json!({})).unwrap_err()).into_iter().collect();
+    refusals.push(render("10.0.0.1", json!({"extraIngress": [{"ports": [{"port": 8080}]}]})).unwrap_err());
+    for peer in everybody {
+        for hole in [json!({"from": [peer]}), json!({"extraIngress": [{"from": [peer]}]})] {
+            refusals.push(render("10.0.0.1", hole).unwrap_err());
+        }
+    }
+    for refusal in refusals {
+        assert!(refusal.contains("everybody could claim to be anybody"), "{refusal}");
+    }
+    for peer in [
+        json!({"namespaceSelector": {"matchLabels": {"name": "proxy"}}}),
+        json!({"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "proxy"}}}),
+        json!({"ipBlock": {"cidr": "10.0.0.0/8"}}),
+    ] {
+        assert!(render("10.0.0.1", json!({"from": [peer]})).is_ok(), "{peer}");
+    }
+}
+
+#[test]
+fn a_service_has_no_setting_that_its_type_does_not_know() {
+    let Some(helm) = Helm::find() else { return };
+    for (kind, name, value) in [
+        ("ClusterIP", "nodePort", json!(30080)),
+        ("ClusterIP", "externalTrafficPolicy", json!("Local")),
+        ("NodePort", "loadBalancerClass", json!("example.com/own")),
+        ("NodePort", "loadBalancerSourceRanges", json!(["10.0.0.0/8"])),
+    ] {
+        let render = |kind: &str| helm.render(&json!({"service": {"type": kind, name: value}}));
+        let refusal = render(kind).unwrap_err();
+        assert!(
+            refusal.contains(&format!("service.{name} has no meaning for service.type {kind}")),
+            "{refusal}"
+        );
+        assert!(render("LoadBalancer").is_ok(), "{name}");
+    }
+}
+
+#[test]
 fn routes_lead_to_the_public_port_under_the_sub_path() {
     let Some(helm) = Helm::find() else { return };
     for (base_path, path) in [("", "/"), ("/nebuly/links/", "/nebuly/links")] {
@@ -170,30 +230,12 @@ fn routes_lead_to_the_public_port_under_the_sub_path() {
 }
 
 #[test]
-fn the_test_resolves_an_id_through_the_service_or_without_one_tries_the_keys() {
-    let Some(helm) = Helm::find() else { return };
-    let arguments = |values: &Value| {
-        let objects = helm.render(values).unwrap();
-        let pod = pod(&objects, "test");
-        assert_eq!(pod["metadata"]["annotations"]["helm.sh/hook"], "test");
-        pod["spec"]["containers"][0]["args"].clone()
-    };
-    let values =
-        json!({"test": {"id": "-id", "kind": "conversation"}, "config": {"server": {"base_path": "/x"}}});
-    assert_eq!(
-        arguments(&values),
-        json!(["resolve", "--server", format!("http://{FULL_NAME}:80/x"), "conversation", "--", "-id"])
-    );
-    assert_eq!(arguments(&json!({})), json!(["check"]));
-}
-
-#[test]
 fn names_stay_short_enough_for_services() {
     let Some(helm) = Helm::find() else { return };
     let values = json!({"valkey": {"enabled": true}, "service": {"type": "NodePort"}});
     let release = "a-release-whose-name-is-as-long-as-helm-lets-it-be-0x";
     assert_eq!(release.len(), 53);
-    let objects = helm.render_release(release, &chart(), &values).unwrap();
+    let objects = helm.render_release([NAMESPACE, release], &chart(), &values).unwrap();
     for object in objects.all() {
         let name = object["metadata"]["name"].as_str().unwrap();
         assert!(name.len() <= 63 && !name.contains("--"), "{name}");

@@ -1,12 +1,12 @@
 //! `values.schema.json`: held against the program's settings and the chart's values, and shown to refuse.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::{Map, Value, json};
 
-use crate::helm::{Helm, chart, yaml};
-use crate::settings::defaults;
+use crate::helm::{Helm, chart, items, yaml};
+use crate::settings::{defaults, not_yet};
 
 /// A secret, which no message may repeat.
 const CANARY: &str = "canary-0123456789";
@@ -70,6 +70,7 @@ fn the_schema_has_every_value_and_nothing_else() {
     top.remove("global").unwrap();
     let values = yaml(&chart().join("values.yaml"));
     assert_eq!(top.keys().collect::<Vec<_>>(), values.as_object().unwrap().keys().collect::<Vec<_>>());
+    assert_eq!(required(&schema, &schema), given(&values, ""));
     for (name, part) in &top {
         // What is left out here may be left out of the values, too.
         if ["config", "resources", "startupProbe", "readinessProbe", "livenessProbe"].contains(&name.as_str())
@@ -82,12 +83,66 @@ fn the_schema_has_every_value_and_nothing_else() {
 
 fn compare(schema: &Value, part: &Value, value: &Value, path: &str) {
     let Some(known) = properties(schema, part) else { return };
-    let given: Vec<_> = value.as_object().unwrap().keys().collect();
-    assert_eq!(known.keys().collect::<Vec<_>>(), given, "{path}");
+    let all: Vec<_> = value.as_object().unwrap().keys().collect();
+    assert_eq!(known.keys().collect::<Vec<_>>(), all, "{path}");
+    assert_eq!(required(schema, part), given(value, path), "{path}");
     for (name, part) in known {
         if name != "resources" {
             compare(schema, part, &value[name], &format!("{path}.{name}"));
         }
+    }
+}
+
+/// What has to be there: `null` takes a default away, and the templates rely on all of them.
+fn required<'a>(schema: &'a Value, part: &'a Value) -> BTreeSet<&'a str> {
+    items(&resolved(schema, part)["required"]).map(|name| name.as_str().unwrap()).collect()
+}
+
+/// The values that have a default and need one. `Recreate` has no use for that of a rolling update.
+fn given<'a>(values: &'a Value, path: &str) -> BTreeSet<&'a str> {
+    let values = values.as_object().unwrap().iter().filter(|(_, value)| !value.is_null());
+    let names = values.map(|(name, _)| name.as_str());
+    names.filter(|name| (path, *name) != ("updateStrategy", "rollingUpdate")).collect()
+}
+
+#[test]
+fn null_takes_nothing_away_that_is_needed() {
+    let Some(helm) = Helm::find() else { return };
+    for values in [
+        json!({"image": {"repository": null}}),
+        json!({"service": {"port": null}}),
+        json!({"valkey": {"image": null}}),
+        json!({"networkPolicy": {"egress": {"proxy": null}}}),
+        json!({"test": null}),
+        json!({"config": null}),
+    ] {
+        let refusal = helm.render(&values).unwrap_err();
+        assert!(refusal.contains("missing propert"), "{values}: {refusal}");
+    }
+    let ids = json!({"runAsUser": null, "runAsGroup": null, "fsGroup": null});
+    let values = json!({
+        "service": {"nodePort": null},
+        "terminationGracePeriodSeconds": null,
+        "podSecurityContext": ids,
+        "valkey": {"enabled": true, "podSecurityContext": ids},
+        "updateStrategy": {"type": "Recreate", "rollingUpdate": null},
+    });
+    let objects = helm.render(&values).unwrap();
+    for pod in objects.pods() {
+        let context = &pod["spec"]["securityContext"];
+        assert!(context["runAsUser"].is_null() && context["runAsNonRoot"] == true, "{context}");
+    }
+}
+
+#[test]
+fn settings_without_a_function_are_refused() {
+    let Some(helm) = Helm::find() else { return };
+    let defaults = defaults();
+    for key in not_yet() {
+        let (section, name) = key.split_once('.').unwrap();
+        let values = json!({"config": {section: {name: defaults[section][name]}}});
+        let refusal = helm.render(&values).unwrap_err();
+        assert!(refusal.contains(&format!("config.{key} has no function in this version")), "{refusal}");
     }
 }
 
@@ -156,6 +211,18 @@ fn secrets_among_the_settings_are_refused_and_not_repeated() {
         (json!({"extraEnv": [{"name": "NEBULINK__NEBULY__PROXY", "value": with_user}]}), "/extraEnv/0"),
         (json!({"extraEnv": [{"name": "NEBULINK__SHARED_CACHE__URL", "value": url}]}), "/extraEnv/0"),
         (json!({"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_HEADERS", "value": CANARY}]}), "/extraEnv/0"),
+        (
+            json!({"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "value": CANARY}]}),
+            "/extraEnv/0",
+        ),
+        (
+            json!({"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": with_user}]}),
+            "/extraEnv/0/value",
+        ),
+        (
+            json!({"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": with_user}]}),
+            "/extraEnv/0/value",
+        ),
         (json!({"extraEnv": [{"name": "NEBULY_API_KEY", "value": CANARY}]}), "/extraEnv/0/name"),
     ] {
         let refusal = helm.render(&values).unwrap_err();
@@ -176,6 +243,36 @@ fn secrets_by_reference_are_taken() {
     let objects = helm.render(&values).unwrap();
     assert!(objects.deployment().to_string().contains("OTEL_EXPORTER_OTLP_HEADERS"));
     assert!(objects.settings().contains("proxy = \"http://proxy.example:3128\""));
+}
+
+#[test]
+fn settings_as_variables_are_refused_since_they_would_get_past_the_checks() {
+    let Some(helm) = Helm::find() else { return };
+    let reference = json!({"secretKeyRef": {"name": "x", "key": "y"}});
+    let render = |name: &str, by_reference: bool| {
+        let mut variable = json!({"name": name});
+        let (field, value) =
+            if by_reference { ("valueFrom", reference.clone()) } else { ("value", json!("x")) };
+        variable[field] = value;
+        helm.render(&json!({"extraEnv": [variable]}))
+    };
+    for name in [
+        "NEBULINK_CONFIG",
+        "NEBULY_API_KEY",
+        "NEBULY_API_KEY_FILE",
+        "NEBULY_API_BASE_URL",
+        "NEBULINK__ACCESS__IDENTITY_HEADER",
+        "NEBULINK__SERVER__TRUSTED_PROXIES",
+    ] {
+        for by_reference in [false, true] {
+            let refusal = render(name, by_reference).unwrap_err();
+            assert!(refusal.contains("at '/extraEnv/0"), "{name}: {refusal}");
+        }
+    }
+    for name in ["NEBULINK__NEBULY__PROXY", "NEBULINK__SHARED_CACHE__URL"] {
+        assert!(render(name, true).is_ok(), "{name}");
+    }
+    assert!(render("OTEL_EXPORTER_OTLP_ENDPOINT", false).is_ok());
 }
 
 #[test]

@@ -128,6 +128,23 @@ fn the_password_of_valkey_is_in_its_secret_and_in_no_argument() {
 }
 
 #[test]
+fn another_password_restarts_valkey_and_our_pods_and_more_memory_valkey_alone() {
+    let Some(helm) = Helm::find() else { return };
+    let templates = |valkey: Value| {
+        let objects = helm.render(&json!({"valkey": valkey})).unwrap();
+        let of_valkey = objects.named("Deployment", &format!("{FULL_NAME}-valkey"));
+        [template(&objects).clone(), of_valkey["spec"]["template"].clone()]
+    };
+    let [ours, of_valkey] = templates(json!({"enabled": true, "password": CANARY}));
+    let [same, larger] = templates(json!({"enabled": true, "password": CANARY, "maxMemory": "64mb"}));
+    assert!(ours == same && of_valkey != larger);
+    let changed = templates(json!({"enabled": true, "password": format!("{CANARY}-2")}));
+    assert!(ours != changed[0] && of_valkey != changed[1]);
+    // One that the chart makes is another for each of these, but would be kept by a cluster.
+    assert_eq!(templates(json!({"enabled": true})), templates(json!({"enabled": true})));
+}
+
+#[test]
 fn without_a_password_valkey_gets_one_that_nobody_guesses() {
     let Some(helm) = Helm::find() else { return };
     let password = || {

@@ -158,8 +158,11 @@ pub(crate) fn states(pods: &[Value]) -> Vec<String> {
     pods.iter().map(state).collect()
 }
 
+/// Where nodes, pods and this machine have their addresses: the ranges for private networks.
+const PRIVATE: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
+
 /// Our image, the stand-in, and who may come in where the cluster enforces network policies: this machine, which is
-/// outside of it. Whoever asks is seen with an address of the node's, so for the trial any may name people.
+/// outside of it. Whoever asks is seen with an address of the node's, so for the trial all of these may name people.
 fn values_here(cluster: &Cluster, nebuly: &Nebuly) -> Value {
     let image = |image: &str| {
         let (repository, tag) = image.rsplit_once(':').unwrap();
@@ -169,14 +172,17 @@ fn values_here(cluster: &Cluster, nebuly: &Nebuly) -> Value {
     let mut values = json!({
         "image": image(&cluster.image),
         "config": {
-            "server": {"trusted_proxies": ["0.0.0.0/0"]},
+            "server": {"trusted_proxies": PRIVATE},
             "nebuly": {
                 "api_base_url": stand_in.api_base_url(),
                 "allow_http": true,
                 "platform_url": stand_in.platform_url(),
             },
         },
-        "networkPolicy": {"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "egress": {"nebuly": {"ports": [stand_in.address().port()]}}},
+        "networkPolicy": {
+            "from": PRIVATE.map(|range| json!({"ipBlock": {"cidr": range}})),
+            "egress": {"nebuly": {"ports": [stand_in.address().port()]}},
+        },
     });
     if let Some(redis) = &cluster.redis_image {
         values["valkey"] = json!({"image": image(redis), "command": ["redis-server"]});

@@ -7,16 +7,10 @@
 {{- include "nebulink.checkIdentityHeader" . }}
 {{- include "nebulink.checkSharedCache" . }}
 {{- include "nebulink.checkMemory" . }}
+{{- include "nebulink.checkService" . }}
+{{- include "nebulink.checkReplicas" . }}
 {{- if and .Values.serviceMonitor.enabled .Values.scrapeAnnotations.enabled }}
 {{- fail "serviceMonitor.enabled and scrapeAnnotations.enabled: with both, Prometheus would count everything twice" }}
-{{- end }}
-{{- with .Values.autoscaling }}
-{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
-{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
-{{- end }}
-{{- if and .enabled .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $.Values.resources)) }}
-{{- fail "autoscaling.targetCPUUtilizationPercentage is a share of resources.requests.cpu, which is not set" }}
-{{- end }}
 {{- end }}
 {{- end }}
 
@@ -46,7 +40,18 @@
 {{- end }}
 {{- end }}
 
+{{- /* Settings that the program refuses, because it has no function for them yet. */}}
+{{- define "nebulink.notYet" -}}
+[server.public_url, limits.batch, preview.details, preview.fields, lookup.tags, lookup.window]
+{{- end }}
+
 {{- define "nebulink.checkSettings" -}}
+{{- range $key := include "nebulink.notYet" . | fromYamlArray }}
+{{- $path := splitList "." $key }}
+{{- if hasKey (default dict (get $.Values.config (first $path))) (last $path) }}
+{{- fail (printf "config.%s has no function in this version" $key) }}
+{{- end }}
+{{- end }}
 {{- $values := dict "shared_cache.url_file" "sharedCache.existingSecret or valkey" "access.api_tokens_file" "apiTokens.existingSecret" "cache.snapshot_file" "snapshot.enabled" }}
 {{- range $section, $settings := include "nebulink.ownSettings" . | fromYaml }}
 {{- range $name, $_ := $settings }}
@@ -69,7 +74,34 @@
 {{- if not (get .Values.config.server "trusted_proxies") }}
 {{- fail "config.access.identity_header needs config.server.trusted_proxies: the header is believed from these addresses alone, so nobody would get in" }}
 {{- end }}
+{{- range $proxy := get .Values.config.server "trusted_proxies" }}
+{{- if regexMatch "/0+$" $proxy }}
+{{- fail (printf "config.access.identity_header: config.server.trusted_proxies has %s, so everybody could claim to be anybody" $proxy) }}
 {{- end }}
+{{- end }}
+{{- range $peer := .Values.networkPolicy.from }}
+{{- if include "nebulink.isEverybody" $peer }}
+{{- fail (printf "config.access.identity_header: networkPolicy.from has %s, which admits everybody, so everybody could claim to be anybody" (toJson $peer)) }}
+{{- end }}
+{{- end }}
+{{- range $rule := .Values.networkPolicy.extraIngress }}
+{{- range $peer := default (list dict) $rule.from }}
+{{- if include "nebulink.isEverybody" $peer }}
+{{- fail (printf "config.access.identity_header: networkPolicy.extraIngress has %s, which admits everybody, so everybody could claim to be anybody" (toJson $rule)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Says something of a peer of a NetworkPolicy that is the whole cluster or the whole world. */}}
+{{- define "nebulink.isEverybody" -}}
+{{- $pods := default dict .podSelector }}
+{{- $namespaces := default dict .namespaceSelector }}
+{{- $own := and (hasKey . "podSelector") (not (hasKey . "namespaceSelector")) }}
+{{- if .ipBlock }}
+{{- if regexMatch "/0+$" (toString .ipBlock.cidr) }}yes{{ end }}
+{{- else if not (or $own $pods.matchLabels $pods.matchExpressions $namespaces.matchLabels $namespaces.matchExpressions) }}yes{{ end }}
 {{- end }}
 
 {{- define "nebulink.checkSharedCache" -}}
@@ -91,5 +123,40 @@
 {{- $cache := get (default dict .Values.config.cache) "max_size" | default "0" | include "nebulink.bytes" | int64 }}
 {{- if and $limit (ge $cache $limit) }}
 {{- fail "config.cache.max_size does not fit into resources.limits.memory, so pods would be killed: 128Mi and twice that size are enough" }}
+{{- end }}
+{{- end }}
+
+{{- define "nebulink.checkService" -}}
+{{- $types := dict "nodePort" "NodePort LoadBalancer" "externalTrafficPolicy" "NodePort LoadBalancer" "loadBalancerClass" "LoadBalancer" "loadBalancerSourceRanges" "LoadBalancer" }}
+{{- range $name, $wanted := $types }}
+{{- if and (get $.Values.service $name) (not (has $.Values.service.type (splitList " " $wanted))) }}
+{{- fail (printf "service.%s has no meaning for service.type %s: it is for %s" $name $.Values.service.type ($wanted | replace " " " and ")) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "nebulink.checkReplicas" -}}
+{{- with .Values.autoscaling }}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) }}
+{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
+{{- end }}
+{{- if and .enabled .targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $.Values.resources)) }}
+{{- fail "autoscaling.targetCPUUtilizationPercentage is a share of resources.requests.cpu, which is not set" }}
+{{- end }}
+{{- if and .enabled (not .targetCPUUtilizationPercentage) (not .metrics) }}
+{{- fail "autoscaling has nothing to decide by: set autoscaling.targetCPUUtilizationPercentage or autoscaling.metrics" }}
+{{- end }}
+{{- end }}
+{{- with .Values.updateStrategy }}
+{{- $rolling := default dict .rollingUpdate }}
+{{- $none := list "0" "0%" }}
+{{- if and (eq .type "RollingUpdate") (has (get $rolling "maxSurge" | toString) $none) (has (get $rolling "maxUnavailable" | toString) $none) }}
+{{- fail "updateStrategy.rollingUpdate: maxSurge and maxUnavailable are both 0, so no pod could ever be replaced" }}
+{{- end }}
+{{- end }}
+{{- if and .Values.snapshot.enabled (hasKey .Values.snapshot.volume "persistentVolumeClaim") }}
+{{- if or .Values.autoscaling.enabled (gt (int64 .Values.replicaCount) 1) (ne .Values.updateStrategy.type "Recreate") }}
+{{- fail "snapshot.volume is a persistentVolumeClaim, which is for one pod alone: with it set replicaCount to 1, autoscaling.enabled to false and updateStrategy.type to Recreate, or use the shared cache instead" }}
+{{- end }}
 {{- end }}
 {{- end }}

@@ -28,8 +28,8 @@
 
 {{- /* Takes `root` and `component`. The pods of the test and of Valkey differ from ours by the component alone. */}}
 {{- define "nebulink.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "nebulink.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "nebulink.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 

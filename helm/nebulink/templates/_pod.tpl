@@ -10,8 +10,8 @@ that `kubectl exec … nebulink check` sees the same settings. */}}
 - name: NEBULINK__NEBULY__PROXY
   valueFrom:
     secretKeyRef:
-      name: {{ .name }}
-      key: {{ .key }}
+      name: {{ .name | quote }}
+      key: {{ .key | quote }}
 {{- end }}
 {{- end }}
 {{- with .Values.extraEnv }}
@@ -49,7 +49,7 @@ that `kubectl exec … nebulink check` sees the same settings. */}}
 {{- define "nebulink.volumes" -}}
 - name: config
   configMap:
-    name: {{ include "nebulink.fullname" . }}
+    name: {{ include "nebulink.fullname" . | quote }}
 {{- range $index, $project := .Values.projects }}
 {{- if not $project.apiKeyFile }}
 - name: key-{{ $index }}
@@ -57,31 +57,31 @@ that `kubectl exec … nebulink check` sees the same settings. */}}
     {{- if $project.apiKey }}
     secretName: {{ include "nebulink.fullname" $ }}-keys
     {{- else }}
-    secretName: {{ $project.existingSecret.name }}
+    secretName: {{ $project.existingSecret.name | quote }}
     {{- end }}
     defaultMode: 0440
     items:
-      - key: {{ if $project.apiKey }}{{ default "default" $project.name }}{{ else }}{{ default "api-key" $project.existingSecret.key }}{{ end }}
+      - key: {{ ternary (default "default" $project.name) (dig "existingSecret" "key" "api-key" $project) (hasKey $project "apiKey") | quote }}
         path: api-key
 {{- end }}
 {{- end }}
 {{- with include "nebulink.sharedCacheSecret" . | fromYaml }}
 - name: shared-cache
   secret:
-    secretName: {{ .name }}
+    secretName: {{ .name | quote }}
     defaultMode: 0440
     items:
-      - key: {{ .key }}
+      - key: {{ .key | quote }}
         path: url
 {{- end }}
 {{- with .Values.apiTokens.existingSecret }}
 {{- if .name }}
 - name: api-tokens
   secret:
-    secretName: {{ .name }}
+    secretName: {{ .name | quote }}
     defaultMode: 0440
     items:
-      - key: {{ .key }}
+      - key: {{ .key | quote }}
         path: tokens
 {{- end }}
 {{- end }}
@@ -101,4 +101,13 @@ that `kubectl exec … nebulink check` sees the same settings. */}}
 {{- $constraints = append $constraints $constraint }}
 {{- end }}
 {{- toYaml $constraints }}
+{{- end }}
+
+{{- /* Where and how the pods run, but for what concerns several of them. */}}
+{{- define "nebulink.scheduling" -}}
+{{- range $name := list "nodeSelector" "tolerations" "priorityClassName" "runtimeClassName" "schedulerName" "dnsPolicy" "dnsConfig" "hostAliases" }}
+{{- with get $.Values $name }}
+{{ dict $name . | toYaml }}
+{{- end }}
+{{- end }}
 {{- end }}

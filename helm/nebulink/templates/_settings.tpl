@@ -32,6 +32,14 @@ cache:
 {{- end }}
 {{- end }}
 
+{{- /* Changes with the password of Valkey, if the values have it. Derived slowly: whoever reads pods must not be able to try
+passwords out. */}}
+{{- define "nebulink.valkeyPasswordChecksum" -}}
+{{- with .Values.valkey.password }}
+{{- derivePassword 1 "maximum" . $.Release.Name (include "nebulink.fullname" $) | sha256sum }}
+{{- end }}
+{{- end }}
+
 {{- /* The settings file. Its texts are JSON, which TOML reads in the same way; numbers are whole, whatever Helm made of them. */}}
 {{- define "nebulink.toml" -}}
 {{- range $project := .Values.projects }}
