@@ -62,6 +62,11 @@ async fn try_out(cluster: &Cluster, name: &str, values: &Path) {
     caller.get(link).await.redirects_to(&link.location).unwrap();
     if in_effect["valkey"]["enabled"] == true {
         caller.finds_what_another_pod_resolved(&nebuly).await;
+        // The new pods read the password that the chart made, and the shared cache knows only the one of its start.
+        let before = release.settled(2).await;
+        release.upgrade(&["--set=config.cache.ttl=1h"]).unwrap();
+        assert!(before.is_disjoint(&release.settled(2).await));
+        caller.finds_what_another_pod_resolved(&nebuly).await;
     }
     release.test().unwrap();
 
