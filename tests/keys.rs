@@ -256,16 +256,22 @@ async fn the_start_fails_only_if_no_project_has_a_key() {
     assert!(App::build(&settings).is_ok());
 }
 
+/// The program, with a key file whose key Nebuly refuses.
+async fn running_with_a_wrong_key(stand_in: &StandIn) -> (TempDir, PathBuf, support::Nebulink) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    std::fs::write(&path, "nk-wrong").unwrap();
+    let mut settings = support::settings(stand_in, &[]);
+    settings.projects.first_mut().unwrap().key = settings::KeySource::File(path.clone());
+    let nebulink = support::Nebulink::start_with(&settings).await;
+    (folder, path, nebulink)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_running_program_sees_a_changed_file_by_itself() {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "c0");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("key");
-    std::fs::write(&path, "nk-wrong").unwrap();
-    let mut settings = support::settings(&stand_in, &[]);
-    settings.projects[0].key = settings::KeySource::File(path.clone());
-    let nebulink = support::Nebulink::start_with(&settings).await;
+    let (_folder, path, nebulink) = running_with_a_wrong_key(&stand_in).await;
     assert_eq!(nebulink.get("/c/c0").await.status, 502);
     replace(&path, KEY);
     let well = async {
@@ -279,12 +285,7 @@ async fn the_running_program_sees_a_changed_file_by_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_alarm_of_a_refused_key_ends_with_the_key_although_nobody_asks() {
     let stand_in = stand_in().await;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("key");
-    std::fs::write(&path, "nk-wrong").unwrap();
-    let mut settings = support::settings(&stand_in, &[]);
-    settings.projects[0].key = settings::KeySource::File(path.clone());
-    let nebulink = support::Nebulink::start_with(&settings).await;
+    let (_folder, path, nebulink) = running_with_a_wrong_key(&stand_in).await;
     let rejected = async || {
         let scrape = support::request(nebulink.management, "GET", "/metrics", &[]).await.body;
         scrape.contains("nebulink_nebuly_key_rejected{project=\"default\"} 1")

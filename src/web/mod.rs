@@ -21,6 +21,7 @@ mod redirect;
 mod request_id;
 mod request_metrics;
 mod route;
+mod standard_method;
 mod timestamp;
 mod trace;
 mod trace_parent;

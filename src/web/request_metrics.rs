@@ -11,6 +11,8 @@ use http::{Method, StatusCode};
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
 use super::route::Route;
+use super::standard_method;
+use super::standard_method::STANDARD_METHODS;
 
 /// Where a series is registered that is counted for the first time.
 pub type Recorder = Arc<dyn metrics::Recorder + Send + Sync>;
@@ -18,9 +20,11 @@ pub type Recorder = Arc<dyn metrics::Recorder + Send + Sync>;
 const REQUESTS: &str = "nebulink_http_requests_total";
 const DURATION: &str = "nebulink_http_request_duration_seconds";
 
-/// In the order of [`place_of_method`].
-const METHODS: [&str; 10] =
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "other"];
+/// What any method counts as that is not a standard one.
+const OTHER: &str = "other";
+
+/// The standard methods, and the others together.
+const METHODS: usize = STANDARD_METHODS.len() + 1;
 
 /// What we answer, the commonest first. Another status would be counted as well, at the price of a look-up each time.
 const STATUSES: [u16; 14] = [302, 404, 200, 429, 400, 401, 403, 405, 409, 204, 500, 502, 503, 504];
@@ -47,7 +51,7 @@ impl RequestMetrics {
                 "Time from the complete head of a request until its answer was ready to be sent"
             );
         });
-        let places = Route::NUMBERS * METHODS.len() * STATUSES.len();
+        let places = Route::NUMBERS * METHODS * STATUSES.len();
         Self { recorder, series: std::iter::repeat_with(OnceLock::new).take(places).collect() }
     }
 
@@ -65,7 +69,7 @@ impl RequestMetrics {
     fn register(&self, route: Route, method: &Method, status: StatusCode) -> Series {
         let labels = [
             ("route", route.pattern().to_owned()),
-            ("method", METHODS.get(place_of_method(method)).copied().unwrap_or("other").to_owned()),
+            ("method", standard_method::name_of(method).unwrap_or(OTHER).to_owned()),
             ("status", status.as_str().to_owned()),
         ];
         metrics::with_local_recorder(&*self.recorder, || Series {
@@ -84,22 +88,11 @@ impl Series {
 
 fn place(route: Route, method: &Method, status: StatusCode) -> Option<usize> {
     let status = STATUSES.iter().position(|own| *own == status.as_u16())?;
-    Some((route.number() * METHODS.len() + place_of_method(method)) * STATUSES.len() + status)
+    Some((route.number() * METHODS + place_of_method(method)) * STATUSES.len() + status)
 }
 
-const fn place_of_method(method: &Method) -> usize {
-    match *method {
-        Method::GET => 0,
-        Method::HEAD => 1,
-        Method::POST => 2,
-        Method::PUT => 3,
-        Method::DELETE => 4,
-        Method::CONNECT => 5,
-        Method::OPTIONS => 6,
-        Method::TRACE => 7,
-        Method::PATCH => 8,
-        _ => 9,
-    }
+fn place_of_method(method: &Method) -> usize {
+    standard_method::place_of(method).unwrap_or(STANDARD_METHODS.len())
 }
 
 #[cfg(test)]
@@ -109,18 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_method_stands_where_its_name_does() {
-        for (place, name) in METHODS.into_iter().enumerate() {
-            assert_eq!(place_of_method(&name.parse().unwrap()), place);
-        }
-        assert_eq!(METHODS[place_of_method(&"get".parse().unwrap())], "other");
-    }
-
-    #[test]
     fn each_series_has_a_place_of_its_own_and_the_table_has_no_other() {
         let mut places = HashSet::new();
         for route in Route::all() {
-            for method in METHODS {
+            for method in STANDARD_METHODS.into_iter().chain([OTHER]) {
                 for status in STATUSES {
                     let status = StatusCode::from_u16(status).unwrap();
                     places.insert(place(route, &method.parse().unwrap(), status).unwrap());

@@ -15,6 +15,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 
 use super::caller::Gate;
 use super::route::Route;
+use super::standard_method;
 use super::trace_parent::TraceParent;
 use crate::domain::Kind;
 
@@ -47,7 +48,7 @@ impl Tracing {
     }
 
     fn start(&self, route: Route, parts: &Parts, parent: Option<&TraceParent>) -> RequestSpan {
-        let method = standard(parts.method.as_str());
+        let method = standard_method::name_of(&parts.method);
         let mut attributes = vec![
             KeyValue::new("http.request.method", method.unwrap_or("_OTHER")),
             // What we serve, whatever a proxy in front of us does.
@@ -114,13 +115,6 @@ impl Drop for RequestSpan {
         // The resolution that it began may hold its context for longer.
         self.0.span().end();
     }
-}
-
-/// A method that is no word of the caller's.
-fn standard(method: &str) -> Option<&'static str> {
-    const METHODS: [&str; 9] =
-        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
-    METHODS.into_iter().find(|standard| *standard == method)
 }
 
 #[cfg(test)]
