@@ -15,9 +15,10 @@
 //! | module | job | may import |
 //! |---|---|---|
 //! | [`domain`] | ids, links, URLs, the freshness of an answer; the interfaces that the resolver needs | nothing of the crate |
-//! | [`nebuly`], [`cache`] | adapters: where links come from, and where they are remembered | `domain` |
+//! | `sync` | the lock and the task of code whose interleavings are tested | nothing of the crate |
+//! | [`nebuly`], [`cache`] | adapters: where links come from, and where they are remembered | `domain`, `sync` |
 //! | [`limits`] | adapter: what each caller may still cost | `domain` |
-//! | [`resolver`] | the policy: what is answered from where | `domain` |
+//! | [`resolver`] | the policy: what is answered from where | `domain`, `sync` |
 //! | [`web`] | routes, who may ask, redirect, errors, pages | `domain`, `resolver` |
 //! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
 //! | [`settings`] | defaults, file, environment, command line | `domain` |
@@ -38,5 +39,6 @@ pub mod nebuly;
 pub mod resolver;
 pub mod server;
 pub mod settings;
+mod sync;
 pub mod telemetry;
 pub mod web;

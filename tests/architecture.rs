@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module, and what else of the crate it may use.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("domain", &[]),
-    ("nebuly", &["domain"]),
+    ("sync", &[]),
+    ("nebuly", &["domain", "sync"]),
     ("cache", &["domain"]),
     ("limits", &["domain"]),
-    ("resolver", &["domain"]),
+    ("resolver", &["domain", "sync"]),
     ("web", &["domain", "resolver"]),
     ("server", &[]),
     ("settings", &["domain"]),

@@ -108,3 +108,40 @@ async fn links_of_others_are_resolved_at_once_during_a_flood_of_bad_ids() {
     let metrics = request(nebulink.management, "GET", "/metrics", &[]).await.body;
     assert!(metrics.contains("nebulink_nebuly_circuit_open{project=\"default\"} 0\n"), "{metrics}");
 }
+
+/// What a link takes to be resolved while a flooder's links wait behind it.
+const SLOW: Duration = Duration::from_millis(300);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_for_a_link_that_waits_in_a_flooders_queue_does_not_wait_with_it() {
+    const LINKS: usize = 200;
+    let stand_in = stand_in().await;
+    for link in 0..LINKS {
+        stand_in.add_conversation(KEY, &format!("link-{link}"));
+    }
+    stand_in.set_fault(Some(Fault::Delay(SLOW)));
+    let settings = [
+        ("server.trusted_proxies", "127.0.0.1"),
+        ("limits.cold_per_second", "1000000"),
+        ("limits.cold_burst", "1000000"),
+        ("nebuly.max_in_flight", "4"),
+    ];
+    let nebulink = Nebulink::start(&stand_in, &settings).await;
+    let mut flood = JoinSet::new();
+    for link in 0..LINKS {
+        let mut connection = Connection::to(nebulink.address);
+        let target = format!("/c/link-{link}");
+        flood.spawn(async move { connection.get(&target, &[("x-forwarded-for", "203.0.113.9")]).await });
+    }
+    tokio::time::timeout(PATIENCE, stand_in.wait_for_calls(4)).await.unwrap();
+    // In the flooder's turn, most of these would be asked for after many times as long, or never.
+    let mut connection = Connection::to(nebulink.address);
+    for link in (0..LINKS).rev().take(3) {
+        let began = Instant::now();
+        let target = format!("/c/link-{link}");
+        let answer = connection.get(&target, &[("x-forwarded-for", "198.51.100.7")]).await;
+        assert_eq!(answer.status, 302, "{answer:?}");
+        assert!(began.elapsed() < 10 * SLOW, "{:?}", began.elapsed());
+    }
+    drop(flood);
+}

@@ -7,6 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use nebulink::demo::Fault;
 use support::connection::Connection;
 use support::{Nebulink, settings_with, stand_in, stand_in_with};
 use tokio::task::JoinSet;
@@ -50,6 +51,51 @@ async fn guessing_ids_costs_no_more_calls_than_balance_rate_and_one_resolution()
         assert!(calls >= BURST, "{query}: {calls}");
         assert!(statuses.keys().eq(&[404, 429]), "{query}: {statuses:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_cold_links_at_once_cost_no_more_calls_than_one_after_the_other() {
+    // Texts are asked for in all projects at once, UUIDs in one project after the other.
+    let uuid: fn(usize) -> String = |link| Uuid::from_u128(link as u128).to_string();
+    let text: fn(usize) -> String = |link| format!("unknown-{link}");
+    for (projects, id) in [(1, text), (2, text), (2, uuid)] {
+        let stand_in = stand_in_with(projects).await;
+        // Slow, so that all of them are under way before the first is answered.
+        stand_in.set_fault(Some(Fault::Delay(Duration::from_millis(300))));
+        let limits = [("limits.cold_per_second", "20"), ("limits.cold_burst", "100")];
+        let nebulink = Nebulink::start_with(&settings_with(&stand_in, projects, &limits)).await;
+        let mut callers = JoinSet::new();
+        let began = Instant::now();
+        for link in 0..5 * BURST {
+            let (mut connection, id) = (Connection::to(nebulink.address), id(link));
+            callers.spawn(async move { connection.get(&format!("/c/{id}"), &[]).await.status });
+        }
+        let mut statuses = BTreeMap::<u16, usize>::new();
+        for status in callers.join_all().await {
+            *statuses.entry(status).or_default() += 1;
+        }
+        let (calls, allowed) = (stand_in.call_count(), allowed(began, projects));
+        println!("{projects} projects: {calls} calls of {allowed} allowed, answers {statuses:?}");
+        assert!((BURST..=allowed).contains(&calls), "{projects}: {calls} > {allowed}");
+        assert!(statuses.keys().all(|status| [404, 429].contains(status)), "{statuses:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_that_are_asked_for_many_times_at_once_cost_one_token_each() {
+    let stand_in = stand_in().await;
+    stand_in.set_fault(Some(Fault::Delay(Duration::from_millis(100))));
+    let limits = [("limits.cold_per_second", "1"), ("limits.cold_burst", "5")];
+    let nebulink = Nebulink::start(&stand_in, &limits).await;
+    let mut callers = JoinSet::new();
+    for request in 0..100 {
+        let id = format!("link-{}", request % 5);
+        stand_in.add_conversation(support::KEY, &id);
+        let mut connection = Connection::to(nebulink.address);
+        callers.spawn(async move { connection.get(&format!("/c/{id}"), &[]).await.status });
+    }
+    assert!(callers.join_all().await.into_iter().all(|status| status == 302));
+    assert_eq!(stand_in.call_count(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use nebulink::demo::{Fault, Item, Matching, StandIn};
-use support::{Nebulink, key_of, settings_with, stand_in_with};
+use support::{Nebulink, PATIENCE, key_of, settings_with, stand_in_with};
 use uuid::Uuid;
 
 /// One test is one caller, and asks for more than a caller may.
@@ -159,6 +159,58 @@ async fn a_text_that_several_projects_know_is_ambiguous_and_nobody_guesses() {
     );
     let chosen = nebulink.get("/c/ticket%2F1?project=project-2").await;
     assert_eq!(chosen.header("location"), Some(stand_in.url_of(&key_of(2), Item::from("ticket/1")).as_str()));
+}
+
+#[tokio::test]
+async fn a_choice_between_projects_is_cached_like_a_link() {
+    let stand_in = stand_in_with(2).await;
+    let ttl = [("cache.ttl", "1h"), ("cache.stale", "24h")];
+    let nebulink = Nebulink::start_with(&settings_with(&stand_in, 2, &ttl)).await;
+    for project in [0, 1] {
+        stand_in.add_conversation(&key_of(project), "ticket");
+    }
+    let first = nebulink.get("/c/ticket").await;
+    assert_eq!(first.header("cache-status"), Some("nebulink; fwd=miss; fwd-status=200; stored"));
+    for _ in 0..3 {
+        let again = nebulink.get("/c/ticket").await;
+        assert_eq!((again.status, again.header("cache-status")), (409, Some("nebulink; hit")));
+        assert_eq!(again.json()["links"], first.json()["links"]);
+    }
+    assert_eq!(stand_in.call_count(), 2);
+    // Past its time it is answered at once, and asked for again behind.
+    nebulink.clock.advance(Duration::from_secs(3600));
+    let stale = nebulink.get("/c/ticket").await;
+    assert_eq!((stale.status, stale.header("cache-status")), (409, Some("nebulink; hit; detail=stale")));
+    stand_in.wait_for_calls(4).await;
+    let refreshed = async {
+        while nebulink.get("/c/ticket").await.header("cache-status") != Some("nebulink; hit") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refreshed).await.unwrap();
+    assert_eq!(stand_in.call_count(), 4);
+}
+
+#[tokio::test]
+async fn a_choice_lasts_through_an_outage_and_ends_when_one_project_alone_has_the_item() {
+    let stand_in = stand_in_with(2).await;
+    let ttl = [("cache.ttl", "1h"), ("cache.stale", "24h")];
+    let nebulink = Nebulink::start_with(&settings_with(&stand_in, 2, &ttl)).await;
+    for project in [0, 1] {
+        stand_in.add_conversation(&key_of(project), "ticket");
+    }
+    assert_eq!(nebulink.get("/c/ticket").await.status, 409);
+    // One project cannot be asked: it may still have the item.
+    stand_in.set_fault_for(Matching::key(key_of(1)), Fault::Drop);
+    nebulink.clock.advance(Duration::from_secs(3600));
+    assert_eq!(nebulink.get("/c/ticket?refresh").await.status, 409);
+    assert_eq!(nebulink.get("/c/ticket").await.status, 409);
+    // It has not.
+    stand_in.set_fault_for(Matching::key(key_of(1)), Fault::status(StatusCode::NOT_FOUND));
+    let refreshed = nebulink.get("/c/ticket?refresh").await;
+    let url = stand_in.url_of(&key_of(0), Item::from("ticket"));
+    assert_eq!((refreshed.status, refreshed.header("location")), (302, Some(url.as_str())));
+    assert_eq!(nebulink.get("/c/ticket").await.header("location"), Some(url.as_str()));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderValue, StatusCode};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use nebulink::demo::{Fault, Matching, StandIn};
-use nebulink::domain::{Answer, CallFailure, Cause, Share, Terms};
+use nebulink::domain::{Answer, CallFailure, CallOptions, Cause, FairnessKey};
 use support::client::{Client, Setup};
 use support::{KEY, PATIENCE, stand_in};
 use tokio::task::JoinSet;
@@ -76,7 +76,7 @@ async fn no_more_attempts_are_made_than_are_set_and_none_where_none_are_allowed(
     for (retries, may_retry, calls) in [(0, true, 1), (1, true, 2), (3, true, 4), (3, false, 1)] {
         stand_in.forget_calls();
         let client = Setup { retries, ..Setup::default() }.client(&stand_in);
-        let failed = client.ask_on("c0", Terms { may_retry, ..client.terms() }).await;
+        let failed = client.ask_with("c0", CallOptions { may_retry, ..client.options() }).await;
         assert_eq!(failed, Err(CallFailure { cause: Cause::Unavailable, status: None }));
         assert_eq!((stand_in.call_count(), client.spent()), (calls, calls));
     }
@@ -99,14 +99,15 @@ async fn the_deadline_bounds_everything() {
         let calls = stand_in.call_count();
         stand_in.set_fault(Some(fault));
         let began = Instant::now();
-        let terms = Terms { deadline: began + Duration::from_millis(300), ..client.terms() };
-        assert_eq!(cause(client.ask_on("c0", terms).await), Cause::Timeout);
+        // No call starts with less than a second.
+        let options = CallOptions { deadline: began + Duration::from_millis(1200), ..client.options() };
+        assert_eq!(cause(client.ask_with("c0", options).await), Cause::Timeout);
         // Far less than the timeout of an attempt, and no second one.
         assert!(began.elapsed() < Duration::from_secs(4));
         assert_eq!(stand_in.call_count() - calls, 1);
     }
-    let past = Terms { deadline: Instant::now(), ..client.terms() };
-    assert_eq!(cause(client.ask_on("c0", past).await), Cause::Overloaded { retry_after: None });
+    let past = CallOptions { deadline: Instant::now(), ..client.options() };
+    assert_eq!(cause(client.ask_with("c0", past).await), Cause::Overloaded { retry_after: None });
     assert_eq!(client.spent(), 2);
 }
 
@@ -117,7 +118,7 @@ async fn two_hundred_cold_links_wait_for_eight_calls_at_once_and_all_are_answere
     let client = Setup { max_in_flight: 8, ..Setup::default() }.client(&stand_in);
     let mut calls = JoinSet::new();
     for n in 0..200_u64 {
-        let asked = client.begin(&format!("c{n}"), Share::Caller(n % 7));
+        let asked = client.begin(&format!("c{n}"), FairnessKey::Caller(n % 7));
         calls.spawn(async move { asked.await.unwrap() });
     }
     let answers = soon(calls.join_all()).await;
@@ -126,14 +127,40 @@ async fn two_hundred_cold_links_wait_for_eight_calls_at_once_and_all_are_answere
     assert!(stand_in.most_in_flight() <= 8, "{}", stand_in.most_in_flight());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadline_does_not_become_a_rush_of_calls_that_are_given_up() {
+    let stand_in = with_conversations(200).await;
+    stand_in.set_fault(Some(Fault::Delay(Duration::from_millis(300))));
+    let setup = Setup { max_in_flight: 4, attempt_timeout: Duration::from_millis(800), ..Setup::default() };
+    let client = setup.client(&stand_in);
+    let deadline = Instant::now() + Duration::from_millis(1500);
+    let asked: Vec<_> = (0..200)
+        .map(|n| {
+            let options = client.options_of(FairnessKey::Caller(n));
+            client.begin_with(&format!("c{n}"), CallOptions { deadline, ..options })
+        })
+        .collect();
+    let mut answered = 0;
+    for asked in asked {
+        match soon(asked).await.unwrap() {
+            Ok(_) => answered += 1,
+            Err(failure) => assert_eq!(failure.cause, Cause::Overloaded { retry_after: None }),
+        }
+    }
+    // Each that began had the time to end, and no more began than fit into the time.
+    assert_eq!((answered, client.spent()), (stand_in.call_count(), stand_in.call_count()));
+    assert!((4..=4 * 1500 / 300).contains(&answered), "{answered}");
+    assert!(stand_in.most_in_flight() <= 4, "{}", stand_in.most_in_flight());
+}
+
 #[tokio::test]
 async fn a_flood_of_one_caller_leaves_room_for_another() {
     let stand_in = with_conversations(101).await;
     stand_in.set_fault(Some(Fault::Gate));
     let client = Setup { max_in_flight: 8, ..Setup::default() }.client(&stand_in);
-    let flood: Vec<_> = (0..100).map(|n| client.begin(&format!("c{n}"), Share::Caller(1))).collect();
+    let flood: Vec<_> = (0..100).map(|n| client.begin(&format!("c{n}"), FairnessKey::Caller(1))).collect();
     soon(stand_in.wait_for_calls(6)).await;
-    let other = client.begin("c100", Share::Caller(2));
+    let other = client.begin("c100", FairnessKey::Caller(2));
     soon(stand_in.wait_for_calls(7)).await;
     assert_eq!((stand_in.calls_for("c100"), stand_in.in_flight()), (1, 7));
     stand_in.open_gate();
@@ -148,10 +175,10 @@ async fn who_waits_until_the_deadline_has_cost_no_call() {
     let stand_in = with_conversations(2).await;
     stand_in.set_fault(Some(Fault::Gate));
     let client = Setup { max_in_flight: 1, ..Setup::default() }.client(&stand_in);
-    let first = client.begin("c0", Share::Caller(1));
+    let first = client.begin("c0", FairnessKey::Caller(1));
     soon(stand_in.wait_for_calls(1)).await;
-    let terms = Terms { deadline: Instant::now() + Duration::from_millis(50), ..client.terms() };
-    assert_eq!(cause(client.ask_on("c1", terms).await), Cause::Overloaded { retry_after: None });
+    let options = CallOptions { deadline: Instant::now() + Duration::from_millis(50), ..client.options() };
+    assert_eq!(cause(client.ask_with("c1", options).await), Cause::Overloaded { retry_after: None });
     stand_in.open_gate();
     assert!(soon(first).await.unwrap().is_ok());
     assert_eq!((stand_in.calls_for("c1"), client.spent()), (0, 1));
@@ -204,7 +231,7 @@ async fn the_circuit_opens_lets_one_call_through_to_see_and_closes() {
 
     client.pass(10);
     stand_in.set_fault(Some(Fault::Gate));
-    let probe = client.begin("c10", Share::Caller(1));
+    let probe = client.begin("c10", FairnessKey::Caller(1));
     soon(stand_in.wait_for_calls(12)).await;
     assert_eq!(cause(client.ask("c11").await), Cause::Overloaded { retry_after: Some(1) });
     stand_in.open_gate();
@@ -220,7 +247,7 @@ async fn a_probe_whose_caller_leaves_does_not_keep_the_circuit_open() {
     open_circuit(&stand_in, &client).await;
     client.pass(5);
     stand_in.set_fault(Some(Fault::Hang));
-    let probe = client.begin("c10", Share::Caller(1));
+    let probe = client.begin("c10", FairnessKey::Caller(1));
     soon(stand_in.wait_for_calls(11)).await;
     probe.abort();
     assert!(soon(probe).await.is_err());
@@ -233,7 +260,7 @@ async fn callers_who_leave_do_not_open_the_circuit() {
     let stand_in = with_conversations(31).await;
     let client = Setup { retries: 0, ..Setup::default() }.client(&stand_in);
     stand_in.set_fault(Some(Fault::Hang));
-    let calls: Vec<_> = (0..30).map(|n| client.begin(&format!("c{n}"), Share::Caller(n))).collect();
+    let calls: Vec<_> = (0..30).map(|n| client.begin(&format!("c{n}"), FairnessKey::Caller(n))).collect();
     soon(stand_in.wait_for_calls(30)).await;
     for call in calls {
         call.abort();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nebulink::domain::{AllowedHosts, Answer, CallFuture, DeepLinks, Item, TargetUrl, Terms};
+use nebulink::domain::{AllowedHosts, Answer, CallFuture, CallOptions, DeepLinks, Item, TargetUrl};
 
 use crate::time::Time;
 
@@ -47,7 +47,7 @@ impl CountingNebuly {
 }
 
 impl DeepLinks for CountingNebuly {
-    fn resolve<'a>(&'a self, item: &'a Item<'static>, _: &'a Terms) -> CallFuture<'a> {
+    fn resolve<'a>(&'a self, item: &'a Item<'static>, _: &'a CallOptions) -> CallFuture<'a> {
         let minute = usize::try_from(self.time.millis() / MINUTE).unwrap();
         self.calls[minute].fetch_add(1, Ordering::Relaxed);
         Box::pin(async move { Ok(Answer::Found(self.url(item))) })

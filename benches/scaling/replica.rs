@@ -6,8 +6,8 @@ use std::time::Duration;
 use nebulink::cache::MemoryCache;
 use nebulink::cache::snapshot::{Admission, SnapshotFile};
 use nebulink::domain::{
-    AllowedHosts, CachedLink, Clock as _, Construction, Freshness, Item, Kind, LazyCaller, Lifetimes,
-    LinkCache as _, ProjectName, Scope, Share, SharedLinks, Spellings, Text, Tokens, Unlimited,
+    AllowedHosts, CachedLink, Caller, Clock as _, Construction, FairnessKey, Freshness, Item, Kind,
+    LazyCaller, Lifetimes, LinkCache as _, ProjectName, Scope, SharedLinks, Spellings, Text, Unlimited,
 };
 use nebulink::resolver::{Construct, Inquiry, Mode, Outcome, Policy, Project, Resolver, Sources, Via};
 use url::Url;
@@ -44,9 +44,10 @@ pub(crate) struct Replica {
     surroundings: Surroundings,
     memory: MemoryCache,
     resolver: Resolver,
+    anybody: Anybody,
 }
 
-struct Anybody;
+struct Anybody(Caller);
 
 impl Replica {
     /// A replica that has just been started and knows nothing.
@@ -66,7 +67,8 @@ impl Replica {
             deadline: Duration::from_secs(10),
             construct: Construct::InOutages,
         };
-        Self { surroundings, memory, resolver: Resolver::new(sources, policy) }
+        let anybody = Caller { fairness_key: FairnessKey::Caller(0), rate_limit: Arc::new(Unlimited) };
+        Self { surroundings, memory, resolver: Resolver::new(sources, policy), anybody: Anybody(anybody) }
     }
 
     /// Its successor after a rollout, which knows what the snapshot on a volume of its own holds.
@@ -92,7 +94,7 @@ impl Replica {
             scope: Scope::All,
             mode: Mode::Cached,
             wait: Duration::ZERO,
-            caller: &Anybody,
+            caller: &self.anybody,
         };
         let resolution = self.resolver.resolve(&inquiry).await;
         assert!(matches!(resolution.outcome, Outcome::Resolved(_)), "{resolution:?}");
@@ -130,12 +132,8 @@ impl Replica {
 }
 
 impl LazyCaller for Anybody {
-    fn share(&self) -> Share {
-        Share::Caller(0)
-    }
-
-    fn tokens(&self) -> Arc<dyn Tokens> {
-        Arc::new(Unlimited)
+    fn caller(&self) -> &Caller {
+        &self.0
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) fn access(settings: &Settings, api_tokens_file: Option<&ApiTokensFile
     let limits = limits::Limits {
         per_second: settings.limits.cold_per_second,
         burst: settings.limits.cold_burst,
+        // One call for each project.
+        overdraft: u32::try_from(settings.projects.len()).unwrap_or(u32::MAX),
         capacity: CALLERS,
     };
     Access {

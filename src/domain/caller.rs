@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-
-use super::{Share, Tokens};
+use std::time::Duration;
 
 /// What tells one caller from another. Callers of different sorts are never the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +17,54 @@ pub enum CallerKey<'a> {
     Address(IpAddr),
 }
 
-/// A caller, and what it may still cost.
+/// A caller, as far as calls to Nebuly are shared out among callers.
 #[derive(Clone)]
 pub struct Caller {
-    /// By which number its calls in flight are counted.
-    pub share: Share,
-    /// What pays for its calls.
-    pub tokens: Arc<dyn Tokens>,
+    /// Under which key its calls in flight are counted.
+    pub fairness_key: FairnessKey,
+    /// The rate limit that its calls count against.
+    pub rate_limit: Arc<dyn RateLimit>,
+}
+
+/// Tells apart those among whom the calls in flight are shared, so that nobody takes all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FairnessKey {
+    /// The caller with this number, which stands for its identity, token or address.
+    Caller(u64),
+    /// All refreshes of stale links together.
+    Refresh,
+}
+
+/// The rate limit of one caller: a token bucket. Every call that is made to Nebuly for the caller costs a token.
+pub trait RateLimit: Send + Sync + 'static {
+    /// Takes the tokens for a resolution that begins with so many calls, if there is at least one token: the balance may
+    /// go below zero by what one resolution costs. Otherwise nothing is taken, and the error says in how long there will
+    /// be one.
+    fn try_acquire(&self, calls: u32) -> Result<(), Duration>;
+
+    /// Takes a token for a further call, and returns how long that call must wait: not at all, as long as the balance is
+    /// below zero by no more than what one resolution costs. If it is longer than `at_most`, nothing is taken, and the error
+    /// is that time.
+    fn acquire(&self, at_most: Duration) -> Result<Duration, Duration>;
+
+    /// Gives tokens back, for calls that were not made.
+    fn release(&self, calls: u32);
+}
+
+/// No limit, for what no caller asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unlimited;
+
+impl RateLimit for Unlimited {
+    fn try_acquire(&self, _calls: u32) -> Result<(), Duration> {
+        Ok(())
+    }
+
+    fn acquire(&self, _at_most: Duration) -> Result<Duration, Duration> {
+        Ok(Duration::ZERO)
+    }
+
+    fn release(&self, _calls: u32) {}
 }
 
 /// Knows what each caller may still cost.
@@ -35,9 +75,6 @@ pub trait Callers: Send + Sync + 'static {
 
 /// The caller of one request, found out only when a call to Nebuly may be needed: what the cache knows costs it nothing.
 pub trait LazyCaller: Send + Sync {
-    /// By which number its calls in flight are counted.
-    fn share(&self) -> Share;
-
-    /// What pays for its calls.
-    fn tokens(&self) -> Arc<dyn Tokens>;
+    /// The caller. Only the first time costs more than a look.
+    fn caller(&self) -> &Caller;
 }

@@ -1,58 +1,42 @@
 //! The interface of the one who knows where links lead: Nebuly.
 
-use std::future::Future;
+use std::future::{Future, pending, ready};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Item, TargetUrl};
+use super::{Caller, Item, TargetUrl};
 
 /// Asks one project of Nebuly's for the URLs of items.
 pub trait DeepLinks: Send + Sync + 'static {
     /// Asks, in one attempt or more. It ends by the deadline, and never panics on any answer.
-    fn resolve<'a>(&'a self, item: &'a Item<'static>, terms: &'a Terms) -> CallFuture<'a>;
+    fn resolve<'a>(&'a self, item: &'a Item<'static>, options: &'a CallOptions) -> CallFuture<'a>;
 }
 
-/// On whose behalf, and on what terms, Nebuly is asked.
+/// On whose behalf Nebuly is asked, and within which bounds.
 #[derive(Clone)]
-pub struct Terms {
-    /// Who shares the calls in flight.
-    pub share: Share,
+pub struct CallOptions {
+    /// Those who wait for the answer: each call is made at the turn of whichever of them comes first.
+    pub callers: Arc<dyn WaitingCallers>,
     /// When the answer is of no more use.
     pub deadline: Instant,
     /// Whether an attempt that failed may be made again.
     pub may_retry: bool,
-    /// Pays for each attempt.
-    pub tokens: Arc<dyn Tokens>,
 }
 
-/// Who the calls in flight are shared among, so that nobody takes all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Share {
-    /// The caller with this number, which stands for its identity, token or address.
-    Caller(u64),
-    /// All refreshes of stale links together.
-    Refresh,
+/// The callers that wait for one resolution, in the order in which they came. More may join while it runs.
+pub trait WaitingCallers: Send + Sync + 'static {
+    /// The caller at this position, counted from 0; waits until there is one. There is always a first.
+    fn at(&self, position: usize) -> CallerFuture<'_>;
 }
 
-/// What a caller may still cost: every call that is made to Nebuly for it takes one.
-pub trait Tokens: Send + Sync + 'static {
-    /// Takes one. A resolution once begun is finished, so there may be fewer than none afterwards.
-    fn spend(&self);
+/// The future that [`WaitingCallers::at`] returns.
+pub type CallerFuture<'a> = Pin<Box<dyn Future<Output = Caller> + Send + 'a>>;
 
-    /// Whether another resolution may begin; if not, in how many seconds it may.
-    fn afford(&self) -> Result<(), u32>;
-}
-
-/// Tokens without end, for what no caller asked for.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unlimited;
-
-impl Tokens for Unlimited {
-    fn spend(&self) {}
-
-    fn afford(&self) -> Result<(), u32> {
-        Ok(())
+/// One caller, who waits alone.
+impl WaitingCallers for Caller {
+    fn at(&self, position: usize) -> CallerFuture<'_> {
+        if position == 0 { Box::pin(ready(self.clone())) } else { Box::pin(pending()) }
     }
 }
 
@@ -100,7 +84,7 @@ pub enum Cause {
     Unavailable,
     /// Nebuly asks us to slow down, its circuit is open, or too many calls wait already. Becomes 503.
     Overloaded {
-        /// In how many seconds it may be worth to ask again, if that is known.
+        /// In how many seconds it may be worth to ask again. Without it, the time was up before the call could begin.
         retry_after: Option<u32>,
     },
     /// This caller asked for too many cold links. Becomes 429.
@@ -112,4 +96,24 @@ pub enum Cause {
     Timeout,
     /// A defect of ours. Becomes 500.
     Internal,
+}
+
+/// A pause in whole seconds, at least one, rather too late than too early: as `Retry-After` says it.
+#[must_use]
+pub fn retry_after(pause: Duration) -> u32 {
+    let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));
+    u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_told_in_whole_seconds_rather_too_long_and_never_zero() {
+        for (milliseconds, told) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (300_000, 300)] {
+            assert_eq!(retry_after(Duration::from_millis(milliseconds)), told);
+        }
+        assert_eq!(retry_after(Duration::MAX), u32::MAX);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use super::{Item, ProjectIndex, ProjectSet, Scope, TargetUrl, Timestamp};
 
@@ -10,6 +11,9 @@ use super::{Item, ProjectIndex, ProjectSet, Scope, TargetUrl, Timestamp};
 pub enum CachedLink {
     /// It leads somewhere.
     Resolved(ResolvedLink),
+    /// Several projects have a conversation of this id: a link for each of them, in the order of the settings, all resolved
+    /// at one time.
+    Ambiguous(Arc<[ResolvedLink]>),
     /// Some projects do not have its item.
     Absent(AbsentLink),
 }

@@ -1,7 +1,7 @@
 //! What a link is, independent of HTTP and of every library of the other layers.
 //!
 //! Also here: the interfaces that the resolver needs and the adapters fulfil ([`DeepLinks`], [`LinkCache`],
-//! [`SharedLinks`], [`Callers`], [`LazyCaller`], [`Tokens`]), and time as
+//! [`SharedLinks`], [`Callers`], [`LazyCaller`], [`RateLimit`], [`WaitingCallers`]), and time as
 //! a value ([`Timestamp`]), so that freshness is a rule and not a clock.
 
 mod caller;
@@ -18,9 +18,11 @@ mod target;
 mod time;
 mod url_pattern;
 
-pub use caller::{Caller, CallerKey, Callers, LazyCaller};
+pub use caller::{Caller, CallerKey, Callers, FairnessKey, LazyCaller, RateLimit, Unlimited};
 pub use construction::{Construction, ProjectIds};
-pub use deep_links::{Answer, CallFailure, CallFuture, Cause, DeepLinks, Share, Terms, Tokens, Unlimited};
+pub use deep_links::{
+    Answer, CallFailure, CallFuture, CallOptions, CallerFuture, Cause, DeepLinks, WaitingCallers, retry_after,
+};
 pub use freshness::{Freshness, Lifetimes, Refreshed};
 pub use host::{AllowedHosts, InvalidHost};
 pub use id::InvalidId;

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::Counter;
 
 use super::Limits;
-use super::bucket::{FullFrom, Rate};
+use super::bucket::{Rate, TheoreticalArrivalTime};
 use super::key::Key;
 use super::table::Table;
-use crate::domain::{self, Caller, CallerKey, Share, Tokens};
+use crate::domain::{self, Caller, CallerKey, FairnessKey, RateLimit};
 
 /// How many times as much a caller with an API token may cost.
 const WITH_API_TOKEN: u64 = 10;
@@ -30,21 +30,22 @@ pub struct Callers {
     table: Mutex<Table>,
     newcomers: Arc<Account>,
     next_number: AtomicU64,
-    terms: Arc<Terms>,
+    common: Arc<Common>,
 }
 
 /// What one caller has spent.
 pub(super) struct Account {
-    full_from: AtomicU64,
+    theoretical_arrival_time: AtomicU64,
     number: u64,
     has_api_token: bool,
-    terms: Arc<Terms>,
+    common: Arc<Common>,
 }
 
 /// What all accounts share.
-struct Terms {
+struct Common {
     rate: Rate,
     rate_with_api_token: Rate,
+    overdraft: u32,
     /// What moments count from.
     epoch: Instant,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
@@ -60,24 +61,25 @@ impl Callers {
 
     /// The same, with another clock.
     pub fn with_clock(limits: Limits, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        let Limits { per_second, burst, capacity } = limits;
+        let Limits { per_second, burst, overdraft, capacity } = limits;
         let (per_second, burst) = (u64::from(per_second.max(1)), u64::from(burst.max(1)));
         metrics::describe_counter!(
             "nebulink_rate_limited_total",
             "Resolutions that were refused because their caller asked for too many cold links"
         );
-        let terms = Arc::new(Terms {
+        let common = Arc::new(Common {
             rate: Rate::new(per_second, burst),
             rate_with_api_token: Rate::new(per_second * WITH_API_TOKEN, burst * WITH_API_TOKEN),
+            overdraft,
             epoch: now(),
             now: Box::new(now),
             refused: metrics::counter!("nebulink_rate_limited_total"),
         });
         Self {
             table: Mutex::new(Table::new(capacity)),
-            newcomers: Arc::new(Account::new(NEWCOMERS, false, &terms)),
+            newcomers: Arc::new(Account::new(NEWCOMERS, false, &common)),
             next_number: AtomicU64::new(NEWCOMERS + 1),
-            terms,
+            common,
         }
     }
 
@@ -85,7 +87,7 @@ impl Callers {
     #[must_use]
     pub fn of(&self, key: &CallerKey<'_>) -> Caller {
         let account = self.account(key.into());
-        Caller { share: Share::Caller(account.number), tokens: account }
+        Caller { fairness_key: FairnessKey::Caller(account.number), rate_limit: account }
     }
 
     fn account(&self, key: Key<&str>) -> Arc<Account> {
@@ -94,11 +96,11 @@ impl Callers {
         if let Some(known) = table.get(&key) {
             return known;
         }
-        if !table.has_room(self.terms.now()) {
+        if !table.has_room(self.common.now()) {
             return Arc::clone(&self.newcomers);
         }
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let account = Arc::new(Account::new(number, key.has_api_token(), &self.terms));
+        let account = Arc::new(Account::new(number, key.has_api_token(), &self.common));
         table.insert(key.into_owned(), Arc::clone(&account));
         account
     }
@@ -118,31 +120,55 @@ impl fmt::Debug for Callers {
 }
 
 impl Account {
-    fn new(number: u64, has_api_token: bool, terms: &Arc<Terms>) -> Self {
-        Self { full_from: AtomicU64::new(0), number, has_api_token, terms: Arc::clone(terms) }
+    fn new(number: u64, has_api_token: bool, common: &Arc<Common>) -> Self {
+        Self {
+            theoretical_arrival_time: AtomicU64::new(0),
+            number,
+            has_api_token,
+            common: Arc::clone(common),
+        }
     }
 
     pub(super) fn is_full(&self, now: u64) -> bool {
-        FullFrom(self.full_from.load(Ordering::Relaxed)).is_full(now)
+        TheoreticalArrivalTime(self.theoretical_arrival_time.load(Ordering::Relaxed)).is_full(now)
     }
 
     fn rate(&self) -> Rate {
-        if self.has_api_token { self.terms.rate_with_api_token } else { self.terms.rate }
+        if self.has_api_token { self.common.rate_with_api_token } else { self.common.rate }
+    }
+
+    /// Looks and takes in one step: takes these tokens if one is there within `at_most`, or would be with so many more, and
+    /// returns in how long it is.
+    fn take(&self, tokens: u32, overdraft: u32, at_most: Duration) -> Result<Duration, Duration> {
+        let (rate, now) = (self.rate(), self.common.now());
+        let mut wait = Duration::ZERO;
+        let take = |bucket| {
+            let bucket = TheoreticalArrivalTime(bucket);
+            wait = bucket.until_a_token(rate, overdraft, now);
+            (wait <= at_most).then(|| bucket.take(rate, tokens, now).0)
+        };
+        // Nothing else is read by it, so the order to other memory does not matter.
+        let taken =
+            self.theoretical_arrival_time.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+        if taken { Ok(wait) } else { Err(wait) }
     }
 }
 
-impl Tokens for Account {
-    fn spend(&self) {
-        let (rate, now) = (self.rate(), self.terms.now());
-        let spent = |full_from| Some(FullFrom(full_from).spend(rate, now).0);
-        // Never `None`, so it always changes. Nothing else is read by it, so the order to other memory does not matter.
-        self.full_from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent).ok();
+impl RateLimit for Account {
+    /// Each refusal counts in `nebulink_rate_limited_total`.
+    fn try_acquire(&self, calls: u32) -> Result<(), Duration> {
+        self.take(calls, 0, Duration::ZERO).map(drop).inspect_err(|_| self.common.refused.increment(1))
     }
 
-    /// Each refusal counts in `nebulink_rate_limited_total`.
-    fn afford(&self) -> Result<(), u32> {
-        let full_from = FullFrom(self.full_from.load(Ordering::Relaxed));
-        full_from.afford(self.rate(), self.terms.now()).inspect_err(|_| self.terms.refused.increment(1))
+    fn acquire(&self, at_most: Duration) -> Result<Duration, Duration> {
+        self.take(1, self.common.overdraft, at_most)
+    }
+
+    fn release(&self, calls: u32) {
+        let rate = self.rate();
+        let given_back = |bucket| Some(TheoreticalArrivalTime(bucket).give_back(rate, calls).0);
+        // Never `None`, so it always changes.
+        self.theoretical_arrival_time.fetch_update(Ordering::Relaxed, Ordering::Relaxed, given_back).ok();
     }
 }
 
@@ -152,7 +178,7 @@ impl fmt::Debug for Account {
     }
 }
 
-impl Terms {
+impl Common {
     /// Nanoseconds since the start: 64 bits hold centuries of them.
     fn now(&self) -> u64 {
         let since = (self.now)().saturating_duration_since(self.epoch);

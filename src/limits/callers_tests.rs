@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { per_second: 1, burst: 3, capacity: 100 };
+const LIMITS: Limits = Limits { per_second: 1, burst: 3, overdraft: 0, capacity: 100 };
 
 /// A clock that a test sets, in milliseconds.
 #[derive(Clone, Default)]
@@ -32,10 +32,9 @@ fn address(number: u32) -> CallerKey<'static> {
 
 /// How many calls a caller can make now.
 fn spend_all(callers: &Callers, key: &CallerKey<'_>) -> u32 {
-    let tokens = callers.of(key).tokens;
+    let rate_limit = callers.of(key).rate_limit;
     let mut spent = 0;
-    while tokens.afford().is_ok() {
-        tokens.spend();
+    while rate_limit.try_acquire(1).is_ok() {
         spent += 1;
     }
     spent
@@ -48,9 +47,9 @@ fn each_caller_has_a_balance_of_its_own_and_a_number_that_stays() {
     assert_eq!(spend_all(&callers, &one), 3);
     assert_eq!(spend_all(&callers, &one), 0);
     assert_eq!(spend_all(&callers, &other), 3);
-    assert_eq!(callers.of(&one).share, callers.of(&one).share);
-    assert_ne!(callers.of(&one).share, callers.of(&other).share);
-    assert_eq!(callers.of(&one).tokens.afford(), Err(1));
+    assert_eq!(callers.of(&one).fairness_key, callers.of(&one).fairness_key);
+    assert_ne!(callers.of(&one).fairness_key, callers.of(&other).fairness_key);
+    assert_eq!(callers.of(&one).rate_limit.try_acquire(1), Err(Duration::from_secs(1)));
     time.pass(1_000);
     assert_eq!(spend_all(&callers, &one), 1);
 }
@@ -67,32 +66,58 @@ fn with_an_api_token_both_limits_are_ten_times_as_high() {
 }
 
 #[test]
-fn a_balance_may_go_below_zero() {
+fn a_balance_goes_below_zero_by_one_resolution_and_what_was_not_made_is_given_back() {
     let (callers, time) = callers(LIMITS);
-    let tokens = callers.of(&address(1)).tokens;
-    (0..8).for_each(|_| tokens.spend());
-    assert_eq!(tokens.afford(), Err(6));
-    time.pass(5_000);
-    assert_eq!(tokens.afford(), Err(1));
-    time.pass(1_000);
-    assert_eq!(tokens.afford(), Ok(()));
+    let rate_limit = callers.of(&address(1)).rate_limit;
+    assert_eq!(rate_limit.try_acquire(8), Ok(()));
+    assert_eq!(rate_limit.try_acquire(1), Err(Duration::from_secs(6)));
+    rate_limit.release(6);
+    assert_eq!(rate_limit.try_acquire(8), Ok(()));
+    time.pass(7_999);
+    assert!(rate_limit.try_acquire(1).is_err());
+    time.pass(1);
+    assert_eq!(rate_limit.try_acquire(1), Ok(()));
+}
+
+#[test]
+fn further_calls_get_their_tokens_one_after_the_other_as_they_come_back() {
+    let (callers, _time) = callers(LIMITS);
+    let rate_limit = callers.of(&address(1)).rate_limit;
+    let waits: Vec<_> = (0..6).map(|_| rate_limit.acquire(Duration::from_secs(2))).collect();
+    let seconds = Duration::from_secs;
+    assert_eq!(waits[..5], [0, 0, 0, 1, 2].map(|wait| Ok(seconds(wait))));
+    // Nothing was taken for the one that would come too late.
+    assert_eq!(waits[5], Err(seconds(3)));
+    assert_eq!(rate_limit.acquire(seconds(3)), Ok(seconds(3)));
+}
+
+#[test]
+fn further_calls_of_one_resolution_do_not_wait() {
+    let (callers, _time) = callers(Limits { overdraft: 2, ..LIMITS });
+    let rate_limit = callers.of(&address(1)).rate_limit;
+    rate_limit.try_acquire(3).unwrap();
+    let waits = [(); 3].map(|()| rate_limit.acquire(Duration::MAX).unwrap());
+    assert_eq!(waits, [0, 0, 1].map(Duration::from_secs));
+    assert!(rate_limit.try_acquire(1).is_err());
 }
 
 #[test]
 fn a_flood_of_newcomers_renews_no_balance_and_the_table_stays_bounded() {
     let (callers, time) = callers(LIMITS);
     let debtor = CallerKey::Identity("debtor@example.com");
-    callers.of(&debtor).tokens.spend();
-    let share = callers.of(&debtor).share;
-    (0..1_000).for_each(|_| callers.of(&debtor).tokens.spend());
+    callers.of(&debtor).rate_limit.acquire(Duration::MAX).unwrap();
+    let fairness_key = callers.of(&debtor).fairness_key;
+    for _ in 0..1_000 {
+        callers.of(&debtor).rate_limit.acquire(Duration::MAX).unwrap();
+    }
     for number in 0..200_000 {
         // Each of them has paid back what it spent before the next one comes.
-        callers.of(&address(number)).tokens.spend();
+        callers.of(&address(number)).rate_limit.acquire(Duration::MAX).unwrap();
         time.pass(1);
     }
     assert_eq!(callers.table.lock().unwrap().len(), LIMITS.capacity);
-    assert_eq!(callers.of(&debtor).share, share);
-    assert!(callers.of(&debtor).tokens.afford().is_err());
+    assert_eq!(callers.of(&debtor).fairness_key, fairness_key);
+    assert!(callers.of(&debtor).rate_limit.try_acquire(1).is_err());
 }
 
 #[test]
@@ -103,10 +128,10 @@ fn newcomers_to_a_table_full_of_debts_share_one_balance_until_debts_are_paid() {
     }
     assert_eq!(spend_all(&callers, &address(1_000)), 3);
     assert_eq!(spend_all(&callers, &address(1_001)), 0);
-    assert_eq!(callers.of(&address(1_002)).share, callers.of(&address(1_003)).share);
+    assert_eq!(callers.of(&address(1_002)).fairness_key, callers.of(&address(1_003)).fairness_key);
     // Those who are known are not touched by that.
-    assert_eq!(callers.of(&address(7)).tokens.afford(), Err(1));
-    assert_ne!(callers.of(&address(7)).share, callers.of(&address(1_002)).share);
+    assert_eq!(callers.of(&address(7)).rate_limit.try_acquire(1), Err(Duration::from_secs(1)));
+    assert_ne!(callers.of(&address(7)).fairness_key, callers.of(&address(1_002)).fairness_key);
     time.pass(3_000);
     assert_eq!(spend_all(&callers, &address(1_004)), 3);
     assert_eq!(spend_all(&callers, &address(1_005)), 3);
@@ -119,9 +144,9 @@ fn a_caller_whose_request_is_under_way_is_not_forgotten() {
     for number in 1..1_000 {
         drop(callers.of(&address(number)));
     }
-    caller.tokens.spend();
-    drop(caller.tokens);
-    assert_eq!(callers.of(&address(0)).share, caller.share);
+    caller.rate_limit.try_acquire(1).unwrap();
+    drop(caller.rate_limit);
+    assert_eq!(callers.of(&address(0)).fairness_key, caller.fairness_key);
     assert_eq!(spend_all(&callers, &address(0)), 2);
 }
 
@@ -131,11 +156,13 @@ fn one_debtor_among_many_does_not_keep_newcomers_out() {
     for number in 0..100 {
         let caller = callers.of(&address(number));
         if number != 99 {
-            caller.tokens.spend();
+            caller.rate_limit.try_acquire(1).unwrap();
         }
     }
     // All but one owe: it takes a few newcomers until it is found, but then it is.
-    let own = (0..20).filter(|number| callers.of(&address(1_000 + number)).share != Share::Caller(0)).count();
+    let own = (0..20)
+        .filter(|number| callers.of(&address(1_000 + number)).fairness_key != FairnessKey::Caller(0))
+        .count();
     assert!(own >= 1);
 }
 
@@ -146,7 +173,7 @@ fn each_refusal_is_counted() {
     metrics::with_local_recorder(&recorder, || {
         let (callers, _time) = callers(LIMITS);
         spend_all(&callers, &address(1));
-        assert!(callers.of(&address(1)).tokens.afford().is_err());
+        assert!(callers.of(&address(1)).rate_limit.try_acquire(1).is_err());
     });
     let text = handle.render();
     assert!(text.contains("nebulink_rate_limited_total 2"), "{text}");
@@ -154,17 +181,18 @@ fn each_refusal_is_counted() {
 }
 
 #[test]
-fn callers_at_once_spend_each_token_once() {
-    let began = Instant::now();
-    let callers = Callers::new(Limits { per_second: 1, burst: 1_000, capacity: 10 });
+fn callers_at_once_take_each_token_once() {
+    let (callers, _time) = callers(Limits { per_second: 1, burst: 1_000, overdraft: 0, capacity: 10 });
+    let taken = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..250).for_each(|_| callers.of(&CallerKey::Identity("one")).tokens.spend()));
+            scope.spawn(|| {
+                let own = spend_all(&callers, &CallerKey::Identity("one"));
+                taken.fetch_add(own.into(), Ordering::Relaxed);
+            });
         }
     });
-    let refused = callers.of(&CallerKey::Identity("one")).tokens.afford();
-    // One comes back each second.
-    assert!(refused == Err(1) || began.elapsed() >= Duration::from_secs(1), "{refused:?}");
+    assert_eq!(taken.into_inner(), 1_000);
 }
 
 #[test]
@@ -181,16 +209,15 @@ proptest! {
     fn no_order_of_callers_gives_one_of_them_more_than_its_due(
         steps in prop::collection::vec((0_u32..40, 0_u64..300), 1..400)
     ) {
-        let (callers, time) = callers(Limits { per_second: 2, burst: 4, capacity: 8 });
+        let (callers, time) = callers(Limits { per_second: 2, burst: 4, overdraft: 0, capacity: 8 });
         let mut passed = 0;
         let mut given = std::collections::HashMap::new();
         for (number, pause) in steps {
             time.pass(pause);
             passed += pause;
             let caller = callers.of(&address(number));
-            let who = if caller.share == Share::Caller(NEWCOMERS) { None } else { Some(number) };
-            if caller.tokens.afford().is_ok() {
-                caller.tokens.spend();
+            let who = if caller.fairness_key == FairnessKey::Caller(NEWCOMERS) { None } else { Some(number) };
+            if caller.rate_limit.try_acquire(1).is_ok() {
                 let given = given.entry(who).or_insert(0_u64);
                 *given += 1;
                 prop_assert!(*given <= 4 + 2 * passed / 1_000);

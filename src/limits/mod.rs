@@ -24,6 +24,9 @@ pub struct Limits {
     pub per_second: u32,
     /// Calls at once after a pause; 0 counts as 1. Ten times as many with an API token.
     pub burst: u32,
+    /// Calls that one resolution may cost: its further calls may take the balance so far below zero. Beyond that, as when
+    /// many resolutions of one caller are under way, they wait for their tokens.
+    pub overdraft: u32,
     /// Callers that are remembered at once; 0 counts as 1.
     pub capacity: usize,
 }

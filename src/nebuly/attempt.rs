@@ -124,11 +124,6 @@ impl Attempted {
             Self::Outage(trouble) | Self::Unsettled(trouble) => trouble.failure.status,
         }
     }
-
-    /// Whether it ended by its timeout.
-    pub(super) const fn timed_out(&self) -> bool {
-        matches!(self.result(), CallResult::Timeout)
-    }
 }
 
 impl Trouble {

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::circuit::{Change, Circuit, Evidence, Ticket};
 use super::steady_clock::SteadyClock;
-use crate::domain::{CallFailure, Cause, Item, ProjectName};
+use crate::domain::{CallFailure, Cause, Item, ProjectName, retry_after};
 
 /// Lets calls of one project through, or refuses them without one.
 pub(super) struct Breaker {
@@ -51,7 +51,7 @@ impl Breaker {
 
     /// In how many seconds it may be worth to ask again.
     pub(super) fn retry_after(&self) -> u32 {
-        seconds(self.circuit().pause_left(self.clock.now()))
+        retry_after(self.circuit().pause_left(self.clock.now()))
     }
 
     fn settle(&self, ticket: Ticket, item: &Item<'_>, evidence: Evidence) {
@@ -124,13 +124,7 @@ impl Drop for Admission<'_> {
 }
 
 fn refused(pause: Duration) -> CallFailure {
-    CallFailure { cause: Cause::Overloaded { retry_after: Some(seconds(pause)) }, status: None }
-}
-
-/// Whole seconds, at least one, rather too late than too early.
-fn seconds(pause: Duration) -> u32 {
-    let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
-    u32::try_from(seconds.max(1)).unwrap_or(u32::MAX)
+    CallFailure { cause: Cause::Overloaded { retry_after: Some(retry_after(pause)) }, status: None }
 }
 
 #[cfg(test)]
@@ -152,12 +146,5 @@ mod tests {
         assert_eq!(told.cause, Cause::Overloaded { retry_after: Some(7) });
         // Also who comes to wait when it is open already.
         assert_eq!(waiting.refused().await.cause, Cause::Overloaded { retry_after: Some(7) });
-    }
-
-    #[test]
-    fn a_pause_is_told_in_whole_seconds_rather_too_long_and_never_zero() {
-        for (milliseconds, told) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (300_000, 300)] {
-            assert_eq!(seconds(Duration::from_millis(milliseconds)), told);
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! The circuit of one project: whether Nebuly is asked at all. A rule over given moments.
 //!
-//! It opens when at least [`ENOUGH_LINKS`] links and half of those of the last [`WINDOW`] failed, or at once when Nebuly
-//! asks us to slow down. After a pause one call goes through to see, the probe; any answer to it closes the circuit, and
-//! another failure opens it again, for longer.
+//! It opens when, within the last [`WINDOW`], at least [`ENOUGH_LINKS`] links failed and they were at least half of those
+//! that were asked for; and at once when Nebuly asks us to slow down. After a pause one call goes through to see, the
+//! probe; any answer to it closes the circuit, and another failure opens it again, for longer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -231,7 +231,7 @@ impl Links {
     }
 
     fn mostly_failed(&self) -> bool {
-        self.outcomes.len() >= ENOUGH_LINKS && self.failed * 2 >= self.outcomes.len()
+        self.failed >= ENOUGH_LINKS && self.failed * 2 >= self.outcomes.len()
     }
 }
 

@@ -47,12 +47,12 @@ impl Bench {
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn it_opens_when_ten_links_and_half_of_them_failed() {
+fn it_opens_when_ten_links_failed_and_they_are_half_of_all() {
     let mut bench = Bench::new();
-    for _ in 0..5 {
+    for _ in 0..10 {
         assert_eq!(bench.call(Evidence::Answered), None);
     }
-    for _ in 0..4 {
+    for _ in 0..9 {
         assert_eq!(bench.call(Evidence::Outage), None);
     }
     assert_eq!(bench.call(Evidence::Outage), Some(Change::Opened(SECOND * 5)));
@@ -62,7 +62,7 @@ fn it_opens_when_ten_links_and_half_of_them_failed() {
 }
 
 #[test]
-fn fewer_than_half_or_fewer_than_ten_links_do_not_open_it() {
+fn fewer_than_half_or_fewer_than_ten_failures_do_not_open_it() {
     let mut bench = Bench::new();
     for _ in 0..9 {
         assert_eq!(bench.call(Evidence::Outage), None);

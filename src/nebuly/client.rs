@@ -1,12 +1,14 @@
 //! The client of one project of Nebuly's: which calls are made for a link, and which are spared.
 //!
-//! The way of a call: the key must not be known to be refused; the circuit must let it through; it waits for its turn
-//! among all calls; it is made; and key and circuit learn from it. What may be better soon is tried again after a pause,
-//! which starts over at the first step.
+//! The way of a call: the key must not be known to be refused; the circuit must let it through; one of the callers who
+//! wait for it pays a token, and waits for its turn among all calls; the call is made; and key and circuit learn from it.
+//! What may be better soon is tried again after a pause, which starts over at the first step.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use opentelemetry_sdk::trace::SdkTracer;
 use secrecy::SecretString;
 
@@ -15,7 +17,7 @@ use super::attempt::{Attempted, Attempts, Trouble};
 use super::backoff;
 use super::breaker::{Admission, Breaker};
 use super::endpoint::Endpoint;
-use super::gate::{Gate, Permit};
+use super::fair_semaphore::{FairSemaphore, Permit, QueueFull, Wait};
 use super::http_client::{self, StartError};
 use super::key_holder::{KeyHolder, KeySource, Lease};
 use super::keys::Keys;
@@ -23,12 +25,20 @@ use super::metrics::{self, CallMetrics, KeyMetrics};
 use super::steady_clock::SteadyClock;
 use super::trace::CallSpans;
 use crate::domain::{
-    AllowedHosts, Answer, CallFailure, CallFuture, Cause, DeepLinks, Item, ProjectName, Terms,
+    AllowedHosts, Answer, CallFailure, CallFuture, CallOptions, Caller, Cause, DeepLinks, Item, ProjectName,
+    RateLimit, retry_after,
 };
 
-/// A call that had less time than this, or than a whole attempt if that is shorter, says nothing of Nebuly by ending
-/// in a timeout, and is not worth a retry.
-const SENSIBLE_BUDGET: Duration = Duration::from_secs(1);
+/// No call starts with less time than this, or than a whole attempt if that is shorter: it would only be given up, make
+/// room for the next of its kind, and say nothing of Nebuly by ending in a timeout.
+const MIN_BUDGET: Duration = Duration::from_secs(1);
+
+/// The time was up before the call could begin. It never got to Nebuly, so it was not Nebuly that was too slow.
+const OUT_OF_TIME: CallFailure = CallFailure { cause: Cause::Overloaded { retry_after: None }, status: None };
+
+/// Too many calls wait. That may be over soon.
+const TOO_MANY_WAIT: CallFailure =
+    CallFailure { cause: Cause::Overloaded { retry_after: Some(1) }, status: None };
 
 /// What the clients of all projects are made from.
 #[derive(Debug, Clone)]
@@ -54,9 +64,21 @@ pub struct Options {
 /// What the clients of all projects have in common.
 #[derive(Clone)]
 pub struct Shared {
-    gate: Arc<Gate>,
+    semaphore: Arc<FairSemaphore>,
     keys: Arc<Keys>,
     clock: SteadyClock,
+}
+
+/// The turn of a caller to have a call made.
+struct Turn {
+    permit: Permit,
+    token: Token,
+    caller: Caller,
+}
+
+/// A token that a caller has paid. It is given back when this is dropped, unless the call is made.
+struct Token {
+    rate_limit: Option<Arc<dyn RateLimit>>,
 }
 
 /// One project of Nebuly's, as its key sees it.
@@ -68,7 +90,7 @@ pub struct Nebuly {
     pub(super) get_interactions: CallMetrics,
     project: ProjectName,
     retries: u32,
-    gate: Arc<Gate>,
+    semaphore: Arc<FairSemaphore>,
     breaker: Breaker,
     deep_links: CallMetrics,
     spans: Option<CallSpans>,
@@ -84,7 +106,7 @@ impl Shared {
     /// The same, with another clock for circuits and refused keys.
     #[must_use]
     pub fn with_clock(max_in_flight: usize, clock: SteadyClock) -> Self {
-        Self { gate: Arc::new(Gate::new(max_in_flight)), keys: Arc::default(), clock }
+        Self { semaphore: Arc::new(FairSemaphore::new(max_in_flight)), keys: Arc::default(), clock }
     }
 
     /// The keys of the projects that were made with this.
@@ -123,7 +145,7 @@ impl Nebuly {
             key,
             get_interactions: CallMetrics::new(&project, "get_interactions"),
             retries: options.retries,
-            gate: Arc::clone(&shared.gate),
+            semaphore: Arc::clone(&shared.semaphore),
             breaker: Breaker::new(project.clone(), shared.clock.clone(), metrics::circuit_open(&project)),
             deep_links: CallMetrics::new(&project, "deeplink"),
             project,
@@ -137,16 +159,16 @@ impl Nebuly {
     }
 
     /// Calls, and calls again while what came may be better soon and another attempt is allowed.
-    async fn ask(&self, item: &Item<'static>, terms: &Terms) -> Result<Answer, CallFailure> {
-        let retries = if terms.may_retry { self.retries } else { 0 };
+    async fn ask(&self, item: &Item<'static>, options: &CallOptions) -> Result<Answer, CallFailure> {
+        let retries = if options.may_retry { self.retries } else { 0 };
         let mut made = 0;
-        let mut attempted = self.call(item, terms, &mut made).await?;
+        let mut attempted = self.call(item, options, &mut made).await?;
         for failed in 1..=retries {
-            if !matches!(attempted, Attempted::Outage(_)) || !self.pause(failed, terms.deadline).await {
+            if !matches!(attempted, Attempted::Outage(_)) || !self.pause(failed, options.deadline).await {
                 break;
             }
             // What the last call came to says more than that no other was made.
-            let Ok(again) = self.call(item, terms, &mut made).await else { break };
+            let Ok(again) = self.call(item, options, &mut made).await else { break };
             attempted = again;
         }
         self.conclude(attempted)
@@ -155,7 +177,7 @@ impl Nebuly {
     /// Waits before another attempt, or says that there is no time for one.
     async fn pause(&self, failed: u32, deadline: Instant) -> bool {
         let pause = backoff::pause(failed);
-        let enough_time = time_left(deadline) >= pause + self.sensible_budget();
+        let enough_time = time_left(deadline) >= pause + self.min_budget();
         if enough_time {
             tokio::time::sleep(pause).await;
         }
@@ -167,80 +189,114 @@ impl Nebuly {
     async fn call(
         &self,
         item: &Item<'static>,
-        terms: &Terms,
+        options: &CallOptions,
         made: &mut u32,
     ) -> Result<Attempted, CallFailure> {
         self.key.check()?;
         let mut admission = self.breaker.admit()?;
-        let _permit = self.turn(terms, &admission).await?;
+        let turn = self.turn(options, &admission).await?;
         // While it waited, the circuit may have opened, and the key may have been refused to others.
         admission.renew()?;
         let lease = self.key.lease()?;
 
-        let (mut attempted, mut budget) = self.attempt(item, terms, &lease, made).await?;
+        let mut attempted = self.attempt(item, options, &turn.permit, turn.token, &lease, made).await?;
         if matches!(attempted, Attempted::KeyRefused) {
-            (attempted, budget) = self.with_another_key(item, terms, lease, made).await;
+            attempted = self.with_another_key(item, options, &turn.permit, &turn.caller, lease, made).await;
         } else {
             learn(lease, &attempted);
         }
-        if attempted.timed_out() && budget < self.sensible_budget() {
-            // Its caller was in a hurry, which says nothing of Nebuly.
-            drop(admission);
-        } else {
-            admission.settle(item, attempted.evidence());
-        }
+        admission.settle(item, attempted.evidence());
         Ok(attempted)
     }
 
-    /// Waits for a turn among all calls, unless the circuit opens.
-    async fn turn(&self, terms: &Terms, admission: &Admission<'_>) -> Result<Permit, CallFailure> {
-        let overloaded = CallFailure { cause: Cause::Overloaded { retry_after: None }, status: None };
+    /// Waits for a turn among all calls, unless the circuit opens. Each caller that wants the answer, also one that joins
+    /// while this waits, waits in its own turn; the first turn counts.
+    async fn turn(&self, options: &CallOptions, admission: &Admission<'_>) -> Result<Turn, CallFailure> {
+        // The last moment at which the call may begin.
+        let patience = time_left(options.deadline).checked_sub(self.min_budget()).ok_or(OUT_OF_TIME)?;
+        let first_of_all = async {
+            let mut turns = FuturesUnordered::new();
+            let mut next = options.callers.at(0);
+            let mut callers = 0;
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(turn) = turns.next() => {
+                        let turn: Result<Turn, _> = turn;
+                        if turn.is_ok() || turns.is_empty() {
+                            break turn;
+                        }
+                    }
+                    caller = &mut next => {
+                        let wait = if callers == 0 { Wait::First } else { Wait::Further };
+                        turns.push(self.turn_of(caller, wait, patience));
+                        callers += 1;
+                        next = options.callers.at(callers);
+                    }
+                }
+            }
+        };
         tokio::select! {
             biased;
             refused = admission.refused() => Err(refused),
-            entered = tokio::time::timeout(time_left(terms.deadline), self.gate.enter(terms.share)) => {
-                // No time is left, or no place: it never got to Nebuly, so it was not Nebuly that was too slow.
-                entered.ok().and_then(Result::ok).ok_or(overloaded)
-            }
+            turn = tokio::time::timeout(patience, first_of_all) => turn.unwrap_or(Err(OUT_OF_TIME)),
         }
+    }
+
+    /// Waits until a caller has a token and its turn.
+    async fn turn_of(&self, caller: Caller, wait: Wait, patience: Duration) -> Result<Turn, CallFailure> {
+        let (token, until_it_is_there) = Token::acquire(&caller.rate_limit, patience)?;
+        if !until_it_is_there.is_zero() {
+            tokio::time::sleep(until_it_is_there).await;
+        }
+        let permit = self.semaphore.acquire(caller.fairness_key, wait).await;
+        let permit = permit.map_err(|QueueFull| TOO_MANY_WAIT)?;
+        Ok(Turn { permit, token, caller })
     }
 
     /// After a 401: the same call with another key, if there is one. It keeps its turn while it looks.
     async fn with_another_key(
         &self,
         item: &Item<'static>,
-        terms: &Terms,
+        options: &CallOptions,
+        permit: &Permit,
+        caller: &Caller,
         lease: Lease,
         made: &mut u32,
-    ) -> (Attempted, Duration) {
-        let refused = (Attempted::KeyRefused, Duration::ZERO);
-        let looked = tokio::time::timeout(time_left(terms.deadline), lease.refused_unless_changed()).await;
-        let Ok(Some(another)) = looked else { return refused };
-        let Ok((attempted, budget)) = self.attempt(item, terms, &another, made).await else {
-            return refused;
+    ) -> Attempted {
+        let looked = tokio::time::timeout(time_left(options.deadline), lease.refused_unless_changed()).await;
+        let Ok(Some(another)) = looked else { return Attempted::KeyRefused };
+        // Its token may be there only later: nobody waits for that with a call in flight.
+        let Ok((token, _)) = Token::acquire(&caller.rate_limit, Duration::MAX) else {
+            return Attempted::KeyRefused;
+        };
+        let Ok(attempted) = self.attempt(item, options, permit, token, &another, made).await else {
+            return Attempted::KeyRefused;
         };
         learn(another, &attempted);
-        (attempted, budget)
+        attempted
     }
 
-    /// Makes a call, and returns also how long it might have taken.
+    /// Makes a call, if there is enough time for one.
     async fn attempt(
         &self,
         item: &Item<'static>,
-        terms: &Terms,
+        options: &CallOptions,
+        permit: &Permit,
+        token: Token,
         lease: &Lease,
         made: &mut u32,
-    ) -> Result<(Attempted, Duration), CallFailure> {
-        let budget = self.attempt_timeout.min(time_left(terms.deadline));
-        if budget.is_zero() {
-            return Err(CallFailure { cause: Cause::Overloaded { retry_after: None }, status: None });
+    ) -> Result<Attempted, CallFailure> {
+        let budget = self.attempt_timeout.min(time_left(options.deadline));
+        if budget < self.min_budget() {
+            return Err(OUT_OF_TIME);
         }
         let url = self.endpoint.deep_link(item).map_err(|error| {
             tracing::error!(project = %self.project, %error, "a call to Nebuly was not made");
             CallFailure { cause: Cause::Internal, status: None }
         })?;
-        terms.tokens.spend();
-        let span = self.spans.as_ref().and_then(|spans| spans.begin(terms.share, *made));
+        token.spend();
+        let span = self.spans.as_ref().and_then(|spans| spans.begin(permit.key(), *made));
         *made += 1;
         let began = Instant::now();
         let attempted = {
@@ -251,7 +307,7 @@ impl Nebuly {
         if let Some(span) = span {
             span.ended(&attempted);
         }
-        Ok((attempted, budget))
+        Ok(attempted)
     }
 
     /// Turns the last attempt into what the resolver decides on, with one line in the log if it settled nothing. Key and
@@ -272,14 +328,40 @@ impl Nebuly {
         }
     }
 
-    fn sensible_budget(&self) -> Duration {
-        self.attempt_timeout.min(SENSIBLE_BUDGET)
+    fn min_budget(&self) -> Duration {
+        self.attempt_timeout.min(MIN_BUDGET)
     }
 }
 
 impl DeepLinks for Nebuly {
-    fn resolve<'a>(&'a self, item: &'a Item<'static>, terms: &'a Terms) -> CallFuture<'a> {
-        Box::pin(self.ask(item, terms))
+    fn resolve<'a>(&'a self, item: &'a Item<'static>, options: &'a CallOptions) -> CallFuture<'a> {
+        Box::pin(self.ask(item, options))
+    }
+}
+
+impl Token {
+    /// Takes a token, and returns how long it takes until that is there; an error if that is longer than `at_most`.
+    fn acquire(rate_limit: &Arc<dyn RateLimit>, at_most: Duration) -> Result<(Self, Duration), CallFailure> {
+        match rate_limit.acquire(at_most) {
+            Ok(wait) => Ok((Self { rate_limit: Some(Arc::clone(rate_limit)) }, wait)),
+            Err(wait) => Err(CallFailure {
+                cause: Cause::RateLimited { retry_after: retry_after(wait) },
+                status: None,
+            }),
+        }
+    }
+
+    /// The call is made.
+    fn spend(mut self) {
+        self.rate_limit = None;
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        if let Some(rate_limit) = &self.rate_limit {
+            rate_limit.release(1);
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! | file | job |
 //! |---|---|
 //! | `client` | one project: which calls are made for a link |
-//! | `gate` | the calls in flight, of all projects |
+//! | `fair_semaphore` | the calls in flight, of all projects |
 //! | `circuit`, `breaker` | whether a project is asked at all: the rule, and its sharing among calls |
 //! | `backoff`, `retry_after` | how long to wait |
 //! | `key`, `key_file`, `key_standing`, `key_holder`, `keys` | a key, where it comes from, whether Nebuly takes it, the key of a project, the keys of all |
@@ -22,7 +22,7 @@ mod breaker;
 mod circuit;
 mod client;
 mod endpoint;
-mod gate;
+mod fair_semaphore;
 mod http_client;
 mod key;
 mod key_file;

@@ -10,7 +10,7 @@ use opentelemetry_sdk::trace::{SdkTracer, Span};
 use super::attempt::Attempted;
 use super::endpoint::Endpoint;
 use super::metrics::CallResult;
-use crate::domain::{ProjectName, Share};
+use crate::domain::{FairnessKey, ProjectName};
 
 /// The path of the call, without the id.
 const TEMPLATE: &str = "/deeplinks/{kind}/{id}";
@@ -44,7 +44,7 @@ impl CallSpans {
 
     /// Begins the span of a call, if the request behind it is traced; `resent` counts the calls before it that were for
     /// the same.
-    pub(super) fn begin(&self, share: Share, resent: u32) -> Option<CallSpan> {
+    pub(super) fn begin(&self, key: FairnessKey, resent: u32) -> Option<CallSpan> {
         let request = Context::current();
         let cause = request.span().span_context().clone();
         if !cause.is_sampled() {
@@ -56,12 +56,12 @@ impl CallSpans {
         }
         let mut builder =
             self.tracer.span_builder(NAME).with_kind(SpanKind::Client).with_attributes(attributes);
-        let parent = match share {
-            Share::Refresh => {
+        let parent = match key {
+            FairnessKey::Refresh => {
                 builder = builder.with_links(vec![Link::with_context(cause)]);
                 Context::new()
             }
-            Share::Caller(_) => request,
+            FairnessKey::Caller(_) => request,
         };
         Some(CallSpan(builder.start_with_context(&self.tracer, &parent)))
     }

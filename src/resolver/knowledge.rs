@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::flight::{Landing, Source};
 use super::projects::Projects;
 use super::resolution::{Found, Mode, Outcome, Resolution, Via};
+use super::single_flight::{FlightResult, Source};
 use super::survey::{Survey, survey};
 use crate::domain::{
-    AbsentLink, Answer, CachedLink, CallFailure, Cause, Clock, Freshness, Item, Lifetimes, LinkCache,
-    ProjectIndex, ProjectSet, Refreshed, Refreshes, ResolvedLink, Scope, SharedLink, SharedLinks, Terms,
+    AbsentLink, Answer, CachedLink, CallFailure, CallOptions, Cause, Clock, Freshness, Item, Lifetimes,
+    LinkCache, ProjectIndex, ProjectSet, Refreshed, ResolvedLink, Scope, SharedLink, SharedLinks, Timestamp,
 };
 
 /// All of it; shared by every resolution.
@@ -28,13 +28,16 @@ pub(super) struct Remembered {
     pub(super) refresh_due: bool,
 }
 
+/// Where an item leads: one link, or one for each of several projects that have it. Never none.
+type Links = Arc<[ResolvedLink]>;
+
 /// What was known of an item before the projects were asked.
 enum Before {
     Unknown,
     /// Some projects do not have it.
     Absent(AbsentLink),
-    /// It led somewhere, and still may.
-    Resolved(ResolvedLink),
+    /// It led somewhere, and still may; to several places, if several projects have it.
+    Resolved(Links),
 }
 
 impl Knowledge {
@@ -44,12 +47,13 @@ impl Knowledge {
         let now = self.clock.now();
         match link {
             CachedLink::Resolved(link) => {
-                let (via, refresh_due) = match self.lifetimes.freshness(link.resolved_at, now) {
-                    Freshness::Fresh => (Via::Memory, false),
-                    Freshness::Stale => (Via::Stale, link.may_refresh(now)),
-                    Freshness::Expired => return None,
-                };
+                let (via, refresh_due) = self.usable(&link, now)?;
                 let outcome = Outcome::Resolved(link.into());
+                Some(Remembered { resolution: Resolution { outcome, via }, refresh_due })
+            }
+            CachedLink::Ambiguous(links) => {
+                let (via, refresh_due) = self.usable(links.first()?, now)?;
+                let outcome = Outcome::Ambiguous(links.iter().cloned().map(Found::from).collect());
                 Some(Remembered { resolution: Resolution { outcome, via }, refresh_due })
             }
             CachedLink::Absent(link) => {
@@ -60,33 +64,76 @@ impl Knowledge {
         }
     }
 
-    /// Resolves an item that memory cannot answer, or that is to be asked for again: from the shared cache, unless Nebuly
-    /// itself is wanted, then from Nebuly. What it finds is kept.
+    /// How a link that was resolved may be used now, and whether it is time to ask for it again; nothing if it is too old.
+    fn usable(&self, link: &ResolvedLink, now: Timestamp) -> Option<(Via, bool)> {
+        match self.lifetimes.freshness(link.resolved_at, now) {
+            Freshness::Fresh => Some((Via::Memory, false)),
+            Freshness::Stale => Some((Via::Stale, link.may_refresh(now))),
+            Freshness::Expired => None,
+        }
+    }
+
+    /// How many calls a resolution of this item begins with.
+    pub(super) fn first_calls(&self, scope: Scope, item: &Item<'_>) -> u32 {
+        if item.is_unique() {
+            return 1;
+        }
+        let absent = self.absence(scope, item).map(|absent| absent.said_by).unwrap_or_default();
+        u32::try_from(self.projects.to_ask(scope, absent).len()).unwrap_or(u32::MAX)
+    }
+
+    /// Resolves an item that memory could not answer, or that is to be asked for again: from memory, if the answer has
+    /// come there meanwhile; from the shared cache, unless Nebuly itself is wanted; from Nebuly. What it finds is kept.
     pub(super) async fn resolve(
         &self,
         scope: Scope,
         item: Item<'static>,
         mode: Mode,
-        terms: Terms,
-    ) -> Landing {
-        if mode == Mode::Cached
-            && let Some(landing) = self.take_shared(scope, &item).await
-        {
-            return landing;
+        options: CallOptions,
+    ) -> FlightResult {
+        if mode == Mode::Cached {
+            if let Some(remembered) = self.remembered(scope, &item) {
+                return remembered.into();
+            }
+            if let Some(result) = self.take_shared(scope, &item).await {
+                return result;
+            }
         }
+        self.ask_again(scope, item, &options).await
+    }
+
+    /// Asks again for a stale link, if that is still due.
+    pub(super) async fn refresh_if_due(
+        &self,
+        scope: Scope,
+        item: Item<'static>,
+        options: CallOptions,
+    ) -> FlightResult {
+        match self.remembered(scope, &item) {
+            Some(remembered) if !remembered.refresh_due => return remembered.into(),
+            Some(_) | None => {}
+        }
+        if let Some(result) = self.take_shared(scope, &item).await {
+            return result;
+        }
+        self.ask_again(scope, item, &options).await
+    }
+
+    async fn ask_again(&self, scope: Scope, item: Item<'static>, options: &CallOptions) -> FlightResult {
         match self.known_resolved(scope, &item) {
-            Some(known) => self.refresh(scope, item, known, &terms).await,
-            None => self.ask(scope, item, &terms).await,
+            Some(known) => self.refresh(scope, item, known, options).await,
+            None => self.ask(scope, item, options).await,
         }
     }
 
     /// What the shared cache can answer, taken over into memory.
     ///
     /// A link that memory holds longer than the shared cache does is no answer to asking for it again.
-    pub(super) async fn take_shared(&self, scope: Scope, item: &Item<'static>) -> Option<Landing> {
+    pub(super) async fn take_shared(&self, scope: Scope, item: &Item<'static>) -> Option<FlightResult> {
         let mut links = self.shared.as_ref()?.get(scope, item).await;
         let now = self.clock.now();
-        let known_at = self.known_resolved(scope, item).map(|known| known.resolved_at);
+        let known_at =
+            self.known_resolved(scope, item).and_then(|known| known.first().map(|link| link.resolved_at));
         links.retain(|link| {
             self.lifetimes.freshness(link.resolved_at, now) != Freshness::Expired
                 && known_at.is_none_or(|known_at| link.resolved_at > known_at)
@@ -102,16 +149,16 @@ impl Knowledge {
         };
         let link = ResolvedLink::new(link.url, link.project, link.resolved_at);
         self.memory.insert(scope, item.clone(), CachedLink::Resolved(link.clone()));
-        Some(Landing { outcome: Outcome::Resolved(link.into()), source })
+        Some(FlightResult { outcome: Outcome::Resolved(link.into()), source })
     }
 
     /// Asks every project that has not said that it does not have the item.
-    async fn ask(&self, scope: Scope, item: Item<'static>, terms: &Terms) -> Landing {
+    async fn ask(&self, scope: Scope, item: Item<'static>, options: &CallOptions) -> FlightResult {
         let before = self.absence(scope, &item);
         let but = before.map(|absent| absent.said_by).unwrap_or_default();
         let began = Instant::now();
         let order = self.projects.to_ask(scope, but);
-        let survey = survey(&self.projects, &order, &item, terms).await;
+        let survey = survey(&self.projects, &order, &item, options).await;
         let duration = began.elapsed();
         let failed = survey.failure;
         let status = survey.status;
@@ -120,7 +167,7 @@ impl Knowledge {
             (Outcome::Failed(failure), _) => failure.status,
             _ => status,
         };
-        Landing { outcome, source: Source::Nebuly { status, duration } }
+        FlightResult { outcome, source: Source::Nebuly { status, duration } }
     }
 
     /// Draws the conclusion from what the projects said, and keeps it.
@@ -128,48 +175,66 @@ impl Knowledge {
         let now = self.clock.now();
         let incomplete = survey.is_incomplete() && !item.is_unique() && self.projects.only(scope).is_none();
         let mut found = survey.found;
+        if found.is_empty() {
+            let known = match before {
+                Before::Absent(absent) => Some(absent),
+                Before::Resolved(_) | Before::Unknown => None,
+            };
+            return self.settle_absent(scope, item, known, survey.absent, survey.failure);
+        }
         for (project, url) in &found {
             self.projects.note_found(*project, &item, url);
         }
-        if found.len() > 1 && !item.is_unique() {
-            // In the order of the settings, not in that of the answers.
-            found.sort_by_key(|(project, _)| *project);
-            // What was known before named one of them, and is not to be answered any more.
-            let nothing = AbsentLink { said_by: ProjectSet::default(), said_at: now };
-            self.memory.insert(scope, item.clone(), CachedLink::Absent(nothing));
-            let links = found.into_iter().map(|(project, url)| ResolvedLink::new(url, project, now));
+        if item.is_unique() {
+            // The first that knows it wins.
+            found.truncate(1);
+        }
+        // In the order of the settings, not in that of the answers.
+        found.sort_by_key(|(project, _)| *project);
+        let links: Links =
+            found.into_iter().map(|(project, url)| ResolvedLink::new(url, project, now)).collect();
+        if links.len() > 1 {
             // Each is what its project says: kept for whoever chooses it.
-            let kept = links.inspect(|link| {
+            for link in links.iter() {
                 let only = Scope::Only(link.project);
                 self.memory.insert(only, item.clone(), CachedLink::Resolved(link.clone()));
-            });
-            return Outcome::Ambiguous(kept.map(Found::from).collect());
-        }
-        if !found.is_empty() {
-            let (project, url) = found.swap_remove(0);
-            if incomplete {
-                // Another project may have it, too: it is answered now, and asked for again at its next use; if that was
-                // so before, after the pause of a refresh that failed.
-                let refreshes = match before {
-                    Before::Resolved(known) => known.failed(now).refreshes,
-                    Before::Absent(_) | Before::Unknown => Refreshes::default(),
-                };
-                let stale_since = now.before(self.lifetimes.ttl);
-                let due = ResolvedLink { refreshes, ..ResolvedLink::new(url, project, stale_since) };
-                self.memory.insert(scope, item, CachedLink::Resolved(due.clone()));
-                return Outcome::Resolved(Found { resolved_at: Some(now), ..due.into() });
             }
-            let link = ResolvedLink::new(url, project, now);
-            self.keep(scope, item, link.clone());
-            return Outcome::Resolved(link.into());
         }
-        let mut absent = match before {
-            Before::Absent(absent) => absent,
-            Before::Resolved(_) | Before::Unknown => {
-                AbsentLink { said_by: ProjectSet::default(), said_at: now }
+        if !incomplete {
+            self.keep(scope, item, &links);
+            return outcome(&links);
+        }
+        // A project that could not be asked may have it, too.
+        let refreshes = match before {
+            Before::Resolved(known) if known.len() > links.len() => {
+                let paused = paused(&known, now);
+                self.remember(scope, item, &paused);
+                return outcome(&paused);
             }
+            // If it was so before, it is asked for again after the pause of a refresh that failed.
+            Before::Resolved(known) => paused(&known, now).first().map(|link| link.refreshes),
+            Before::Absent(_) | Before::Unknown => None,
         };
-        absent.said_by = absent.said_by.union(survey.absent);
+        // It is answered now, and asked for again at its next use.
+        let (refreshes, resolved_at) = (refreshes.unwrap_or_default(), now.before(self.lifetimes.ttl));
+        let due: Links =
+            links.iter().cloned().map(|link| ResolvedLink { resolved_at, refreshes, ..link }).collect();
+        self.remember(scope, item, &due);
+        outcome(&links)
+    }
+
+    /// Keeps which projects do not have an item that none was found to have.
+    fn settle_absent(
+        &self,
+        scope: Scope,
+        item: Item<'static>,
+        before: Option<AbsentLink>,
+        absent_in: ProjectSet,
+        failure: Option<CallFailure>,
+    ) -> Outcome {
+        let now = self.clock.now();
+        let mut absent = before.unwrap_or(AbsentLink { said_by: ProjectSet::default(), said_at: now });
+        absent.said_by = absent.said_by.union(absent_in);
         let everywhere = absent.said_by == self.projects.of(scope);
         if absent.said_by != ProjectSet::default() {
             self.memory.insert(scope, item, CachedLink::Absent(absent));
@@ -177,7 +242,7 @@ impl Knowledge {
         if everywhere {
             return Outcome::Absent;
         }
-        Outcome::Failed(survey.failure.unwrap_or(CallFailure { cause: Cause::Internal, status: None }))
+        Outcome::Failed(failure.unwrap_or(CallFailure { cause: Cause::Internal, status: None }))
     }
 
     /// Asks again for a link that may still be used.
@@ -185,47 +250,42 @@ impl Knowledge {
         &self,
         scope: Scope,
         item: Item<'static>,
-        known: ResolvedLink,
-        terms: &Terms,
-    ) -> Landing {
+        known: Links,
+        options: &CallOptions,
+    ) -> FlightResult {
         let began = Instant::now();
         // An id that several projects may have is asked for everywhere, so that a second one comes to light.
-        let order = if item.is_unique() {
-            vec![known.project]
-        } else {
-            self.projects.to_ask(scope, ProjectSet::default())
+        let order = match known.first() {
+            Some(link) if item.is_unique() => vec![link.project],
+            _ => self.projects.to_ask(scope, ProjectSet::default()),
         };
-        let survey = survey(&self.projects, &order, &item, terms).await;
+        let survey = survey(&self.projects, &order, &item, options).await;
         let nebuly = |status| Source::Nebuly { status, duration: began.elapsed() };
         let now = self.clock.now();
         if !survey.found.is_empty() {
             let status = survey.status;
-            return Landing {
+            return FlightResult {
                 outcome: self.settle(scope, item, Before::Resolved(known), survey),
                 source: nebuly(status),
             };
         }
         let refreshed = if survey.is_incomplete() {
-            Refreshed::Link(known.failed(now))
+            Some(paused(&known, now))
         } else {
             let status = survey.status.filter(|_| survey.gone).unwrap_or(403);
-            known.answered(Answer::Absent { status }, now)
+            absent_now(&known, status, now)
         };
-        match refreshed {
-            Refreshed::Link(link) => {
-                let source = match self.lifetimes.freshness(link.resolved_at, now) {
-                    Freshness::Fresh => Source::Kept,
-                    Freshness::Stale | Freshness::Expired => Source::Stale,
-                };
-                self.memory.insert(scope, item, CachedLink::Resolved(link.clone()));
-                Landing { outcome: Outcome::Resolved(link.into()), source }
-            }
-            Refreshed::Gone => {
-                let said_by = self.projects.of(scope);
-                self.memory.insert(scope, item, CachedLink::Absent(AbsentLink { said_by, said_at: now }));
-                Landing { outcome: Outcome::Absent, source: nebuly(survey.status) }
-            }
-        }
+        let Some(links) = refreshed else {
+            let said_by = self.projects.of(scope);
+            self.memory.insert(scope, item, CachedLink::Absent(AbsentLink { said_by, said_at: now }));
+            return FlightResult { outcome: Outcome::Absent, source: nebuly(survey.status) };
+        };
+        let source = match links.first().map(|link| self.lifetimes.freshness(link.resolved_at, now)) {
+            Some(Freshness::Fresh) => Source::Memory,
+            Some(Freshness::Stale | Freshness::Expired) | None => Source::Stale,
+        };
+        self.remember(scope, item, &links);
+        FlightResult { outcome: outcome(&links), source }
     }
 
     /// The URL that Nebuly would give, built from known ids: only where the project is certain.
@@ -240,28 +300,38 @@ impl Knowledge {
         Some(Found { url, project, resolved_at: None })
     }
 
-    fn keep(&self, scope: Scope, item: Item<'static>, link: ResolvedLink) {
-        if let Some(shared) = &self.shared {
+    /// Keeps a link that is certain, also for the other replicas. That several projects have an item is not shared.
+    fn keep(&self, scope: Scope, item: Item<'static>, links: &Links) {
+        if let (Some(shared), [link]) = (&self.shared, &**links) {
             let ResolvedLink { url, project, resolved_at, .. } = link.clone();
             shared.put(scope, &item, SharedLink { url, project, resolved_at });
         }
-        self.memory.insert(scope, item, CachedLink::Resolved(link));
+        self.remember(scope, item, links);
     }
 
-    fn known_resolved(&self, scope: Scope, item: &Item<'_>) -> Option<ResolvedLink> {
-        match self.memory.get(scope, item)? {
-            CachedLink::Resolved(link) => {
-                let freshness = self.lifetimes.freshness(link.resolved_at, self.clock.now());
-                (freshness != Freshness::Expired).then_some(link)
-            }
-            CachedLink::Absent(_) => None,
-        }
+    fn remember(&self, scope: Scope, item: Item<'static>, links: &Links) {
+        let link = match &**links {
+            [link] => CachedLink::Resolved(link.clone()),
+            _ => CachedLink::Ambiguous(Arc::clone(links)),
+        };
+        self.memory.insert(scope, item, link);
+    }
+
+    /// The link of an item that may still be used; several, if several projects have it.
+    fn known_resolved(&self, scope: Scope, item: &Item<'_>) -> Option<Links> {
+        let links: Links = match self.memory.get(scope, item)? {
+            CachedLink::Resolved(link) => [link].into(),
+            CachedLink::Ambiguous(links) => links,
+            CachedLink::Absent(_) => return None,
+        };
+        let freshness = self.lifetimes.freshness(links.first()?.resolved_at, self.clock.now());
+        (freshness != Freshness::Expired).then_some(links)
     }
 
     /// The absences of an item that still count.
     fn absence(&self, scope: Scope, item: &Item<'_>) -> Option<AbsentLink> {
         match self.memory.get(scope, item)? {
-            CachedLink::Resolved(_) => None,
+            CachedLink::Resolved(_) | CachedLink::Ambiguous(_) => None,
             CachedLink::Absent(link) => {
                 let said_by = self.lifetimes.absent_in(&link, self.clock.now());
                 // If all of them said so, this is asked for again on purpose.
@@ -270,6 +340,35 @@ impl Knowledge {
             }
         }
     }
+}
+
+impl From<Remembered> for FlightResult {
+    fn from(remembered: Remembered) -> Self {
+        let Resolution { outcome, via } = remembered.resolution;
+        let source = if via == Via::Stale { Source::Stale } else { Source::Memory };
+        Self { outcome, source }
+    }
+}
+
+fn outcome(links: &Links) -> Outcome {
+    match &**links {
+        [link] => Outcome::Resolved(link.clone().into()),
+        links => Outcome::Ambiguous(links.iter().cloned().map(Found::from).collect()),
+    }
+}
+
+/// Links whose refresh has failed: as before, but not to be asked for again for a growing pause.
+fn paused(links: &Links, now: Timestamp) -> Links {
+    links.iter().cloned().map(|link| link.failed(now)).collect()
+}
+
+/// What is left of links once Nebuly has said that it does not know their item; nothing if it is gone for good.
+fn absent_now(links: &Links, status: u16, now: Timestamp) -> Option<Links> {
+    let still_there = links.iter().cloned().map(|link| match link.answered(Answer::Absent { status }, now) {
+        Refreshed::Link(link) => Some(link),
+        Refreshed::Gone => None,
+    });
+    still_there.collect()
 }
 
 impl From<ResolvedLink> for Found {

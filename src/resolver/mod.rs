@@ -7,30 +7,37 @@
 //! | file | job |
 //! |---|---|
 //! | `resolution` | what a caller asks, and what came of it |
-//! | `flight` | one resolution of one item, however many wait |
+//! | `single_flight` | one resolution of one item, however many wait |
+//! | `prepaid` | the tokens that a resolution costs its caller |
 //! | `knowledge` | memory, shared cache and the rules over them |
 //! | `survey` | asking several projects |
 //! | `projects` | their order, and what their URLs are built from |
 
-mod flight;
+#[cfg(test)]
+#[cfg(feature = "interleavings")]
+mod interleavings;
 mod knowledge;
+mod prepaid;
 mod projects;
 mod resolution;
+mod single_flight;
 mod survey;
 #[cfg(test)]
+#[cfg(not(feature = "interleavings"))]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use self::flight::{Flight, Flights, Joined, Landing, Source};
 use self::knowledge::{Knowledge, deadline};
+use self::prepaid::Prepaid;
 pub use self::projects::Project;
 use self::projects::Projects;
 pub use self::resolution::{Calls, Found, Inquiry, Mode, Outcome, Resolution, Via};
+use self::single_flight::{Abandoned, FlightResult, Joined, SingleFlight, Source};
 use crate::domain::{
-    CallFailure, Cause, Clock, Construction, Item, Lifetimes, LinkCache, ProjectSet, Scope, Share,
-    SharedLinks, Terms, Unlimited,
+    CallFailure, Caller, Cause, Clock, Construction, FairnessKey, Item, Lifetimes, LinkCache, ProjectSet,
+    RateLimit as _, Scope, SharedLinks, Unlimited, retry_after,
 };
 
 /// The first pause before an item that is waited for is asked for again; it doubles each time.
@@ -39,13 +46,17 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
+/// How many flights a caller follows one after the other, each of which ran out of its leader's time before a call could
+/// begin.
+const MAX_FOLLOWED: usize = 4;
+
 /// Finds out where links lead.
 ///
 /// However many callers ask for one item at once, and whichever of them goes away, one resolution runs, and what it finds
 /// is kept. Errors are not kept.
 pub struct Resolver {
     knowledge: Arc<Knowledge>,
-    flights: Flights,
+    flights: SingleFlight,
     policy: Policy,
 }
 
@@ -96,7 +107,7 @@ impl Resolver {
             lifetimes: policy.lifetimes,
             clock: sources.clock,
         };
-        Self { knowledge: Arc::new(knowledge), flights: Flights::default(), policy }
+        Self { knowledge: Arc::new(knowledge), flights: SingleFlight::default(), policy }
     }
 
     /// What a text means, and where that leads.
@@ -119,7 +130,7 @@ impl Resolver {
         let mut resolution = self.resolve_once(inquiry, inquiry.mode).await;
         let mut pause = FIRST_WAIT;
         while resolution.outcome == Outcome::Absent {
-            let left = until.saturating_duration_since(std::time::Instant::now());
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
@@ -185,92 +196,95 @@ impl Resolver {
         Some(remembered.resolution)
     }
 
-    /// Starts a refresh that nobody waits for, unless one is under way.
+    /// Starts a refresh that nobody waits for, unless a flight of the item is under way.
     fn refresh_behind(&self, scope: Scope, item: &Item<'_>) {
-        let terms = Terms {
-            share: Share::Refresh,
-            deadline: deadline(self.policy.deadline),
-            may_retry: false,
-            tokens: Arc::new(Unlimited),
-        };
+        let item = item.clone().into_owned();
+        let background = Caller { fairness_key: FairnessKey::Refresh, rate_limit: Arc::new(Unlimited) };
+        let until = deadline(self.policy.deadline);
+        let Joined::Leader(lead) = self.flights.join(scope, &item, &background, until) else { return };
+        let options = lead.call_options(false);
         let knowledge = Arc::clone(&self.knowledge);
-        let due = |item: &Item<'static>| {
-            let due = self.knowledge.remembered(scope, item).is_some_and(|remembered| remembered.refresh_due);
-            (!due).then_some(())
-        };
-        self.flights.join(scope, item.clone().into_owned(), due, |item| async move {
-            knowledge.resolve(scope, item, Mode::Cached, terms).await
-        });
+        drop(lead.run(async move { knowledge.refresh_if_due(scope, item, options).await }));
     }
 
-    /// Resolves one item, together with whoever else is asking for it just now.
+    /// Resolves one item, together with whoever else is asking for it just now. `begun` if calls were made for this
+    /// request already: what was begun is finished, whatever it costs.
     async fn ask(&self, inquiry: &Inquiry<'_>, item: &Item<'_>, mode: Mode, begun: bool) -> Resolution {
         let scope = inquiry.scope;
         let item = item.clone().into_owned();
-        let tokens = inquiry.caller.tokens();
-        if !begun && let Err(retry_after) = tokens.afford() {
-            return self.ask_without_tokens(scope, item, mode, retry_after).await;
-        }
-        let terms = Terms {
-            share: inquiry.caller.share(),
-            deadline: deadline(self.policy.deadline),
-            may_retry: !self.could_construct(inquiry),
-            tokens,
-        };
-        let knowledge = Arc::clone(&self.knowledge);
-        let recheck =
-            |item: &Item<'static>| (mode == Mode::Cached).then(|| self.cached(scope, item)).flatten();
-        let joined = self.flights.join(scope, item.clone(), recheck, |item| async move {
-            knowledge.resolve(scope, item, mode, terms).await
-        });
-        match joined {
-            Joined::Known(hit) => hit,
-            Joined::Began(flight) => self.landed(flight, scope, &item, mode, false).await,
-            Joined::Underway(flight) => self.landed(flight, scope, &item, mode, true).await,
+        let until = deadline(self.policy.deadline);
+        let Caller { fairness_key, rate_limit } = inquiry.caller.caller().clone();
+        let tokens = Arc::new(Prepaid::new(rate_limit));
+        let caller = Caller { fairness_key, rate_limit: Arc::clone(&tokens) as _ };
+        let pay =
+            || if begun { Ok(()) } else { tokens.try_acquire(self.knowledge.first_calls(scope, &item)) };
+        let mut followed = 0;
+        loop {
+            let (flight, is_leader) = match self.flights.join(scope, &item, &caller, until) {
+                Joined::Follower(flight) => (flight, false),
+                Joined::Leader(lead) => {
+                    // Not before, because whoever follows needs no token.
+                    if let Err(wait) = pay() {
+                        lead.abandon();
+                        return self.without_a_token(scope, item, mode, wait).await;
+                    }
+                    let options = lead.call_options(!self.could_construct(inquiry));
+                    let (knowledge, item) = (Arc::clone(&self.knowledge), item.clone());
+                    (lead.run(async move { knowledge.resolve(scope, item, mode, options).await }), true)
+                }
+            };
+            let could_go_on = !is_leader && followed < MAX_FOLLOWED && flight.deadline() < until;
+            match flight.wait().await {
+                Err(Abandoned) => {
+                    if let Err(wait) = pay() {
+                        return self.without_a_token(scope, item, mode, wait).await;
+                    }
+                }
+                // The leader's time was up, and this caller's is not.
+                Ok(result) if could_go_on && result.is_out_of_time() => followed += 1,
+                Ok(result) => return self.conclude(result, scope, &item, mode, !is_leader),
+            }
         }
     }
 
-    /// A caller without tokens may wait for what another caller has begun, and have what caches know.
-    async fn ask_without_tokens(
+    /// A caller without a token has what caches know.
+    async fn without_a_token(
         &self,
         scope: Scope,
         item: Item<'static>,
         mode: Mode,
-        retry_after: u32,
+        wait: Duration,
     ) -> Resolution {
-        if let Some(flight) = self.flights.underway(scope, &item) {
-            return self.landed(flight, scope, &item, mode, true).await;
-        }
         if let Some(hit) = self.cached(scope, &item) {
             return hit;
         }
-        if let Some(landing) = self.knowledge.take_shared(scope, &item).await {
-            return resolution(landing, mode, false);
+        if let Some(result) = self.knowledge.take_shared(scope, &item).await {
+            return resolution(result, mode, false);
         }
-        let failure = CallFailure { cause: Cause::RateLimited { retry_after }, status: None };
+        let failure =
+            CallFailure { cause: Cause::RateLimited { retry_after: retry_after(wait) }, status: None };
         let calls = Calls { mode, collapsed: false, status: None, duration: Duration::ZERO };
         Resolution { outcome: Outcome::Failed(failure), via: Via::Calls(calls) }
     }
 
-    async fn landed(
+    fn conclude(
         &self,
-        flight: Flight,
+        result: FlightResult,
         scope: Scope,
         item: &Item<'static>,
         mode: Mode,
         collapsed: bool,
     ) -> Resolution {
-        let landing = flight.land().await;
-        if let Outcome::Failed(_) = landing.outcome
+        if let Outcome::Failed(_) = result.outcome
             && let Some(hit) = self.cached(scope, item)
         {
             // A refresh that failed changes nothing of what is known.
             return hit;
         }
-        if landing.source == Source::Stale && mode == Mode::Cached {
+        if result.source == Source::Stale && mode == Mode::Cached {
             self.cached(scope, item);
         }
-        resolution(landing, mode, collapsed)
+        resolution(result, mode, collapsed)
     }
 
     fn could_construct(&self, inquiry: &Inquiry<'_>) -> bool {
@@ -305,12 +319,12 @@ impl Resolver {
     }
 }
 
-fn resolution(landing: Landing, mode: Mode, collapsed: bool) -> Resolution {
-    let via = match landing.source {
+fn resolution(result: FlightResult, mode: Mode, collapsed: bool) -> Resolution {
+    let via = match result.source {
         Source::Nebuly { status, duration } => Via::Calls(Calls { mode, collapsed, status, duration }),
         Source::Shared => Via::Shared,
         Source::Stale => Via::Stale,
-        Source::Kept => Via::Memory,
+        Source::Memory => Via::Memory,
     };
-    Resolution { outcome: landing.outcome, via }
+    Resolution { outcome: result.outcome, via }
 }

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use super::projects::Projects;
-use crate::domain::{Answer, CallFailure, Cause, Item, ProjectIndex, ProjectSet, TargetUrl, Terms};
+use crate::domain::{Answer, CallFailure, CallOptions, Cause, Item, ProjectIndex, ProjectSet, TargetUrl};
 
 /// How long the first project is waited for before the others are asked as well; and how long, once one knows the id,
 /// the others are waited for, where several may. Above what a healthy Nebuly takes, below what a person notices.
@@ -38,12 +38,12 @@ pub(super) async fn survey(
     projects: &Projects,
     order: &[ProjectIndex],
     item: &Item<'static>,
-    terms: &Terms,
+    options: &CallOptions,
 ) -> Survey {
     let mut survey = Survey { gone: true, ..Survey::default() };
     let ask = |project: ProjectIndex| async move {
         let answer = match projects.source(project) {
-            Some(source) => source.resolve(item, terms).await,
+            Some(source) => source.resolve(item, options).await,
             None => Err(CallFailure { cause: Cause::Internal, status: None }),
         };
         (project, answer)

@@ -10,8 +10,8 @@ use url::Url;
 
 use super::*;
 use crate::domain::{
-    AllowedHosts, Answer, CachedLink, CallFuture, DeepLinks, Kind, LazyCaller, Spellings, SystemClock,
-    TargetUrl, Terms, Text, Tokens,
+    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, Kind, LazyCaller, Spellings,
+    SystemClock, TargetUrl, Text,
 };
 
 const LIFETIMES: Lifetimes = Lifetimes {
@@ -30,7 +30,7 @@ struct Counting {
     answer: fn(usize) -> Result<Answer, CallFailure>,
 }
 
-struct Somebody;
+struct Somebody(Caller);
 
 impl LinkCache for Everything {
     fn get(&self, scope: Scope, item: &Item<'_>) -> Option<CachedLink> {
@@ -43,7 +43,7 @@ impl LinkCache for Everything {
 }
 
 impl DeepLinks for Counting {
-    fn resolve<'a>(&'a self, _: &'a Item<'static>, _: &'a Terms) -> CallFuture<'a> {
+    fn resolve<'a>(&'a self, _: &'a Item<'static>, _: &'a CallOptions) -> CallFuture<'a> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
             for _ in 0..call % 7 {
@@ -55,12 +55,8 @@ impl DeepLinks for Counting {
 }
 
 impl LazyCaller for Somebody {
-    fn share(&self) -> Share {
-        Share::Caller(0)
-    }
-
-    fn tokens(&self) -> Arc<dyn Tokens> {
-        Arc::new(Unlimited)
+    fn caller(&self) -> &Caller {
+        &self.0
     }
 }
 
@@ -89,12 +85,13 @@ fn resolver(
 
 async fn resolve(resolver: &Resolver, id: &str) -> Resolution {
     let spellings = Spellings::of_kind(Kind::Conversation, Text::from(id)).unwrap();
+    let somebody = Somebody(Caller { fairness_key: FairnessKey::Caller(0), rate_limit: Arc::new(Unlimited) });
     let inquiry = Inquiry {
         spellings: &spellings,
         scope: Scope::All,
         mode: Mode::Cached,
         wait: Duration::ZERO,
-        caller: &Somebody,
+        caller: &somebody,
     };
     resolver.resolve(&inquiry).await
 }

@@ -15,14 +15,15 @@ pub(super) fn cache_status(resolution: &Resolution) -> HeaderValue {
         (_, Via::Shared) => "nebulink; hit; detail=shared",
         (_, Via::Stale) => "nebulink; hit; detail=stale",
         (_, Via::Constructed) => "nebulink; detail=constructed",
-        (Outcome::Resolved(_), Via::Calls(Calls { collapsed: true, .. })) => {
+        (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(Calls { collapsed: true, .. })) => {
             "nebulink; fwd=miss; fwd-status=200; collapsed"
         }
-        (Outcome::Resolved(_), Via::Calls(Calls { mode: Mode::Refresh, .. })) => {
+        (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(Calls { mode: Mode::Refresh, .. })) => {
             "nebulink; fwd=request; fwd-status=200; stored"
         }
-        (Outcome::Resolved(_), Via::Calls(_)) => "nebulink; fwd=miss; fwd-status=200; stored",
-        (Outcome::Ambiguous(_), Via::Calls(_)) => "nebulink; fwd=miss; fwd-status=200",
+        (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(_)) => {
+            "nebulink; fwd=miss; fwd-status=200; stored"
+        }
         (Outcome::Absent, Via::Calls(Calls { status, .. })) => {
             let status = status.unwrap_or(404);
             return value(format!("nebulink; fwd=miss; fwd-status={status}; stored"));

@@ -48,7 +48,9 @@ impl LinkOutcome {
             (_, Via::Shared) => Self::Shared,
             (_, Via::Stale) => Self::Stale,
             (_, Via::Constructed) => Self::Constructed,
-            (Outcome::Resolved(_), Via::Calls(Calls { collapsed: true, .. })) => Self::Collapsed,
+            (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(Calls { collapsed: true, .. })) => {
+                Self::Collapsed
+            }
             (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(_)) => Self::Resolved,
             (Outcome::Absent, Via::Calls(_)) => Self::Absent,
             (Outcome::Failed(_), Via::Calls(_)) => Self::Failed,

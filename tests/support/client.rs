@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use nebulink::demo::StandIn;
 use nebulink::domain::{
-    AllowedHosts, Answer, CallFailure, DeepLinks as _, Item, ProjectName, Share, Terms, Tokens,
+    AllowedHosts, Answer, CallFailure, CallOptions, Caller, DeepLinks as _, FairnessKey, Item, ProjectName,
+    RateLimit,
 };
 use nebulink::nebuly::{ApiKey, Endpoint, KeySource, Nebuly, Options, Shared, SteadyClock};
 use secrecy::SecretString;
@@ -73,26 +74,30 @@ impl Setup {
 }
 
 impl Client {
-    /// Terms as the resolver gives them.
-    pub fn terms(&self) -> Terms {
-        let tokens: Arc<Spent> = Arc::clone(&self.spent);
-        Terms {
-            share: Share::Caller(0),
+    /// Options as the resolver gives them, for the caller with this key.
+    pub fn options_of(&self, fairness_key: FairnessKey) -> CallOptions {
+        let rate_limit: Arc<Spent> = Arc::clone(&self.spent);
+        CallOptions {
+            callers: Arc::new(Caller { fairness_key, rate_limit }),
             deadline: Instant::now() + Duration::from_secs(10),
             may_retry: true,
-            tokens,
         }
+    }
+
+    /// Options as the resolver gives them, for one and the same caller.
+    pub fn options(&self) -> CallOptions {
+        self.options_of(FairnessKey::Caller(0))
     }
 
     /// Asks for a conversation.
     pub async fn ask(&self, id: &str) -> Result<Answer, CallFailure> {
-        self.ask_on(id, self.terms()).await
+        self.ask_with(id, self.options()).await
     }
 
-    /// Asks for a conversation on other terms.
-    pub async fn ask_on(&self, id: &str, terms: Terms) -> Result<Answer, CallFailure> {
+    /// Asks for a conversation with other options.
+    pub async fn ask_with(&self, id: &str, options: CallOptions) -> Result<Answer, CallFailure> {
         let item = Item::conversation(id).unwrap().into_owned();
-        self.nebuly.resolve(&item, &terms).await
+        self.nebuly.resolve(&item, &options).await
     }
 
     /// Asks for a conversation, and says only whether it was found.
@@ -101,10 +106,18 @@ impl Client {
     }
 
     /// Asks in a task of its own.
-    pub fn begin(&self, id: &str, share: Share) -> tokio::task::JoinHandle<Result<Answer, CallFailure>> {
+    pub fn begin(&self, id: &str, key: FairnessKey) -> tokio::task::JoinHandle<Result<Answer, CallFailure>> {
+        self.begin_with(id, self.options_of(key))
+    }
+
+    /// Asks in a task of its own, with other options.
+    pub fn begin_with(
+        &self,
+        id: &str,
+        options: CallOptions,
+    ) -> tokio::task::JoinHandle<Result<Answer, CallFailure>> {
         let (client, id) = (self.clone(), id.to_owned());
-        let terms = Terms { share, ..self.terms() };
-        tokio::spawn(async move { client.ask_on(&id, terms).await })
+        tokio::spawn(async move { client.ask_with(&id, options).await })
     }
 
     /// Lets time pass for circuits and refused keys.
@@ -118,12 +131,19 @@ impl Client {
     }
 }
 
-impl Tokens for Spent {
-    fn spend(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+/// Pays for everything, and counts what was not given back.
+impl RateLimit for Spent {
+    fn try_acquire(&self, calls: u32) -> Result<(), Duration> {
+        self.0.fetch_add(calls.try_into().unwrap(), Ordering::SeqCst);
+        Ok(())
     }
 
-    fn afford(&self) -> Result<(), u32> {
-        Ok(())
+    fn acquire(&self, _at_most: Duration) -> Result<Duration, Duration> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(Duration::ZERO)
+    }
+
+    fn release(&self, calls: u32) {
+        self.0.fetch_sub(calls.try_into().unwrap(), Ordering::SeqCst);
     }
 }

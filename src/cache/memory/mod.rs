@@ -88,7 +88,8 @@ impl MemoryCache {
             let item = key.item()?;
             match stored.link(&item, &self.patterns)? {
                 CachedLink::Resolved(link) => Some((key.scope(), item, link)),
-                CachedLink::Absent(_) => None,
+                // Each of the links of an ambiguous one is there under its own project as well.
+                CachedLink::Ambiguous(_) | CachedLink::Absent(_) => None,
             }
         })
     }

@@ -28,6 +28,8 @@ pub(super) enum Stored {
     },
     /// Its URL has nothing in common with others.
     Whole(Arc<ResolvedLink>),
+    /// Several projects have its item.
+    Ambiguous(Arc<[ResolvedLink]>),
     /// Some projects do not have its item.
     Absent(Absent),
 }
@@ -48,6 +50,7 @@ impl Stored {
     pub(super) fn new(item: &Item<'_>, link: CachedLink, patterns: &Patterns) -> Self {
         let link = match link {
             CachedLink::Resolved(link) => link,
+            CachedLink::Ambiguous(links) => return Self::Ambiguous(links),
             CachedLink::Absent(AbsentLink { said_by, said_at }) => {
                 return Self::Absent(Absent { said_by, said_at });
             }
@@ -83,6 +86,7 @@ impl Stored {
                 }))
             }
             Self::Whole(link) => Some(CachedLink::Resolved(ResolvedLink::clone(link))),
+            Self::Ambiguous(links) => Some(CachedLink::Ambiguous(Arc::clone(links))),
             Self::Absent(absent) => {
                 let Absent { said_by, said_at } = *absent;
                 Some(CachedLink::Absent(AbsentLink { said_by, said_at }))
@@ -94,6 +98,7 @@ impl Stored {
     pub(super) fn heap_size(&self) -> usize {
         match self {
             Self::Whole(link) => WHOLE_SIZE + block(link.url.len()),
+            Self::Ambiguous(links) => links.iter().map(|link| WHOLE_SIZE + block(link.url.len())).sum(),
             Self::Patterned { .. } | Self::Absent(_) => 0,
         }
     }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Request};
 
 use super::*;
 use crate::domain::LazyCaller as _;
-use crate::domain::{Caller, Share, Unlimited};
+use crate::domain::{Caller, FairnessKey, Unlimited};
 use crate::web::caller::CallerOfRequest;
 
 const EMAIL: HeaderName = HeaderName::from_static("x-auth-request-email");
@@ -18,7 +18,7 @@ struct Asked(Mutex<Vec<String>>);
 impl Callers for Asked {
     fn of(&self, key: &CallerKey<'_>) -> Caller {
         self.0.lock().unwrap().push(format!("{key:?}"));
-        Caller { share: Share::Caller(7), tokens: Arc::new(Unlimited) }
+        Caller { fairness_key: FairnessKey::Caller(7), rate_limit: Arc::new(Unlimited) }
     }
 }
 
@@ -90,8 +90,8 @@ fn a_caller_is_its_identity_else_the_name_of_its_token_else_its_address() {
     ] {
         let caller = CallerOfRequest::new(&gate, &admitted, &parts);
         assert_eq!(asked.0.lock().unwrap().len(), 0, "nobody is looked up before it is needed");
-        assert_eq!(caller.share(), Share::Caller(7));
-        drop(caller.tokens());
+        assert_eq!(caller.caller().fairness_key, FairnessKey::Caller(7));
+        assert_eq!(caller.caller().fairness_key, FairnessKey::Caller(7));
         assert_eq!(std::mem::take(&mut *asked.0.lock().unwrap()), [key]);
     }
 }

@@ -1,11 +1,11 @@
 //! The caller of one request, found out only when it is needed.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use http::request::Parts;
 
 use super::access::{Admitted, Gate};
-use crate::domain::{Caller, LazyCaller, Share, Tokens};
+use crate::domain::{Caller, LazyCaller};
 
 /// Who asks in this request. The table of callers is asked once at most, and not at all for what the cache knows.
 pub(in crate::web) struct CallerOfRequest<'a> {
@@ -19,18 +19,10 @@ impl<'a> CallerOfRequest<'a> {
     pub(in crate::web) const fn new(gate: &'a Gate, admitted: &'a Admitted<'a>, parts: &'a Parts) -> Self {
         Self { gate, admitted, parts, caller: OnceLock::new() }
     }
-
-    fn found(&self) -> &Caller {
-        self.caller.get_or_init(|| self.gate.caller(self.admitted, self.parts))
-    }
 }
 
 impl LazyCaller for CallerOfRequest<'_> {
-    fn share(&self) -> Share {
-        self.found().share
-    }
-
-    fn tokens(&self) -> Arc<dyn Tokens> {
-        Arc::clone(&self.found().tokens)
+    fn caller(&self) -> &Caller {
+        self.caller.get_or_init(|| self.gate.caller(self.admitted, self.parts))
     }
 }

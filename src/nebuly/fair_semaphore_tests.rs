@@ -1,4 +1,4 @@
-//! The gate against its rules: single cases, any sequence of steps, and many threads at once.
+//! The semaphore against its rules: single cases, any sequence of steps, and many threads at once.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -10,41 +10,51 @@ use proptest::prelude::*;
 
 use super::*;
 
-const A: Share = Share::Caller(1);
-const B: Share = Share::Caller(2);
+const A: FairnessKey = FairnessKey::Caller(1);
+const B: FairnessKey = FairnessKey::Caller(2);
 
-type Entering = Pin<Box<dyn Future<Output = Result<Permit, Full>> + Send>>;
+type Entering = Pin<Box<dyn Future<Output = Result<Permit, QueueFull>> + Send>>;
 
-/// A gate whose calls are looked at one by one.
+/// A semaphore whose calls are looked at one by one.
 struct Bench {
-    gate: Arc<Gate>,
+    semaphore: Arc<FairSemaphore>,
     /// In the order in which they came.
-    entering: Vec<(usize, Share, Entering)>,
-    inside: Vec<(usize, Share, Permit)>,
+    entering: Vec<(usize, FairnessKey, Entering)>,
+    inside: Vec<(usize, FairnessKey, Permit)>,
     refused: usize,
     came: usize,
 }
 
 impl Bench {
     fn new(max: usize) -> Self {
-        Self { gate: Arc::new(Gate::new(max)), entering: Vec::new(), inside: Vec::new(), refused: 0, came: 0 }
+        Self {
+            semaphore: Arc::new(FairSemaphore::new(max)),
+            entering: Vec::new(),
+            inside: Vec::new(),
+            refused: 0,
+            came: 0,
+        }
     }
 
-    fn enter(&mut self, share: Share) {
-        let gate = Arc::clone(&self.gate);
-        let entering: Entering = Box::pin(async move { gate.enter(share).await });
-        self.entering.push((self.came, share, entering));
+    fn enter(&mut self, key: FairnessKey) {
+        self.enter_as(key, Wait::First);
+    }
+
+    fn enter_as(&mut self, key: FairnessKey, wait: Wait) {
+        let semaphore = Arc::clone(&self.semaphore);
+        let entering: Entering = Box::pin(async move { semaphore.acquire(key, wait).await });
+        self.entering.push((self.came, key, entering));
         self.came += 1;
         self.look();
     }
 
-    fn enter_many(&mut self, share: Share, count: usize) {
-        (0..count).for_each(|_| self.enter(share));
+    fn enter_many(&mut self, key: FairnessKey, count: usize) {
+        (0..count).for_each(|_| self.enter(key));
     }
 
-    /// Ends a call of this share that is inside.
-    fn leave(&mut self, share: Share) {
-        let position = self.inside.iter().position(|(_, other, _)| *other == share).unwrap();
+    /// Ends a call of this key that is inside.
+    fn leave(&mut self, key: FairnessKey) {
+        let position = self.inside.iter().position(|(_, other, _)| *other == key).unwrap();
         drop(self.inside.remove(position));
         self.look();
     }
@@ -56,22 +66,22 @@ impl Bench {
             match self.entering[index].2.as_mut().poll(&mut context) {
                 Poll::Pending => index += 1,
                 Poll::Ready(entered) => {
-                    let (number, share, _) = self.entering.remove(index);
+                    let (number, key, _) = self.entering.remove(index);
                     match entered {
-                        Ok(permit) => self.inside.push((number, share, permit)),
-                        Err(Full) => self.refused += 1,
+                        Ok(permit) => self.inside.push((number, key, permit)),
+                        Err(QueueFull) => self.refused += 1,
                     }
                 }
             }
         }
     }
 
-    fn inside(&self, share: Share) -> usize {
-        self.inside.iter().filter(|(_, other, _)| *other == share).count()
+    fn inside(&self, key: FairnessKey) -> usize {
+        self.inside.iter().filter(|(_, other, _)| *other == key).count()
     }
 
-    fn waiting(&self, share: Share) -> usize {
-        self.entering.iter().filter(|(_, other, _)| *other == share).count()
+    fn waiting(&self, key: FairnessKey) -> usize {
+        self.entering.iter().filter(|(_, other, _)| *other == key).count()
     }
 }
 
@@ -89,11 +99,11 @@ fn one_caller_alone_takes_three_quarters_and_a_newcomer_finds_room_at_once() {
 #[test]
 fn refreshes_never_take_more_than_a_quarter() {
     let mut bench = Bench::new(8);
-    bench.enter_many(Share::Refresh, 20);
-    assert_eq!(bench.inside(Share::Refresh), 2);
+    bench.enter_many(FairnessKey::Refresh, 20);
+    assert_eq!(bench.inside(FairnessKey::Refresh), 2);
     // They wait for themselves alone, so that a caller is not kept to a quarter because of them.
     bench.enter_many(A, 20);
-    assert_eq!((bench.inside(A), bench.inside(Share::Refresh)), (6, 2));
+    assert_eq!((bench.inside(A), bench.inside(FairnessKey::Refresh)), (6, 2));
 }
 
 #[test]
@@ -131,7 +141,7 @@ fn a_flood_delays_another_caller_by_no_more_than_one_release() {
     for max in [4, 8, 64] {
         let mut bench = Bench::new(max);
         bench.enter_many(A, 500);
-        bench.enter_many(Share::Caller(3), 500);
+        bench.enter_many(FairnessKey::Caller(3), 500);
         bench.enter(B);
         assert_eq!(bench.inside(B), 0, "of {max}");
         bench.leave(A);
@@ -175,12 +185,35 @@ fn when_all_places_are_taken_a_newcomer_gets_the_newest_of_those_who_have_the_mo
     bench.enter(B);
     bench.look();
     assert_eq!((bench.waiting(A), bench.waiting(B), bench.refused), (MAX_WAITING - 1, 1, 1));
-    assert!(bench.entering.iter().all(|(number, share, _)| *share == B || *number < MAX_WAITING));
+    assert!(bench.entering.iter().all(|(number, key, _)| *key == B || *number < MAX_WAITING));
+}
+
+#[test]
+fn a_call_that_waits_behind_a_flood_enters_at_the_turn_of_another_caller_who_wants_it() {
+    let mut bench = Bench::new(1);
+    bench.enter_many(A, 500);
+    // The last call of the flood, for whoever follows it.
+    bench.enter_as(B, Wait::Further);
+    bench.leave(A);
+    // The next of the flood had its turn before B came.
+    bench.leave(A);
+    assert_eq!(bench.inside(B), 1);
+}
+
+#[test]
+fn who_follows_takes_no_place_and_loses_none() {
+    let mut bench = Bench::new(1);
+    bench.enter_many(A, 1 + MAX_WAITING);
+    bench.enter_as(B, Wait::Further);
+    assert_eq!((bench.waiting(B), bench.refused), (1, 0));
+    bench.enter(FairnessKey::Caller(3));
+    bench.look();
+    assert_eq!((bench.waiting(A), bench.waiting(B), bench.refused), (MAX_WAITING - 1, 1, 1));
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    Enter(Share),
+    Enter(FairnessKey, Wait),
     /// Gives a waiting call up.
     GiveUp(usize),
     /// Ends a call; those who enter then see it only later.
@@ -189,9 +222,10 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let share = prop_oneof![4 => (0..4_u64).prop_map(Share::Caller), 1 => Just(Share::Refresh)];
+    let key = prop_oneof![4 => (0..4_u64).prop_map(FairnessKey::Caller), 1 => Just(FairnessKey::Refresh)];
+    let wait = prop_oneof![3 => Just(Wait::First), 1 => Just(Wait::Further)];
     prop_oneof![
-        5 => share.prop_map(Step::Enter),
+        5 => (key, wait).prop_map(|(key, wait)| Step::Enter(key, wait)),
         2 => any::<usize>().prop_map(Step::GiveUp),
         4 => any::<usize>().prop_map(Step::Leave),
         1 => Just(Step::Look),
@@ -204,10 +238,10 @@ proptest! {
         let mut bench = Bench::new(max);
         let mut last_in = HashMap::new();
         for step in steps {
-            let before: HashMap<Share, usize> = bench.gate.state().held.clone();
-            let waited: Vec<Share> = bench.gate.state().turns.iter().copied().collect();
+            let before: HashMap<FairnessKey, usize> = bench.semaphore.state().held.clone();
+            let waited: Vec<FairnessKey> = bench.semaphore.state().turns.iter().copied().collect();
             match step {
-                Step::Enter(share) => bench.enter(share),
+                Step::Enter(key, wait) => bench.enter_as(key, wait),
                 Step::GiveUp(index) if !bench.entering.is_empty() => {
                     drop(bench.entering.remove(index % bench.entering.len()));
                 }
@@ -216,33 +250,34 @@ proptest! {
                 }
                 Step::GiveUp(_) | Step::Leave(_) | Step::Look => bench.look(),
             }
-            let state = bench.gate.state();
+            let state = bench.semaphore.state();
             prop_assert!(state.in_flight <= max);
             prop_assert_eq!(state.in_flight, state.held.values().sum::<usize>());
-            prop_assert_eq!(state.waiting, state.queues.values().map(VecDeque::len).sum::<usize>());
-            prop_assert!(state.held(Share::Refresh) <= quarter_of(max));
-            for (share, held) in &state.held {
+            let places = state.queues.values().flatten().filter(|waiter| waiter.has_place()).count();
+            prop_assert_eq!(state.waiting, places);
+            prop_assert!(state.held(FairnessKey::Refresh) <= quarter_of(max));
+            for (key, held) in &state.held {
                 prop_assert!(*held <= three_quarters_of(max));
-                let grew = *held > before.get(share).copied().unwrap_or_default();
+                let grew = *held > before.get(key).copied().unwrap_or_default();
                 // Refreshes at their bound wait for nobody else.
                 let others_waited = waited.iter().any(|other| {
-                    other != share && *other != Share::Refresh && state.queues.contains_key(other)
+                    other != key && *other != FairnessKey::Refresh && state.queues.contains_key(other)
                 });
                 prop_assert!(!(grew && others_waited && *held > quarter_of(max)));
             }
-            for share in state.queues.keys() {
-                prop_assert!(!state.may_enter(*share, max), "{share:?} waits and may enter");
+            for key in state.queues.keys() {
+                prop_assert!(!state.may_enter(*key, max), "{key:?} waits and may enter");
                 prop_assert!(state.in_flight > 0);
             }
             drop(state);
-            for (number, share, _) in &bench.inside {
-                let last = last_in.entry(*share).or_insert(*number);
+            for (number, key, _) in &bench.inside {
+                let last = last_in.entry(*key).or_insert(*number);
                 *last = (*last).max(*number);
             }
-            // Within a share nobody is overtaken: whoever waits and has not been let in came after all who are in.
+            // Within a key nobody is overtaken: whoever waits and has not been let in came after all who are in.
             bench.look();
-            for (number, share, _) in &bench.entering {
-                prop_assert!(last_in.get(share).is_none_or(|last| number > last));
+            for (number, key, _) in &bench.entering {
+                prop_assert!(last_in.get(key).is_none_or(|last| number > last));
             }
         }
         while !bench.inside.is_empty() {
@@ -250,7 +285,7 @@ proptest! {
             bench.look();
         }
         prop_assert!(bench.entering.is_empty(), "somebody waits for ever");
-        let state = bench.gate.state();
+        let state = bench.semaphore.state();
         prop_assert!(state.held.is_empty() && state.queues.is_empty() && state.turns.is_empty());
         prop_assert_eq!((state.in_flight, state.waiting), (0, 0));
     }
@@ -260,21 +295,22 @@ proptest! {
 async fn thousands_who_come_go_and_give_up_at_once_leave_no_hole_and_lose_no_wake_up() {
     const MAX: usize = 8;
     const CALLS: usize = 1_000;
-    let gate = Arc::new(Gate::new(MAX));
+    let semaphore = Arc::new(FairSemaphore::new(MAX));
     let inside = Arc::new(AtomicUsize::new(0));
     let entered = Arc::new(AtomicUsize::new(0));
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..12_u64 {
-        let (gate, inside, entered) = (Arc::clone(&gate), Arc::clone(&inside), Arc::clone(&entered));
-        let share = if task % 6 == 5 { Share::Refresh } else { Share::Caller(task % 6) };
+        let (semaphore, inside, entered) =
+            (Arc::clone(&semaphore), Arc::clone(&inside), Arc::clone(&entered));
+        let key = if task % 6 == 5 { FairnessKey::Refresh } else { FairnessKey::Caller(task % 6) };
         tasks.spawn(async move {
             let mut random = fastrand::Rng::with_seed(task);
             for _ in 0..CALLS {
                 let patience = Duration::from_micros(random.u64(..300));
                 let permit = if random.bool() {
-                    tokio::time::timeout(patience, gate.enter(share)).await.ok()
+                    tokio::time::timeout(patience, semaphore.acquire(key, Wait::First)).await.ok()
                 } else {
-                    Some(gate.enter(share).await)
+                    Some(semaphore.acquire(key, Wait::First).await)
                 };
                 if let Some(permit) = permit {
                     let permit = permit.unwrap();
@@ -292,6 +328,6 @@ async fn thousands_who_come_go_and_give_up_at_once_leave_no_hole_and_lose_no_wak
     let all = tokio::time::timeout(Duration::from_secs(60), tasks.join_all()).await;
     assert!(all.is_ok(), "somebody waits for ever");
     assert!(entered.load(Ordering::SeqCst) >= CALLS);
-    let state = gate.state();
+    let state = semaphore.state();
     assert_eq!((state.in_flight, state.waiting, state.held.len(), state.turns.len()), (0, 0, 0, 0));
 }
