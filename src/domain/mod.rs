@@ -4,6 +4,8 @@
 //! [`SharedLinks`], [`Callers`], [`LazyCaller`], [`Tokens`]), and time as
 //! a value ([`Timestamp`]), so that freshness is a rule and not a clock.
 
+#[cfg(test)]
+pub(crate) mod back_end;
 mod caller;
 mod construction;
 mod deep_links;
