@@ -40,20 +40,19 @@ enum Before {
 impl Knowledge {
     /// What memory can answer, without asking anybody.
     pub(super) fn remembered(&self, scope: Scope, item: &Item<'_>) -> Option<Remembered> {
-        let link = self.memory.get(scope, item)?;
-        let now = self.clock.now();
-        match link {
+        match self.memory.get(scope, item)? {
             CachedLink::Resolved(link) => {
+                let now = self.clock.now();
                 let (via, refresh_due) = match self.lifetimes.freshness(link.resolved_at, now) {
                     Freshness::Fresh => (Via::Memory, false),
-                    Freshness::Stale => (Via::Stale, link.may_refresh(now)),
+                    Freshness::Stale => (Via::Stale, link.may_refresh(self.clock.monotonic())),
                     Freshness::Expired => return None,
                 };
                 let outcome = Outcome::Resolved(link.into());
                 Some(Remembered { resolution: Resolution { outcome, via }, refresh_due })
             }
             CachedLink::Absent(link) => {
-                let said_by = self.lifetimes.absent_in(&link, now);
+                let said_by = self.lifetimes.absent_in(&link, self.clock.monotonic());
                 let resolution = Resolution { outcome: Outcome::Absent, via: Via::Memory };
                 (said_by == self.projects.of(scope)).then_some(Remembered { resolution, refresh_due: false })
             }
@@ -135,7 +134,7 @@ impl Knowledge {
             // In the order of the settings, not in that of the answers.
             found.sort_by_key(|(project, _)| *project);
             // What was known before named one of them, and is not to be answered any more.
-            let nothing = AbsentLink { said_by: ProjectSet::default(), said_at: now };
+            let nothing = AbsentLink { said_by: ProjectSet::default(), said_at: self.clock.monotonic() };
             self.memory.insert(scope, item.clone(), CachedLink::Absent(nothing));
             let links = found.into_iter().map(|(project, url)| ResolvedLink::new(url, project, now));
             // Each is what its project says: kept for whoever chooses it.
@@ -151,7 +150,7 @@ impl Knowledge {
                 // Another project may have it, too: it is answered now, and asked for again at its next use; if that was
                 // so before, after the pause of a refresh that failed.
                 let refreshes = match before {
-                    Before::Resolved(known) => known.failed(now).refreshes,
+                    Before::Resolved(known) => known.failed(self.clock.monotonic()).refreshes,
                     Before::Absent(_) | Before::Unknown => Refreshes::default(),
                 };
                 let stale_since = now.before(self.lifetimes.ttl);
@@ -166,7 +165,7 @@ impl Knowledge {
         let mut absent = match before {
             Before::Absent(absent) => absent,
             Before::Resolved(_) | Before::Unknown => {
-                AbsentLink { said_by: ProjectSet::default(), said_at: now }
+                AbsentLink { said_by: ProjectSet::default(), said_at: self.clock.monotonic() }
             }
         };
         absent.said_by = absent.said_by.union(survey.absent);
@@ -206,10 +205,10 @@ impl Knowledge {
             };
         }
         let refreshed = if survey.is_incomplete() {
-            Refreshed::Link(known.failed(now))
+            Refreshed::Link(known.failed(self.clock.monotonic()))
         } else {
             let status = survey.status.filter(|_| survey.gone).unwrap_or(403);
-            known.answered(Answer::Absent { status }, now)
+            known.answered(Answer::Absent { status }, now, self.clock.monotonic())
         };
         match refreshed {
             Refreshed::Link(link) => {
@@ -222,7 +221,11 @@ impl Knowledge {
             }
             Refreshed::Gone => {
                 let said_by = self.projects.of(scope);
-                self.memory.insert(scope, item, CachedLink::Absent(AbsentLink { said_by, said_at: now }));
+                self.memory.insert(
+                    scope,
+                    item,
+                    CachedLink::Absent(AbsentLink { said_by, said_at: self.clock.monotonic() }),
+                );
                 Landing { outcome: Outcome::Absent, source: nebuly(survey.status) }
             }
         }
@@ -263,7 +266,7 @@ impl Knowledge {
         match self.memory.get(scope, item)? {
             CachedLink::Resolved(_) => None,
             CachedLink::Absent(link) => {
-                let said_by = self.lifetimes.absent_in(&link, self.clock.now());
+                let said_by = self.lifetimes.absent_in(&link, self.clock.monotonic());
                 // If all of them said so, this is asked for again on purpose.
                 let open = said_by != ProjectSet::default() && said_by != self.projects.of(scope);
                 open.then_some(AbsentLink { said_by, ..link })
