@@ -13,7 +13,7 @@ use http::header::{ACCEPT, ALLOW};
 use http::{HeaderValue, Method, StatusCode};
 use nebulink::app::App;
 use nebulink::demo::{Fault, StandIn};
-use nebulink::domain::{Clock, Timestamp};
+use nebulink::domain::{Clock, MonotonicTime, Timestamp};
 use serde_json::Value;
 use support::{KEY, Nebulink, settings, stand_in};
 
@@ -135,6 +135,10 @@ impl Clock for Defective {
     fn now(&self) -> Timestamp {
         assert!(!self.0.load(Ordering::SeqCst), "the clock is broken");
         Timestamp::from_millis(1_800_000_000_000)
+    }
+
+    fn monotonic(&self) -> MonotonicTime {
+        MonotonicTime::default()
     }
 }
 

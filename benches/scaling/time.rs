@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nebulink::domain::{Clock, Timestamp};
+use nebulink::domain::{Clock, MonotonicTime, Timestamp};
 
 /// A clock that the simulation sets, in milliseconds since its first day began.
 #[derive(Clone, Default)]
@@ -25,5 +25,9 @@ impl Time {
 impl Clock for Time {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(START + self.millis())
+    }
+
+    fn monotonic(&self) -> MonotonicTime {
+        MonotonicTime::from_millis(self.millis())
     }
 }

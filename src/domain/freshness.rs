@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::{AbsentLink, Answer, ProjectIndex, ProjectSet, Refreshes, ResolvedLink, TargetUrl, Timestamp};
+use super::{
+    AbsentLink, Answer, CLOCK_SKEW, MonotonicTime, ProjectIndex, ProjectSet, Refreshes, ResolvedLink,
+    TargetUrl, Timestamp,
+};
 
 /// How far apart two answers must be that end a link which was resolved: a wrong route in front of Nebuly also answers
 /// 404, but seldom for long.
@@ -40,9 +43,12 @@ pub struct Lifetimes {
 
 impl Lifetimes {
     /// How a link that was resolved then may be used now.
+    ///
+    /// One from the future is stale: the clock was set back since, so nobody knows its age. It is served, and refreshed.
     #[must_use]
     pub fn freshness(&self, resolved_at: Timestamp, now: Timestamp) -> Freshness {
-        let age = now.since(resolved_at);
+        let is_from_the_future = resolved_at.since(now) > CLOCK_SKEW;
+        let age = if is_from_the_future { self.ttl } else { now.since(resolved_at) };
         if age < self.ttl {
             Freshness::Fresh
         } else if age < self.ttl.saturating_add(self.stale) {
@@ -54,7 +60,7 @@ impl Lifetimes {
 
     /// The projects whose word that they do not have an item still counts.
     #[must_use]
-    pub fn absent_in(&self, link: &AbsentLink, now: Timestamp) -> ProjectSet {
+    pub fn absent_in(&self, link: &AbsentLink, now: MonotonicTime) -> ProjectSet {
         if now.since(link.said_at) < self.negative_ttl { link.said_by } else { ProjectSet::default() }
     }
 }
@@ -77,18 +83,18 @@ impl ResolvedLink {
 
     /// Whether a refresh may be tried now.
     #[must_use]
-    pub fn may_refresh(&self, now: Timestamp) -> bool {
+    pub fn may_refresh(&self, now: MonotonicTime) -> bool {
         now >= self.refreshes.not_before
     }
 
-    /// What is known once a refresh was answered.
+    /// What is known once a refresh was answered: `at` that moment of the wall clock, which is `now`.
     ///
     /// It ends only when Nebuly has said twice, a minute or more apart, that its item is gone.
     #[must_use]
-    pub fn answered(self, answer: Answer, now: Timestamp) -> Refreshed {
+    pub fn answered(self, answer: Answer, at: Timestamp, now: MonotonicTime) -> Refreshed {
         let gone = answer.is_gone();
         match answer {
-            Answer::Found(url) => Refreshed::Link(Self::new(url, self.project, now)),
+            Answer::Found(url) => Refreshed::Link(Self::new(url, self.project, at)),
             Answer::Absent { .. } => match self.refreshes.gone_since {
                 Some(since) if gone && now.since(since) >= GONE_APART => Refreshed::Gone,
                 _ => {
@@ -104,7 +110,7 @@ impl ResolvedLink {
 
     /// What is known once a refresh has failed: as before, but not to be asked for again for a growing pause.
     #[must_use]
-    pub fn failed(mut self, now: Timestamp) -> Self {
+    pub fn failed(mut self, now: MonotonicTime) -> Self {
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.refreshes.failures.min(16));
         self.refreshes.failures = self.refreshes.failures.saturating_add(1);
         self.refreshes.not_before = now.after(doubled.min(LONGEST_PAUSE));
@@ -126,6 +132,10 @@ mod tests {
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn after(seconds: u64) -> MonotonicTime {
+        MonotonicTime::from_millis(seconds * 1000)
     }
 
     fn project(position: usize) -> ProjectIndex {
@@ -165,27 +175,33 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_expires_nothing() {
-        assert_eq!(LIFETIMES.freshness(at(9000), at(1)), Freshness::Fresh);
+    fn a_link_from_the_future_is_stale_and_a_clock_that_is_a_little_ahead_does_no_harm() {
+        for (resolved_at, expected) in
+            [(1060, Freshness::Fresh), (1061, Freshness::Stale), (1_000_000, Freshness::Stale)]
+        {
+            assert_eq!(LIFETIMES.freshness(at(resolved_at), at(1000)), expected, "{resolved_at}");
+        }
+        let never_stale = Lifetimes { stale: Duration::ZERO, ..LIFETIMES };
+        assert_eq!(never_stale.freshness(at(9000), at(1)), Freshness::Expired);
     }
 
     #[test]
     fn an_absence_counts_for_its_own_shorter_time() {
         let said_by = ProjectSet::from_iter([project(0), project(127)]);
-        let link = AbsentLink { said_by, said_at: at(10) };
-        assert_eq!(LIFETIMES.absent_in(&link, Timestamp::from_millis(14_999)), said_by);
-        assert_eq!(LIFETIMES.absent_in(&link, at(15)), ProjectSet::default());
+        let link = AbsentLink { said_by, said_at: after(10) };
+        assert_eq!(LIFETIMES.absent_in(&link, MonotonicTime::from_millis(14_999)), said_by);
+        assert_eq!(LIFETIMES.absent_in(&link, after(15)), ProjectSet::default());
         assert!(said_by.contains(project(127)) && !said_by.contains(project(1)));
     }
 
     #[test]
     fn a_resolved_link_ends_only_when_its_item_is_gone_twice_a_minute_apart() {
-        let once = still_there(link().answered(NOT_FOUND, at(100)));
-        assert_eq!(once.refreshes.gone_since, Some(at(100)));
-        let too_soon = still_there(once.clone().answered(NOT_FOUND, at(159)));
-        assert_eq!(too_soon.refreshes.gone_since, Some(at(100)));
-        assert_eq!(too_soon.answered(Answer::Absent { status: 410 }, at(160)), Refreshed::Gone);
-        let found = still_there(once.answered(Answer::Found(url()), at(160)));
+        let once = still_there(link().answered(NOT_FOUND, at(100), after(100)));
+        assert_eq!(once.refreshes.gone_since, Some(after(100)));
+        let too_soon = still_there(once.clone().answered(NOT_FOUND, at(159), after(159)));
+        assert_eq!(too_soon.refreshes.gone_since, Some(after(100)));
+        assert_eq!(too_soon.answered(Answer::Absent { status: 410 }, at(160), after(160)), Refreshed::Gone);
+        let found = still_there(once.answered(Answer::Found(url()), at(160), after(160)));
         assert_eq!(found, ResolvedLink::new(url(), project(0), at(160)));
     }
 
@@ -194,7 +210,11 @@ mod tests {
         for status in [400, 403, 422] {
             let mut known = link();
             for minutes in 1..5 {
-                known = still_there(known.answered(Answer::Absent { status }, at(minutes * 60)));
+                known = still_there(known.answered(
+                    Answer::Absent { status },
+                    at(minutes * 60),
+                    after(minutes * 60),
+                ));
             }
             assert_eq!((known.refreshes.gone_since, known.resolved_at), (None, at(0)), "{status}");
         }
@@ -205,13 +225,13 @@ mod tests {
         let mut known = link();
         let mut pauses = Vec::new();
         for _ in 0..300 {
-            known = known.failed(at(1000));
-            assert!(!known.may_refresh(at(1000)));
-            pauses.push(known.refreshes.not_before.since(at(1000)));
+            known = known.failed(after(1000));
+            assert!(!known.may_refresh(after(1000)));
+            pauses.push(known.refreshes.not_before.since(after(1000)));
         }
         assert_eq!(pauses[..3], [5, 10, 20].map(Duration::from_secs));
         assert!(pauses.is_sorted());
         assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
-        assert!(known.may_refresh(at(1600)));
+        assert!(known.may_refresh(after(1600)));
     }
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{Item, ProjectIndex, ProjectSet, Scope, TargetUrl, Timestamp};
+use super::{Item, MonotonicTime, ProjectIndex, ProjectSet, Scope, TargetUrl, Timestamp};
 
 /// A link as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +37,9 @@ pub struct Refreshes {
     /// How many failed, one after the other.
     pub failures: u8,
     /// Before this moment none is tried.
-    pub not_before: Timestamp,
+    pub not_before: MonotonicTime,
     /// When Nebuly first said that the item is gone.
-    pub gone_since: Option<Timestamp>,
+    pub gone_since: Option<MonotonicTime>,
 }
 
 /// An item that some projects do not have.
@@ -48,7 +48,7 @@ pub struct AbsentLink {
     /// Those that said so.
     pub said_by: ProjectSet,
     /// When the first of them did.
-    pub said_at: Timestamp,
+    pub said_at: MonotonicTime,
 }
 
 /// A memory of links. It may forget any of them at any time.

@@ -2,8 +2,10 @@
 //!
 //! Also here: the interfaces that the resolver needs and the adapters fulfil ([`DeepLinks`], [`LinkCache`],
 //! [`SharedLinks`], [`Callers`], [`LazyCaller`], [`RateLimit`], [`WaitingCallers`]), and time as
-//! a value ([`Timestamp`]), so that freshness is a rule and not a clock.
+//! a value ([`Timestamp`], [`MonotonicTime`]), so that freshness is a rule and not a clock.
 
+#[cfg(test)]
+pub(crate) mod back_end;
 mod caller;
 mod construction;
 mod deep_links;
@@ -33,5 +35,5 @@ pub use link_cache::{
 pub use project::{InvalidProjectName, ProjectIndex, ProjectName, ProjectSet, Scope};
 pub use spelling::{Spellings, Text};
 pub use target::{RefusedUrl, TargetUrl};
-pub use time::{Clock, SystemClock, Timestamp};
+pub use time::{CLOCK_SKEW, Clock, MonotonicTime, SystemClock, Timestamp};
 pub use url_pattern::UrlPattern;

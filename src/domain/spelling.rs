@@ -53,9 +53,10 @@ impl<'a> Spellings<'a> {
             if !hosts.allows(&page.url) {
                 return Err(InvalidId::ForeignUrl);
             }
+            let id = page.id()?;
             let first = match page.kind {
-                Kind::Interaction => Item::interaction(&page.id)?,
-                Kind::Conversation => Item::conversation(page.id)?,
+                Kind::Interaction => Item::interaction(&id)?,
+                Kind::Conversation => Item::conversation(id)?,
             };
             return Ok(Self { first, kind_was_named: true, conversation: None });
         }
@@ -105,33 +106,27 @@ impl<'a> Spellings<'a> {
             Item::Interaction(_) => Item::conversation(text.decoded.as_ref()).ok().map(Item::into_owned),
             Item::Conversation(_) => None,
         };
-        // A cleaned spelling passes the same checks as any other id.
-        let cleaned = cleaned(text).and_then(|cleaned| Item::conversation(cleaned).ok());
+        let cleaned = cleaned(text).map(Item::into_owned);
         literal.into_iter().chain(cleaned).filter(|item| *item != self.first).collect()
     }
 }
 
-/// The one cleaned spelling of a conversation's id: the first of these that differs from it.
-fn cleaned(text: &Text<'_>) -> Option<String> {
-    let differs = |spelling: &str| spelling != text.decoded && !spelling.is_empty();
-    let decoded = || percent_decode_str(&text.decoded).decode_utf8().ok().map(Cow::into_owned);
-    let bare = || Some(without_surroundings(&text.decoded).to_owned());
-    let with_plus = || text.with_plus.as_deref().map(str::to_owned);
-    decoded()
-        .filter(|spelling| differs(spelling))
-        .or_else(|| bare().filter(|spelling| differs(spelling)))
-        .or_else(|| with_plus().filter(|spelling| differs(spelling)))
+/// The one cleaned spelling of a conversation's id: the first of these that differs from it and passes the checks of ids.
+fn cleaned<'a>(text: &'a Text<'_>) -> Option<Item<'a>> {
+    let decoded = percent_decode_str(&text.decoded).decode_utf8().ok();
+    let bare = Some(Cow::Borrowed(without_surroundings(&text.decoded)));
+    let with_plus = text.with_plus.as_deref().map(Cow::Borrowed);
+    let spellings = [decoded, bare, with_plus].into_iter().flatten();
+    spellings
+        .filter(|spelling| *spelling != text.decoded)
+        .find_map(|spelling| Item::conversation(spelling).ok())
 }
 
 fn without_surroundings(text: &str) -> &str {
-    let around = |char: char| {
-        char.is_whitespace()
-            || matches!(char, '"' | '\'' | '`' | '\u{2018}'..='\u{201F}' | '\u{AB}' | '\u{BB}')
-    };
-    let trimmed = text.trim_matches(around);
+    let trimmed = text.trim_matches(id::is_space_or_quote);
     match id::split_name(trimmed) {
         Some((name, value)) if CONVERSATION_NAMES.contains(&name.strip_prefix('@').unwrap_or(name)) => {
-            value.trim_matches(around)
+            value.trim_matches(id::is_space_or_quote)
         }
         _ => trimmed,
     }
@@ -141,7 +136,8 @@ fn without_surroundings(text: &str) -> &str {
 struct Page {
     url: Url,
     kind: Kind,
-    id: String,
+    /// As it stands in the query.
+    raw_id: String,
 }
 
 impl Page {
@@ -151,12 +147,18 @@ impl Page {
             return None;
         }
         let url = Url::parse(text).ok()?;
+        let pairs = url.query()?.split('&').filter_map(|pair| pair.split_once('='));
         let id_of =
-            |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, id)| id.into_owned());
-        let (kind, id) = id_of("interactionId")
+            |wanted: &str| pairs.clone().find(|(name, _)| *name == wanted).map(|(_, id)| id.to_owned());
+        let (kind, raw_id) = id_of("interactionId")
             .map(|id| (Kind::Interaction, id))
             .or_else(|| id_of("conversationId").map(|id| (Kind::Conversation, id)))?;
-        Some(Self { url, kind, id })
+        Some(Self { url, kind, raw_id })
+    }
+
+    fn id(&self) -> Result<String, InvalidId> {
+        let spaced = self.raw_id.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8().map(Cow::into_owned).map_err(|_| InvalidId::NotUtf8)
     }
 }
 
@@ -190,6 +192,9 @@ mod tests {
             ("conversation_id: 'abc'", Some("abc")),
             ("conversation.id:", None),
             ("a%252e%252e", Some("a%2e%2e")),
+            // Decoded, it would have a control character.
+            ("\"a%00\"", Some("a%00")),
+            ("\u{2039}quoted\u{203A}", Some("quoted")),
         ] {
             let mut expected = vec![format!("conversation {text:?}")];
             expected.extend(cleaned.map(|cleaned| format!("conversation {cleaned:?}")));
@@ -232,6 +237,8 @@ mod tests {
                 Ok(r#"conversation "a/b c""#.to_owned()),
             ),
             (page("conversationId=.."), Err(InvalidId::DotPart)),
+            (page("conversationId=%2E%2E%3Fx"), Err(InvalidId::DotPart)),
+            (page("conversationId=%ff"), Err(InvalidId::NotUtf8)),
             (page("interactionId=x"), Err(InvalidId::NotAUuid)),
             (format!("https://evil.example/?interactionId={UUID}"), Err(InvalidId::ForeignUrl)),
             (page("other=1"), Ok(format!("conversation {:?}", page("other=1")))),

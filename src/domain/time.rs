@@ -1,15 +1,27 @@
 //! Time as a value.
 
-use std::time::{Duration, SystemTime};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How far apart the clocks of machines may be: what another one wrote a moment ago may seem to come from the future.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// A moment, in milliseconds since the Unix epoch. Wall-clock time, because a link outlives the process that found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 
+/// A moment on a clock that only goes forward, in milliseconds since a moment of its own. For what this process alone
+/// remembers: it means nothing outside, and setting the wall clock changes nothing about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct MonotonicTime(u64);
+
 /// Where the present comes from. Tests bring their own, so that they need not sleep.
 pub trait Clock: Send + Sync + 'static {
-    /// The present.
+    /// The present as a wall clock shows it, which may be set back and forth.
     fn now(&self) -> Timestamp;
+
+    /// The present on a clock that only goes forward.
+    fn monotonic(&self) -> MonotonicTime;
 }
 
 /// The machine's clock.
@@ -32,13 +44,13 @@ impl Timestamp {
     /// The moment this long after it.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(millis(duration)))
     }
 
     /// The moment this long before it.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_sub(millis(duration)))
     }
 
     /// How long ago `earlier` was; zero if it is still to come, as after a clock that was set back.
@@ -48,10 +60,39 @@ impl Timestamp {
     }
 }
 
+impl MonotonicTime {
+    /// The moment this many milliseconds after the clock began.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// The moment this long after it.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    /// How long ago `earlier` was; zero if it is still to come.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        // 64 bits of milliseconds last for half a billion years.
-        Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+        Timestamp(millis(elapsed))
     }
+
+    fn monotonic(&self) -> MonotonicTime {
+        static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+        MonotonicTime(millis(BEGINNING.elapsed()))
+    }
+}
+
+/// 64 bits of milliseconds last for half a billion years.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

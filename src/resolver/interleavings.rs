@@ -12,8 +12,8 @@ use url::Url;
 
 use super::*;
 use crate::domain::{
-    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, Kind, LazyCaller, RateLimit,
-    SharedFuture, SharedLink, SharedLinks, Spellings, TargetUrl, Text, Timestamp,
+    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, Kind, LazyCaller, MonotonicTime,
+    RateLimit, SharedFuture, SharedLink, SharedLinks, Spellings, TargetUrl, Text, Timestamp,
 };
 use crate::sync::Mutex;
 use crate::sync::lock;
@@ -103,6 +103,10 @@ impl LazyCaller for Somebody {
 impl Clock for Always {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0)
+    }
+
+    fn monotonic(&self) -> MonotonicTime {
+        MonotonicTime::from_millis(self.0)
     }
 }
 

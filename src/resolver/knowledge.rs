@@ -9,7 +9,7 @@ use super::single_flight::{FlightResult, Source};
 use super::survey::{Survey, survey};
 use crate::domain::{
     AbsentLink, Answer, CachedLink, CallFailure, CallOptions, Cause, Clock, Freshness, Item, Lifetimes,
-    LinkCache, ProjectIndex, ProjectSet, Refreshed, ResolvedLink, Scope, SharedLink, SharedLinks, Timestamp,
+    LinkCache, ProjectIndex, ProjectSet, Refreshed, ResolvedLink, Scope, SharedLink, SharedLinks,
 };
 
 /// All of it; shared by every resolution.
@@ -43,21 +43,19 @@ enum Before {
 impl Knowledge {
     /// What memory can answer, without asking anybody.
     pub(super) fn remembered(&self, scope: Scope, item: &Item<'_>) -> Option<Remembered> {
-        let link = self.memory.get(scope, item)?;
-        let now = self.clock.now();
-        match link {
+        match self.memory.get(scope, item)? {
             CachedLink::Resolved(link) => {
-                let (via, refresh_due) = self.usable(&link, now)?;
+                let (via, refresh_due) = self.usable(&link)?;
                 let outcome = Outcome::Resolved(link.into());
                 Some(Remembered { resolution: Resolution { outcome, via }, refresh_due })
             }
             CachedLink::Ambiguous(links) => {
-                let (via, refresh_due) = self.usable(links.first()?, now)?;
+                let (via, refresh_due) = self.usable(links.first()?)?;
                 let outcome = Outcome::Ambiguous(links.iter().cloned().map(Found::from).collect());
                 Some(Remembered { resolution: Resolution { outcome, via }, refresh_due })
             }
             CachedLink::Absent(link) => {
-                let said_by = self.lifetimes.absent_in(&link, now);
+                let said_by = self.lifetimes.absent_in(&link, self.clock.monotonic());
                 let resolution = Resolution { outcome: Outcome::Absent, via: Via::Memory };
                 (said_by == self.projects.of(scope)).then_some(Remembered { resolution, refresh_due: false })
             }
@@ -65,10 +63,10 @@ impl Knowledge {
     }
 
     /// How a link that was resolved may be used now, and whether it is time to ask for it again; nothing if it is too old.
-    fn usable(&self, link: &ResolvedLink, now: Timestamp) -> Option<(Via, bool)> {
-        match self.lifetimes.freshness(link.resolved_at, now) {
+    fn usable(&self, link: &ResolvedLink) -> Option<(Via, bool)> {
+        match self.lifetimes.freshness(link.resolved_at, self.clock.now()) {
             Freshness::Fresh => Some((Via::Memory, false)),
-            Freshness::Stale => Some((Via::Stale, link.may_refresh(now))),
+            Freshness::Stale => Some((Via::Stale, link.may_refresh(self.clock.monotonic()))),
             Freshness::Expired => None,
         }
     }
@@ -207,12 +205,12 @@ impl Knowledge {
         // A project that could not be asked may have it, too.
         let refreshes = match before {
             Before::Resolved(known) if known.len() > links.len() => {
-                let paused = paused(&known, now);
+                let paused = self.paused(&known);
                 self.remember(scope, item, &paused);
                 return outcome(&paused);
             }
             // If it was so before, it is asked for again after the pause of a refresh that failed.
-            Before::Resolved(known) => paused(&known, now).first().map(|link| link.refreshes),
+            Before::Resolved(known) => self.paused(&known).first().map(|link| link.refreshes),
             Before::Absent(_) | Before::Unknown => None,
         };
         // It is answered now, and asked for again at its next use.
@@ -232,8 +230,8 @@ impl Knowledge {
         absent_in: ProjectSet,
         failure: Option<CallFailure>,
     ) -> Outcome {
-        let now = self.clock.now();
-        let mut absent = before.unwrap_or(AbsentLink { said_by: ProjectSet::default(), said_at: now });
+        let said_at = self.clock.monotonic();
+        let mut absent = before.unwrap_or(AbsentLink { said_by: ProjectSet::default(), said_at });
         absent.said_by = absent.said_by.union(absent_in);
         let everywhere = absent.said_by == self.projects.of(scope);
         if absent.said_by != ProjectSet::default() {
@@ -261,7 +259,6 @@ impl Knowledge {
         };
         let survey = survey(&self.projects, &order, &item, options).await;
         let nebuly = |status| Source::Nebuly { status, duration: began.elapsed() };
-        let now = self.clock.now();
         if !survey.found.is_empty() {
             let status = survey.status;
             return FlightResult {
@@ -270,22 +267,40 @@ impl Knowledge {
             };
         }
         let refreshed = if survey.is_incomplete() {
-            Some(paused(&known, now))
+            Some(self.paused(&known))
         } else {
             let status = survey.status.filter(|_| survey.gone).unwrap_or(403);
-            absent_now(&known, status, now)
+            self.absent_now(&known, status)
         };
         let Some(links) = refreshed else {
-            let said_by = self.projects.of(scope);
-            self.memory.insert(scope, item, CachedLink::Absent(AbsentLink { said_by, said_at: now }));
+            let absent = AbsentLink { said_by: self.projects.of(scope), said_at: self.clock.monotonic() };
+            self.memory.insert(scope, item, CachedLink::Absent(absent));
             return FlightResult { outcome: Outcome::Absent, source: nebuly(survey.status) };
         };
+        let now = self.clock.now();
         let source = match links.first().map(|link| self.lifetimes.freshness(link.resolved_at, now)) {
             Some(Freshness::Fresh) => Source::Memory,
             Some(Freshness::Stale | Freshness::Expired) | None => Source::Stale,
         };
         self.remember(scope, item, &links);
         FlightResult { outcome: outcome(&links), source }
+    }
+
+    /// Links whose refresh has failed: as before, but not to be asked for again for a growing pause.
+    fn paused(&self, links: &Links) -> Links {
+        let now = self.clock.monotonic();
+        links.iter().cloned().map(|link| link.failed(now)).collect()
+    }
+
+    /// What is left of links once Nebuly has said that it does not know their item; nothing if it is gone for good.
+    fn absent_now(&self, links: &Links, status: u16) -> Option<Links> {
+        let (at, now) = (self.clock.now(), self.clock.monotonic());
+        let answered = |link: ResolvedLink| link.answered(Answer::Absent { status }, at, now);
+        let still_there = links.iter().cloned().map(|link| match answered(link) {
+            Refreshed::Link(link) => Some(link),
+            Refreshed::Gone => None,
+        });
+        still_there.collect()
     }
 
     /// The URL that Nebuly would give, built from known ids: only where the project is certain.
@@ -333,7 +348,7 @@ impl Knowledge {
         match self.memory.get(scope, item)? {
             CachedLink::Resolved(_) | CachedLink::Ambiguous(_) => None,
             CachedLink::Absent(link) => {
-                let said_by = self.lifetimes.absent_in(&link, self.clock.now());
+                let said_by = self.lifetimes.absent_in(&link, self.clock.monotonic());
                 // If all of them said so, this is asked for again on purpose.
                 let open = said_by != ProjectSet::default() && said_by != self.projects.of(scope);
                 open.then_some(AbsentLink { said_by, ..link })
@@ -355,20 +370,6 @@ fn outcome(links: &Links) -> Outcome {
         [link] => Outcome::Resolved(link.clone().into()),
         links => Outcome::Ambiguous(links.iter().cloned().map(Found::from).collect()),
     }
-}
-
-/// Links whose refresh has failed: as before, but not to be asked for again for a growing pause.
-fn paused(links: &Links, now: Timestamp) -> Links {
-    links.iter().cloned().map(|link| link.failed(now)).collect()
-}
-
-/// What is left of links once Nebuly has said that it does not know their item; nothing if it is gone for good.
-fn absent_now(links: &Links, status: u16, now: Timestamp) -> Option<Links> {
-    let still_there = links.iter().cloned().map(|link| match link.answered(Answer::Absent { status }, now) {
-        Refreshed::Link(link) => Some(link),
-        Refreshed::Gone => None,
-    });
-    still_there.collect()
 }
 
 impl From<ResolvedLink> for Found {

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use nebulink::app::{App, Listeners, Shutdown};
 use nebulink::demo::{StandIn, StandInProject};
-use nebulink::domain::{Clock, Timestamp};
+use nebulink::domain::{Clock, MonotonicTime, Timestamp};
 use nebulink::settings::{Settings, Sources};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -46,9 +46,12 @@ pub struct Nebulink {
     running: Option<JoinHandle<()>>,
 }
 
-/// A clock that a test sets.
+/// A clock that a test sets, in milliseconds.
 #[derive(Debug, Clone, Default)]
-pub struct ManualClock(Arc<AtomicU64>);
+pub struct ManualClock {
+    wall: Arc<AtomicU64>,
+    monotonic: Arc<AtomicU64>,
+}
 
 /// An answer, as its bytes came.
 #[derive(Debug, Clone)]
@@ -155,14 +158,29 @@ impl Nebulink {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> MonotonicTime {
+        MonotonicTime::from_millis(self.monotonic.load(Ordering::SeqCst))
     }
 }
 
 impl ManualClock {
     /// Lets time pass.
     pub fn advance(&self, duration: Duration) {
-        self.0.fetch_add(u64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+        self.monotonic.fetch_add(u64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+        self.set_forward(duration);
+    }
+
+    /// Sets the wall clock back, as an operator or a time server does. No time passes.
+    pub fn set_back(&self, duration: Duration) {
+        self.wall.fetch_sub(u64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock forward. No time passes.
+    pub fn set_forward(&self, duration: Duration) {
+        self.wall.fetch_add(u64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
     }
 }
 

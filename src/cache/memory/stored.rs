@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::patterns::{Patterns, Place};
 use crate::domain::{
-    AbsentLink, CachedLink, Item, ProjectIndex, ProjectSet, Refreshes, ResolvedLink, Timestamp, UrlPattern,
+    AbsentLink, CachedLink, Item, MonotonicTime, ProjectIndex, ProjectSet, Refreshes, ResolvedLink,
+    Timestamp, UrlPattern,
 };
 
 /// What an allocator takes for each block beside its content, and what it rounds up to; as glibc does on 64 bits.
@@ -23,7 +24,7 @@ pub(super) enum Stored {
         project: ProjectIndex,
         failures: u8,
         resolved_at: Timestamp,
-        not_before: Timestamp,
+        not_before: MonotonicTime,
         gone_since: Moment,
     },
     /// Its URL has nothing in common with others.
@@ -36,14 +37,14 @@ pub(super) enum Stored {
 
 /// A moment that may be none, in the bytes of one.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment(Timestamp);
+pub(super) struct Moment(MonotonicTime);
 
 /// An absence without the gaps that its set's alignment would leave.
 #[derive(Clone, Copy)]
 #[repr(Rust, packed(8))]
 pub(super) struct Absent {
     said_by: ProjectSet,
-    said_at: Timestamp,
+    said_at: MonotonicTime,
 }
 
 impl Stored {
@@ -111,16 +112,16 @@ pub(super) const fn block(len: usize) -> usize {
 
 impl Moment {
     /// The end of time: nothing happens then.
-    const NONE: Timestamp = Timestamp::from_millis(u64::MAX);
+    const NONE: MonotonicTime = MonotonicTime::from_millis(u64::MAX);
 }
 
-impl From<Option<Timestamp>> for Moment {
-    fn from(moment: Option<Timestamp>) -> Self {
+impl From<Option<MonotonicTime>> for Moment {
+    fn from(moment: Option<MonotonicTime>) -> Self {
         Self(moment.unwrap_or(Self::NONE))
     }
 }
 
-impl From<Moment> for Option<Timestamp> {
+impl From<Moment> for Option<MonotonicTime> {
     fn from(Moment(moment): Moment) -> Self {
         (moment != Moment::NONE).then_some(moment)
     }

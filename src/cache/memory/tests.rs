@@ -1,12 +1,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{AbsentLink, AllowedHosts, ProjectIndex, ProjectSet, Refreshes, TargetUrl, Timestamp};
+use crate::domain::{
+    AbsentLink, AllowedHosts, MonotonicTime, ProjectIndex, ProjectSet, Refreshes, TargetUrl, Timestamp,
+};
 
 const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
 
 fn absent() -> CachedLink {
-    CachedLink::Absent(AbsentLink { said_by: ProjectSet::default(), said_at: Timestamp::default() })
+    CachedLink::Absent(AbsentLink { said_by: ProjectSet::default(), said_at: MonotonicTime::default() })
 }
 
 fn url(text: &str) -> TargetUrl {
@@ -91,7 +93,9 @@ proptest! {
         gone in any::<bool>(),
     ) {
         let cache = MemoryCache::new(1 << 20);
-        let [resolved_at, not_before, gone_since] = times.map(|time| Timestamp::from_millis(time.into()));
+        let [resolved_at, not_before, gone_since] = times.map(u64::from);
+        let resolved_at = Timestamp::from_millis(resolved_at);
+        let [not_before, gone_since] = [not_before, gone_since].map(MonotonicTime::from_millis);
         for id in &ids {
             let Ok(item) = Item::conversation(id.clone()) else { continue };
             let encoded: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();

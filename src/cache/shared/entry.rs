@@ -5,20 +5,16 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AllowedHosts, Item, ProjectName, TargetUrl, Timestamp};
+use crate::domain::{AllowedHosts, CLOCK_SKEW, Item, ProjectName, TargetUrl, Timestamp};
 
 /// From this size on, in bytes, an entry counts for nothing.
 pub(super) const MAX_SIZE: usize = 8 * 1024;
 
 /// The form of entries. Another one is left alone: a newer version may share the server during an update.
 const VERSION: u32 = 1;
-
-/// How far the clocks of replicas may be apart: what was resolved a moment ago must not seem to come from the future.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Whether a text holds one of our keys.
 pub type ContainsKey = Arc<dyn Fn(&str) -> bool + Send + Sync>;
