@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
@@ -21,6 +20,7 @@ use tower::Service;
 
 use super::exchange::Exchanges;
 use super::registry::Slot;
+use super::request_body::RequestBody;
 use super::socket::Socket;
 
 /// The longest request head, and at the same time what a connection may have us buffer: 10,000 peers with the longest
@@ -49,7 +49,7 @@ pub(super) fn http() -> http1::Builder {
 /// The slot is the first argument because that is dropped last: its place is free when the socket is closed.
 pub(super) async fn run<S, B>(slot: Slot, stream: TcpStream, service: S, http: http1::Builder)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: Body + Send + 'static,
     B::Data: Send,

@@ -12,6 +12,7 @@
 //! | `connection` | what all sides know of one connection: its peer, phase and deadline |
 //! | `phase` | phase and deadline in one atomic word |
 //! | `exchange` | one request and its answer, watched |
+//! | `request_body` | the body of a request, taken back if it is not read |
 //! | `socket` | the bytes beneath, watched |
 //! | `drain` | the steps of leaving |
 //!
@@ -23,6 +24,9 @@
 //!   From the complete head to the last byte that the socket took of the answer there is `request_timeout`. Then the
 //!   connection is closed, without an answer. One that is cut within an exchange ends in a reset, because to a reader
 //!   without a length, an ordinary end would look like the end of a complete answer.
+//! - A request whose body the service does not read gets its answer. What is left of the body is read and forgotten first,
+//!   up to 64 KiB and for a second; if that does not reach its end, the answer says `connection: close`. So no peer sends
+//!   another request on a connection that is about to be closed.
 //! - Upgrades are not made; whoever begins with HTTP/2 is let go without an answer.
 
 mod accept;
@@ -33,6 +37,7 @@ mod exchange;
 mod life;
 mod phase;
 mod registry;
+mod request_body;
 mod socket;
 
 use std::convert::Infallible;
@@ -43,7 +48,6 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tower::Service;
 
@@ -51,6 +55,7 @@ pub use self::bind::{BindError, BindReason, bind};
 pub use self::connection::Connection;
 pub use self::drain::Drain;
 pub use self::registry::OpenConnections;
+pub use self::request_body::RequestBody;
 
 use self::accept::Acceptor;
 use self::connection::Times;
@@ -82,7 +87,7 @@ pub async fn serve<S, B>(
     open: OpenConnections,
 ) -> usize
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: Body + Send + 'static,
     B::Data: Send,
