@@ -185,6 +185,77 @@ fn a_body_that_waits_for_100_is_not_asked_for_unless_it_is_wanted() {
     }
 }
 
+// Peers that finish or leave.
+
+#[test]
+fn a_peer_that_has_finished_sending_gets_the_answers_that_it_waits_for() {
+    let server = Server::start(NO_LIMITS);
+    let mut peer = server.connect();
+    peer.send([get_of("/gate"), get_of("/"), get_of("/gate"), get_of("/")].concat());
+    peer.finish_sending();
+    for passed in [1, 2] {
+        server.gate.wait_for(passed);
+        assert!(peer.hears_nothing());
+        server.gate.let_through(1);
+        assert_eq!(peer.answer().body, "through");
+        assert_eq!(peer.answer().body, "hello");
+    }
+    assert_eq!(peer.end(), (Vec::new(), End::Ordinary));
+    eventually("nothing is open", || server.open.get() == 0);
+}
+
+#[test]
+fn a_peer_that_finishes_sending_while_idle_is_let_go_at_once() {
+    let server = Server::start(NO_LIMITS);
+    let (mut answered, mut silent, mut half) = (server.connect(), server.connect(), server.connect());
+    answered.get("/");
+    half.send("GET / HT");
+    for peer in [&answered, &silent, &half] {
+        peer.finish_sending();
+    }
+    for peer in [&mut answered, &mut silent] {
+        assert_eq!(peer.end(), (Vec::new(), End::Ordinary));
+    }
+    half.end();
+    eventually("nothing is open", || server.open.get() == 0);
+}
+
+#[test]
+fn a_body_that_ends_early_ends_its_request() {
+    let server = Server::start(NO_LIMITS);
+    for path in ["/echo", "/unread"] {
+        let mut peer = server.connect();
+        peer.send(format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\nx"));
+        peer.finish_sending();
+        let answer = peer.answer();
+        assert!(answer.has("connection: close"), "{answer:?}");
+        assert_eq!(peer.end(), (Vec::new(), End::Ordinary));
+    }
+}
+
+#[test]
+fn a_peer_that_resets_its_connection_frees_its_place_at_once() {
+    let server = Server::start(NO_LIMITS);
+    for round in 1..=3 {
+        let mut peer = server.connect();
+        peer.send(get_of("/gate"));
+        server.gate.wait_for(round);
+        assert_eq!(server.open.get(), 1);
+        peer.reset();
+        eventually("nothing is open", || server.open.get() == 0);
+    }
+}
+
+#[test]
+fn a_peer_that_has_finished_sending_and_is_gone_frees_its_place_at_the_request_timeout() {
+    let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });
+    let mut peer = server.connect();
+    peer.send(get_of("/never"));
+    peer.finish_sending();
+    drop(peer);
+    eventually("nothing is open", || server.open.get() == 0);
+}
+
 #[test]
 fn an_answer_that_never_ends_is_cut_at_the_request_timeout_with_a_reset() {
     let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });

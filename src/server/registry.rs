@@ -36,7 +36,7 @@ pub(super) struct Registry {
     limit: usize,
     connections: Mutex<Connections>,
     open: OpenConnections,
-    /// The listener waits for a connection that turns idle.
+    /// The listener waits for a connection that may make room.
     wanted: AtomicBool,
     changed: Notify,
 }
@@ -85,7 +85,8 @@ impl Registry {
         self.lock().open.len()
     }
 
-    /// Waits until one more may enter. The longest idle makes room; if all are busy, the first that ends or turns idle.
+    /// Waits until one more may enter. The longest idle makes room, or one whose peer has finished sending; if all are busy,
+    /// the first that ends or turns idle.
     pub(super) async fn room(&self) {
         if self.len() < self.limit {
             return;
@@ -101,7 +102,7 @@ impl Registry {
         self.wanted.store(false, Ordering::SeqCst);
     }
 
-    /// Ends the connection that has been idle longest; false if all are busy.
+    /// Ends the connection that has been idle longest, or without any a half-closed one; false if all are busy.
     pub(super) fn end_longest_idle(&self) -> bool {
         let mut connections = self.lock();
         loop {
@@ -166,6 +167,14 @@ impl Connections {
         idle.sort_unstable_by_key(|(since, ..)| std::cmp::Reverse(*since));
         self.longest_idle =
             idle.into_iter().map(|(_, seen, connection)| (seen, connection.clone())).collect();
+        if self.longest_idle.is_empty() {
+            // One alone: the next search may find somebody idle again.
+            let half_closed = self
+                .open
+                .values()
+                .find_map(|connection| Some((connection.half_closed()?, connection.clone())));
+            self.longest_idle.extend(half_closed);
+        }
     }
 }
 
@@ -174,8 +183,8 @@ impl Slot {
         &self.connection
     }
 
-    /// Tells a listener that waits for it that this connection has turned idle.
-    pub(super) fn turned_idle(&self) {
+    /// Tells a listener that waits for it that this connection may now make room.
+    pub(super) fn may_make_room(&self) {
         if self.registry.wanted.load(Ordering::SeqCst) {
             self.registry.changed.notify_one();
         }

@@ -123,3 +123,21 @@ fn a_place_is_free_when_its_slot_is_dropped() {
     assert_eq!((listener.registry.len(), open.get()), (0, 0));
     assert!(!listener.registry.end_longest_idle());
 }
+
+#[test]
+fn a_half_closed_connection_makes_room_only_if_nobody_is_idle() {
+    let listener = Listener::new(10);
+    let (half_closed, busy, idle) = (listener.connect(), listener.connect(), listener.connect());
+    half_closed.connection().begin_request();
+    half_closed.connection().peer_finished();
+    busy.connection().begin_request();
+    listener.registry.close_idle();
+    assert!(has_ended(&idle) && !has_ended(&half_closed));
+    let idle = listener.connect();
+    assert!(listener.registry.end_longest_idle());
+    assert!(has_ended(&idle) && !has_ended(&half_closed));
+    assert!(listener.registry.end_longest_idle());
+    assert!(has_ended(&half_closed));
+    assert!(!listener.registry.end_longest_idle());
+    assert!(busy.connection().is_busy());
+}
