@@ -80,8 +80,8 @@ pub struct Limits {
 /// Serves until `drain` closes, then until the open requests are answered or `drain` aborts, and returns how many
 /// requests that cut off.
 ///
-/// Each request carries a [`Connection`] among its extensions. `open` counts the connections; several listeners may
-/// share one. A panic of `service` ends its connection and no other. Dropping the future ends every connection.
+/// Each request carries a [`Connection`] among its extensions. `open` counts the connections, and says whose is ended when
+/// file descriptors run out. A panic of `service` ends its connection and no other. Dropping the future ends every connection.
 pub async fn serve<S, B>(
     listener: TcpListener,
     service: S,
@@ -102,10 +102,12 @@ where
     let http = life::http();
     let mut acceptor = Acceptor::new(listener, Arc::clone(&registry));
     let mut closing = pin!(drain.closing());
+    let mut freeing = pin!(registry.free_descriptors_for_others());
     loop {
         let (stream, peer) = tokio::select! {
             biased;
             () = &mut closing => break,
+            never = &mut freeing => match never {},
             newcomer = acceptor.next() => newcomer,
         };
         let connection = Connection::new(peer, times, drain.clone());
