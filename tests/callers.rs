@@ -13,12 +13,14 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use nebulink::app::{App, StartError};
-use nebulink::demo::StandIn;
+use nebulink::app::{App, Shutdown, StartError};
+use nebulink::demo::{Fault, StandIn};
 use nebulink::telemetry::{LogFormat, subscriber};
 use support::captured::Captured;
 use support::{Answer, KEY, Nebulink, PATIENCE, settings, stand_in};
 use tempfile::NamedTempFile;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 const EMAIL: &str = "x-auth-request-email";
@@ -419,4 +421,72 @@ async fn what_is_probably_not_meant_is_warned_of() {
         assert_eq!(answer.status, 404);
     }
     assert!(strangers() > before);
+}
+
+/// A request for a link that Nebuly is asked for, and that nothing answers yet.
+async fn wait_for(id: &str, stand_in: &StandIn, nebulink: &Nebulink) -> TcpStream {
+    stand_in.set_fault(Some(Fault::Gate));
+    let calls = stand_in.call_count();
+    let mut stream = TcpStream::connect(nebulink.address).await.unwrap();
+    let head = format!("GET /c/{id} HTTP/1.1\r\nhost: test\r\n{EMAIL}: ada@example.com\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::timeout(PATIENCE, stand_in.wait_for_calls(calls + 1)).await.unwrap();
+    stream
+}
+
+async fn closed_before_the_answer(nebulink: &Nebulink) -> bool {
+    let scrape = support::request(nebulink.management, "GET", "/metrics", &[]).await.body;
+    let series = r#"nebulink_http_requests_total{route="/c/{id}",method="GET",status="499"} "#;
+    scrape.lines().any(|line| line == format!("{series}1"))
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_before_the_answer_is_logged_and_counted_with_status_499() {
+    let log = Log::start();
+    let stand_in = known().await;
+    let nebulink = Nebulink::start(&stand_in, &[&BEHIND_PROXY[..], &[("log.access", "cold")]].concat()).await;
+    let stream = wait_for("gone-early", &stand_in, &nebulink).await;
+    assert!(!closed_before_the_answer(&nebulink).await);
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    let line: serde_json::Value = serde_json::from_str(&log.line("gone-early").await).unwrap();
+    assert_eq!(line["message"], "connection closed before the answer");
+    assert_eq!((&line["level"], &line["target"]), (&"INFO".into(), &"nebulink::access".into()));
+    assert_eq!((&line["status"], &line["route"]), (&499.into(), &"/c/{id}".into()));
+    assert_eq!((&line["kind"], &line["id"]), (&"conversation".into(), &"gone-early".into()));
+    assert_eq!(line["identity"], "ada@example.com");
+    assert!(line["request_id"].is_string() && line["duration_ms"].is_number(), "{line}");
+    assert!(closed_before_the_answer(&nebulink).await);
+    assert_eq!(log.lines("gone-early").len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_the_end_of_the_drain_cuts_is_logged_with_status_499() {
+    let log = Log::start();
+    let stand_in = known().await;
+    let settings = [&BEHIND_PROXY[..], &[("server.drain_timeout", "1s")]].concat();
+    let mut nebulink = Nebulink::start(&stand_in, &settings).await;
+    let mut stream = wait_for("too-slow", &stand_in, &nebulink).await;
+    nebulink.stop(Shutdown::AtOnce);
+    assert!(stream.read_u8().await.is_err());
+    let line: serde_json::Value = serde_json::from_str(&log.line("too-slow").await).unwrap();
+    assert_eq!((&line["status"], &line["outcome"]), (&499.into(), &serde_json::Value::Null));
+    assert_eq!(line["message"], "connection closed before the answer");
+    nebulink.stopped().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_has_only_finished_sending_gets_its_answer() {
+    let log = Log::start();
+    let stand_in = known().await;
+    stand_in.add_conversation(KEY, "half-closed");
+    let nebulink = Nebulink::start(&stand_in, &BEHIND_PROXY).await;
+    let mut stream = wait_for("half-closed", &stand_in, &nebulink).await;
+    stream.shutdown().await.unwrap();
+    stand_in.open_gate();
+    let mut answer = String::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 302"), "{answer}");
+    assert!(log.line("half-closed").await.contains("request answered"));
+    assert!(!closed_before_the_answer(&nebulink).await);
 }

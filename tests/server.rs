@@ -106,6 +106,157 @@ fn a_peer_that_still_sends_reads_the_answer_to_a_body_that_nobody_wanted() {
 }
 
 #[test]
+fn a_small_body_that_nobody_wanted_is_read_and_its_connection_stays_open() {
+    let server = Server::start(NO_LIMITS);
+    let mut peer = server.connect();
+    let body = "x".repeat(60 * 1024);
+    let chunks = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    for (request, status) in
+        [("GET /unread", "200"), ("POST /unread", "200"), ("POST /", "405"), ("GET /", "200")]
+    {
+        let head = format!("{request} HTTP/1.1\r\nhost: test\r\n");
+        for rest in [
+            "content-length: 0\r\n\r\n".to_owned(),
+            "content-length: 1\r\n\r\nx".to_owned(),
+            format!("content-length: {}\r\n\r\n{body}", body.len()),
+            "transfer-encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+            format!("transfer-encoding: chunked\r\n\r\n{chunks}"),
+        ] {
+            peer.send([head.as_str(), &rest].concat());
+            let answer = peer.answer();
+            assert_eq!(answer.status(), status, "{answer:?}");
+            assert!(!answer.has("connection: close"), "{answer:?}");
+        }
+    }
+    // In pieces, and with the next request behind it.
+    peer.send("POST /unread HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\nx");
+    assert!(peer.hears_nothing());
+    peer.send(format!("x{}", get_of("/")));
+    assert_eq!(peer.answer().body, "not read");
+    assert_eq!(peer.answer().body, "hello");
+}
+
+#[test]
+fn a_body_that_is_not_read_to_its_end_is_the_announced_end_of_its_connection() {
+    let server = Server::start(NO_LIMITS);
+    let chunk = format!("{:x}\r\n{}\r\n", 20_000, "x".repeat(20_000));
+    for (what, body) in [
+        ("large", format!("content-length: 70000\r\n\r\n{}", "x".repeat(70_000))),
+        ("large, in chunks", format!("transfer-encoding: chunked\r\n\r\n{}0\r\n\r\n", chunk.repeat(4))),
+        ("endless", format!("transfer-encoding: chunked\r\n\r\n{chunk}")),
+        ("never sent", "content-length: 10\r\n\r\n".to_owned()),
+        ("not chunked", "transfer-encoding: chunked\r\n\r\nno chunk\r\n".to_owned()),
+    ] {
+        for path in ["GET /", "POST /", "POST /unread"] {
+            let mut peer = server.connect();
+            peer.send(format!("{path} HTTP/1.1\r\nhost: test\r\n{body}"));
+            let answer = peer.answer();
+            assert!(answer.has("connection: close"), "{what}: {answer:?}");
+            assert_eq!(peer.end(), (Vec::new(), End::Ordinary), "{what}");
+        }
+    }
+    let mut old = server.connect();
+    old.send("GET / HTTP/1.0\r\nconnection: keep-alive\r\ncontent-length: 10\r\n\r\n");
+    let answer = old.answer();
+    assert!(answer.has("connection: close") && !answer.head.contains("keep-alive"), "{answer:?}");
+}
+
+#[test]
+fn a_body_that_waits_for_100_is_not_asked_for_unless_it_is_wanted() {
+    let server = Server::start(NO_LIMITS);
+    let head = |path| {
+        format!("POST {path} HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n")
+    };
+    let mut peer = server.connect();
+    peer.send(head("/unread"));
+    let answer = peer.answer();
+    assert_eq!(answer.status(), "200");
+    assert!(answer.has("connection: close"), "{answer:?}");
+    assert_eq!(peer.end(), (Vec::new(), End::Ordinary));
+
+    let mut peer = server.connect();
+    for _ in 0..3 {
+        peer.send(head("/echo"));
+        assert_eq!(status(&peer.head()), "100");
+        peer.send("abc");
+        let answer = peer.answer();
+        assert_eq!(answer.body, "abc");
+        assert!(!answer.has("connection: close"), "{answer:?}");
+    }
+}
+
+// Peers that finish or leave.
+
+#[test]
+fn a_peer_that_has_finished_sending_gets_the_answers_that_it_waits_for() {
+    let server = Server::start(NO_LIMITS);
+    let mut peer = server.connect();
+    peer.send([get_of("/gate"), get_of("/"), get_of("/gate"), get_of("/")].concat());
+    peer.finish_sending();
+    for passed in [1, 2] {
+        server.gate.wait_for(passed);
+        assert!(peer.hears_nothing());
+        server.gate.let_through(1);
+        assert_eq!(peer.answer().body, "through");
+        assert_eq!(peer.answer().body, "hello");
+    }
+    assert_eq!(peer.end(), (Vec::new(), End::Ordinary));
+    eventually("nothing is open", || server.open.get() == 0);
+}
+
+#[test]
+fn a_peer_that_finishes_sending_while_idle_is_let_go_at_once() {
+    let server = Server::start(NO_LIMITS);
+    let (mut answered, mut silent, mut half) = (server.connect(), server.connect(), server.connect());
+    answered.get("/");
+    half.send("GET / HT");
+    for peer in [&answered, &silent, &half] {
+        peer.finish_sending();
+    }
+    for peer in [&mut answered, &mut silent] {
+        assert_eq!(peer.end(), (Vec::new(), End::Ordinary));
+    }
+    half.end();
+    eventually("nothing is open", || server.open.get() == 0);
+}
+
+#[test]
+fn a_body_that_ends_early_ends_its_request() {
+    let server = Server::start(NO_LIMITS);
+    for path in ["/echo", "/unread"] {
+        let mut peer = server.connect();
+        peer.send(format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\nx"));
+        peer.finish_sending();
+        let answer = peer.answer();
+        assert!(answer.has("connection: close"), "{answer:?}");
+        assert_eq!(peer.end(), (Vec::new(), End::Ordinary));
+    }
+}
+
+#[test]
+fn a_peer_that_resets_its_connection_frees_its_place_at_once() {
+    let server = Server::start(NO_LIMITS);
+    for round in 1..=3 {
+        let mut peer = server.connect();
+        peer.send(get_of("/gate"));
+        server.gate.wait_for(round);
+        assert_eq!(server.open.get(), 1);
+        peer.reset();
+        eventually("nothing is open", || server.open.get() == 0);
+    }
+}
+
+#[test]
+fn a_peer_that_has_finished_sending_and_is_gone_frees_its_place_at_the_request_timeout() {
+    let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });
+    let mut peer = server.connect();
+    peer.send(get_of("/never"));
+    peer.finish_sending();
+    drop(peer);
+    eventually("nothing is open", || server.open.get() == 0);
+}
+
+#[test]
 fn an_answer_that_never_ends_is_cut_at_the_request_timeout_with_a_reset() {
     let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });
     let mut peer = server.connect();

@@ -3,6 +3,7 @@
 //! Nothing else makes a client, a cache or a task that outlives a request.
 
 mod access;
+mod descriptors;
 mod error;
 mod links;
 mod logging;
@@ -20,6 +21,7 @@ use tokio::task::JoinSet;
 
 use self::access::API_TOKENS_PERIOD;
 pub use self::access::api_tokens_of;
+use self::descriptors::Descriptors;
 pub use self::error::StartError;
 use self::links::Links;
 pub use self::logging::log_options;
@@ -34,9 +36,6 @@ use crate::web::caller::ApiTokensFile;
 use crate::web::management::Part;
 use crate::web::{self, Web};
 
-/// Connections of the management listener: probes and a scraper or two need a handful.
-const MANAGEMENT_CONNECTIONS: usize = 256;
-
 /// Tasks that go on for as long as the program; they end with it.
 type Background = JoinSet<()>;
 
@@ -46,6 +45,7 @@ pub struct App {
     management: Router,
     metrics: MetricsReader,
     limits: Limits,
+    descriptors: Descriptors,
     drain: Drain,
     drain_delay: Duration,
     drain_timeout: Duration,
@@ -130,6 +130,7 @@ impl App {
                 idle_timeout: settings.server.idle_timeout,
                 request_timeout: settings.server.request_timeout,
             },
+            descriptors: Descriptors::unbounded(settings),
             drain,
             drain_delay: settings.server.drain_delay,
             drain_timeout: settings.server.drain_timeout,
@@ -139,6 +140,31 @@ impl App {
             links,
             traces,
         })
+    }
+
+    /// How many file descriptors it may have open at most.
+    #[must_use]
+    pub fn wanted_descriptors(&self) -> usize {
+        self.descriptors.total()
+    }
+
+    /// Takes fewer connections if the process may not have more than so many file descriptors open: probes, calls and files
+    /// need some, too.
+    #[must_use]
+    pub fn within_descriptors(mut self, limit: usize) -> Self {
+        let wanted = self.wanted_descriptors();
+        if limit < wanted {
+            self.descriptors = self.descriptors.within(limit);
+            let Descriptors { public: max_connections, management, .. } = self.descriptors;
+            tracing::warn!(
+                limit,
+                wanted,
+                max_connections,
+                management,
+                "the limit of open files bounds the connections"
+            );
+        }
+        self
     }
 
     /// The public listener's routes.
@@ -155,7 +181,18 @@ impl App {
     /// `connection: close`, but still serving; then closed, with a last while for open requests. The management listener
     /// goes on to the end.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = Shutdown>) {
-        let Self { public, management, metrics, limits, drain, drain_delay, drain_timeout, open, .. } = self;
+        let Self {
+            public,
+            management,
+            metrics,
+            limits,
+            descriptors,
+            drain,
+            drain_delay,
+            drain_timeout,
+            open,
+            ..
+        } = self;
         let mut background = Background::new();
         background.spawn(metrics.keep_up());
         background.spawn(self.keys.watch());
@@ -165,14 +202,16 @@ impl App {
         let kept = self.links.start(&mut background).await;
 
         let addresses = (listeners.public.local_addr(), listeners.management.local_addr());
-        let management_limits = Limits { max_connections: MANAGEMENT_CONNECTIONS, ..limits };
+        let limits = Limits { max_connections: descriptors.public, ..limits };
+        let management_limits = Limits { max_connections: descriptors.management, ..limits };
         let management_drain = Drain::default();
         let management = tokio::spawn(server::serve(
             listeners.management,
             management,
             management_limits,
             management_drain.clone(),
-            OpenConnections::default(),
+            // Whoever fills the public listener fails no probe.
+            open.spared(),
         ));
         let mut public =
             tokio::spawn(server::serve(listeners.public, public, limits, drain.clone(), open.clone()));

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::serve::on_runtime;
 use super::signals::Signals;
-use super::{FAILED, complain, load, say};
+use super::{FAILED, complain, load, process, say};
 use crate::app::{App, Listeners, log_options};
 use crate::demo::{Demo, SampleLink};
 use crate::settings::Sources;
@@ -45,6 +45,8 @@ async fn serve(sources: &Sources) -> anyhow::Result<ExitCode> {
     };
     telemetry::init(&log_options(&settings.log));
     let app = App::build(&settings)?;
+    let descriptors = process::raise_file_limit(app.wanted_descriptors());
+    let app = app.within_descriptors(descriptors);
     let listeners = Listeners::bind(&settings.server)
         .context("choose another address with --set server.listen=127.0.0.1:8081")?;
     let address = listeners.public_address()?;

@@ -17,22 +17,18 @@ pub(super) fn keep_secrets() {
     }
 }
 
-/// Allows as many open files as the operating system lets us: the usual soft limit is far below `max_connections`.
-pub(super) fn raise_file_limit(wanted: usize) {
+/// Allows as many open files as are wanted, or as the operating system lets us: the usual soft limit is far below. Returns
+/// the limit that is then in effect.
+pub(super) fn raise_file_limit(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
+    let mut current = limit.current.unwrap_or(u64::MAX);
     let most = limit.maximum.unwrap_or(u64::MAX);
-    let wanted = u64::try_from(wanted).unwrap_or(u64::MAX).saturating_add(256);
-    if limit.current.is_none_or(|current| current >= wanted) {
-        return;
+    let raised = most.min(u64::try_from(wanted).unwrap_or(u64::MAX));
+    if raised > current {
+        match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }) {
+            Ok(()) => current = raised,
+            Err(error) => tracing::warn!(%error, "failed to raise the limit of open files"),
+        }
     }
-    let raised = Rlimit { current: Some(wanted.min(most)), maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
-    } else if wanted > most {
-        tracing::warn!(
-            limit = most,
-            wanted,
-            "open files are limited to fewer than server.max_connections needs"
-        );
-    }
+    usize::try_from(current).unwrap_or(usize::MAX)
 }

@@ -43,7 +43,6 @@ pub(super) fn on_runtime<T>(
 async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;
     process::keep_secrets();
-    process::raise_file_limit(settings.server.max_connections);
     let app = match App::build(&settings) {
         Ok(app) => app,
         Err(error) => {
@@ -51,6 +50,8 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(WRONG_USAGE));
         }
     };
+    let descriptors = process::raise_file_limit(app.wanted_descriptors());
+    let app = app.within_descriptors(descriptors);
     let listeners = Listeners::bind(&settings.server)?;
     app.run(listeners, signals.first()).await;
     Ok(ExitCode::SUCCESS)

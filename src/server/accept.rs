@@ -69,7 +69,7 @@ impl Acceptor {
             tracing::warn!(%error, "connections cannot be accepted, trying again");
         }
         if failure == Failure::Descriptors {
-            self.registry.end_longest_idle();
+            self.registry.free_descriptor();
         }
         timeout(PAUSE, self.registry.one_ended()).await.ok();
     }

@@ -1,7 +1,8 @@
 //! What all sides know of one connection: its peer, phase and deadline.
 //!
-//! The way of a connection is awaiting, then for each request busy, answered, written and idle. Its own task alone
-//! moves it along that way; the listener may only end one that awaits or is idle.
+//! The way of a connection is awaiting, then for each request busy (half-closed, if the peer finishes sending), answered,
+//! written and idle. Its own task alone moves it along that way; the listener may only end one that awaits, is idle or is
+//! half-closed.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -76,8 +77,18 @@ impl Connection {
     /// The body of the answer has ended: nothing is missing but the flush.
     pub(super) fn end_answer(&self) {
         self.0.standing.change(|seen| {
-            (seen.phase() == Phase::Busy).then(|| Standing::new(Phase::Answered, seen.deadline()))
+            matches!(seen.phase(), Phase::Busy | Phase::HalfClosed)
+                .then(|| Standing::new(Phase::Answered, seen.deadline()))
         });
+    }
+
+    /// The peer has finished sending while its request is being answered. From now on it may be ended to make room, if
+    /// nobody is idle: it may well be gone.
+    pub(super) fn peer_finished(&self) {
+        let seen = self.0.standing.get();
+        if seen.phase() == Phase::Busy {
+            self.0.standing.publish(Standing::new(Phase::HalfClosed, seen.deadline()));
+        }
     }
 
     /// Everything known so far has been handed to the socket. True if that completes an answer.
@@ -124,9 +135,14 @@ impl Connection {
         let lasts = match seen.phase() {
             Phase::Awaiting => self.0.times.header,
             Phase::Idle => self.0.times.idle,
-            Phase::Busy | Phase::Answered | Phase::Written | Phase::Ended => return None,
+            Phase::Busy | Phase::HalfClosed | Phase::Answered | Phase::Written | Phase::Ended => return None,
         };
         Some((seen.deadline().saturating_sub(lasts), seen))
+    }
+
+    /// The phase as it is, if the peer has finished sending and waits for an answer.
+    pub(super) fn half_closed(&self) -> Option<Standing> {
+        Some(self.0.standing.get_published()).filter(|seen| seen.phase() == Phase::HalfClosed)
     }
 
     /// How the listener can end it.

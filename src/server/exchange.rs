@@ -1,4 +1,5 @@
-//! One request and its answer, watched: when it begins, and when the body of its answer has ended.
+//! One request and its answer, watched: when it begins, whether its own body was read, and when the body of its answer has
+//! ended.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use tower::Service;
 use tower::util::Oneshot;
 
 use super::Connection;
+use super::request_body::{self, RequestBody, UnreadBody};
 
 /// A connection's requests, each handed to a clone of the service.
 #[derive(Debug)]
@@ -29,36 +31,58 @@ impl<S> Exchanges<S> {
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Exchanges<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
-    B: Body,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
 {
     type Response = Response<Answer<B>>;
     type Error = Infallible;
-    type Future = Exchange<Oneshot<S, Request<Incoming>>>;
+    type Future = Exchange<Oneshot<S, Request<RequestBody>>, Response<B>>;
 
     /// hyper comes here as soon as a head is complete.
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.connection.begin_request();
         request.extensions_mut().insert(self.connection.clone());
-        Exchange {
-            version: request.version(),
-            connection: self.connection.clone(),
-            answer: Oneshot::new(self.service.clone(), request),
-        }
+        let version = request.version();
+        let (request, unread) = request_body::watch(request);
+        let answer = Oneshot::new(self.service.clone(), request);
+        let answer = match unread {
+            None => Answering::WithoutBody { answer },
+            Some(unread) => Answering::WithBody { answer: Box::pin(answer_and_discard(answer, unread)) },
+        };
+        Exchange { answer, version, connection: self.connection.clone() }
     }
+}
+
+/// Answers a request that has a body, and says whether its connection can carry another request.
+async fn answer_and_discard<F, R>(answer: F, unread: UnreadBody) -> (R, bool)
+where
+    F: Future<Output = Result<R, Infallible>>,
+{
+    let Ok(response) = answer.await;
+    (response, unread.discard().await)
 }
 
 pin_project! {
     /// A request that is being answered.
-    pub(super) struct Exchange<F> {
+    pub(super) struct Exchange<F, R> {
         #[pin]
-        answer: F,
+        answer: Answering<F, R>,
         version: Version,
         connection: Connection,
     }
 }
 
-impl<F, B> Future for Exchange<F>
+pin_project! {
+    /// An answer on its way. One to a request without a body, as nearly all are, costs nothing for the other kind.
+    #[project = AnsweringProjection]
+    enum Answering<F, R> {
+        WithoutBody { #[pin] answer: F },
+        WithBody { answer: Pin<Box<dyn Future<Output = (R, bool)> + Send>> },
+    }
+}
+
+impl<F, B> Future for Exchange<F, Response<B>>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
 {
@@ -66,8 +90,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.answer.poll(cx));
-        if this.connection.drain().is_leaving() {
+        let (mut response, can_go_on) = match this.answer.project() {
+            AnsweringProjection::WithoutBody { answer } => {
+                let Ok(response) = ready!(answer.poll(cx));
+                (response, true)
+            }
+            AnsweringProjection::WithBody { answer } => ready!(answer.as_mut().poll(cx)),
+        };
+        if !can_go_on || this.connection.drain().is_leaving() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             if *this.version == Version::HTTP_10 {
                 // Or hyper would add the `keep-alive` that such a peer asked for.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
@@ -21,6 +20,7 @@ use tower::Service;
 
 use super::exchange::Exchanges;
 use super::registry::Slot;
+use super::request_body::RequestBody;
 use super::socket::Socket;
 
 /// The longest request head, and at the same time what a connection may have us buffer: 10,000 peers with the longest
@@ -39,8 +39,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// resets a timer for each request. Without a `Timer` it is off.
 pub(super) fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
-    // A read may exceed the buffer's size, which is why the head has its own limit.
-    http.max_header_size(MAX_HEAD).max_buf_size(MAX_HEAD);
+    // A read may exceed the buffer's size, which is why the head has its own limit. A peer that has finished sending may
+    // still want its answer; whether it is gone, the socket finds out without the buffer that hyper would take for it.
+    http.max_header_size(MAX_HEAD).max_buf_size(MAX_HEAD).half_close(true);
     http
 }
 
@@ -49,7 +50,7 @@ pub(super) fn http() -> http1::Builder {
 /// The slot is the first argument because that is dropped last: its place is free when the socket is closed.
 pub(super) async fn run<S, B>(slot: Slot, stream: TcpStream, service: S, http: http1::Builder)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: Body + Send + 'static,
     B::Data: Send,
@@ -67,10 +68,12 @@ where
             return Poll::Ready(true);
         }
         if connection.rest() {
-            slot.turned_idle();
+            slot.may_make_room();
             if connection.drain().is_closing() {
                 return Poll::Ready(false);
             }
+        } else if connection.half_closed().is_some() {
+            slot.may_make_room();
         }
         // The alarm is not set anew for each request: it only ever goes off too early, and then sleeps on.
         while alarm.as_mut().poll(cx).is_ready() {
@@ -85,7 +88,7 @@ where
 
     if http_ended && !connection.is_busy() {
         connection.linger();
-        slot.turned_idle();
+        slot.may_make_room();
         part(exchanges.into_parts().io.into_inner()).await;
     }
 }

@@ -12,6 +12,7 @@
 //! | `connection` | what all sides know of one connection: its peer, phase and deadline |
 //! | `phase` | phase and deadline in one atomic word |
 //! | `exchange` | one request and its answer, watched |
+//! | `request_body` | the body of a request, taken back if it is not read |
 //! | `socket` | the bytes beneath, watched |
 //! | `drain` | the steps of leaving |
 //!
@@ -23,6 +24,12 @@
 //!   From the complete head to the last byte that the socket took of the answer there is `request_timeout`. Then the
 //!   connection is closed, without an answer. One that is cut within an exchange ends in a reset, because to a reader
 //!   without a length, an ordinary end would look like the end of a complete answer.
+//! - A request whose body the service does not read gets its answer. What is left of the body is read and forgotten first,
+//!   up to 64 KiB and for a second; if that does not reach its end, the answer says `connection: close`. So no peer sends
+//!   another request on a connection that is about to be closed.
+//! - A peer that has only finished sending (it has shut down its side of the connection) gets its answers; one that is
+//!   idle is then closed. As it may be gone, it makes room for a newcomer when nobody is idle. A peer that resets the
+//!   connection ends its request.
 //! - Upgrades are not made; whoever begins with HTTP/2 is let go without an answer.
 
 mod accept;
@@ -33,6 +40,7 @@ mod exchange;
 mod life;
 mod phase;
 mod registry;
+mod request_body;
 mod socket;
 
 use std::convert::Infallible;
@@ -43,7 +51,6 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tower::Service;
 
@@ -51,6 +58,7 @@ pub use self::bind::{BindError, BindReason, bind};
 pub use self::connection::Connection;
 pub use self::drain::Drain;
 pub use self::registry::OpenConnections;
+pub use self::request_body::RequestBody;
 
 use self::accept::Acceptor;
 use self::connection::Times;
@@ -72,8 +80,8 @@ pub struct Limits {
 /// Serves until `drain` closes, then until the open requests are answered or `drain` aborts, and returns how many
 /// requests that cut off.
 ///
-/// Each request carries a [`Connection`] among its extensions. `open` counts the connections; several listeners may
-/// share one. A panic of `service` ends its connection and no other. Dropping the future ends every connection.
+/// Each request carries a [`Connection`] among its extensions. `open` counts the connections, and says whose is ended when
+/// file descriptors run out. A panic of `service` ends its connection and no other. Dropping the future ends every connection.
 pub async fn serve<S, B>(
     listener: TcpListener,
     service: S,
@@ -82,7 +90,7 @@ pub async fn serve<S, B>(
     open: OpenConnections,
 ) -> usize
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: Body + Send + 'static,
     B::Data: Send,
@@ -94,10 +102,12 @@ where
     let http = life::http();
     let mut acceptor = Acceptor::new(listener, Arc::clone(&registry));
     let mut closing = pin!(drain.closing());
+    let mut freeing = pin!(registry.free_descriptors_for_others());
     loop {
         let (stream, peer) = tokio::select! {
             biased;
             () = &mut closing => break,
+            never = &mut freeing => match never {},
             newcomer = acceptor.next() => newcomer,
         };
         let connection = Connection::new(peer, times, drain.clone());

@@ -17,6 +17,8 @@ pub(super) enum Phase {
     Idle,
     /// Its request is being answered.
     Busy,
+    /// The same, but the peer has finished sending: it waits for the answer, or it is gone.
+    HalfClosed,
     /// The whole answer is known, but the socket has not taken all of it.
     Answered,
     /// The socket has taken the whole answer; another request may already wait in the buffer.
@@ -38,6 +40,7 @@ impl Standing {
             Phase::Answered => 3,
             Phase::Written => 4,
             Phase::Ended => 5,
+            Phase::HalfClosed => 6,
         };
         Self(deadline.min(LAST_MICROS) << PHASE_BITS | phase)
     }
@@ -49,6 +52,7 @@ impl Standing {
             2 => Phase::Busy,
             3 => Phase::Answered,
             4 => Phase::Written,
+            6 => Phase::HalfClosed,
             _ => Phase::Ended,
         }
     }
@@ -59,7 +63,7 @@ impl Standing {
 
     /// Whether it is within an exchange: ending it now would cut an answer short.
     pub(super) fn is_busy(self) -> bool {
-        matches!(self.phase(), Phase::Busy | Phase::Answered)
+        matches!(self.phase(), Phase::Busy | Phase::HalfClosed | Phase::Answered)
     }
 }
 
@@ -115,8 +119,15 @@ mod tests {
 
     #[test]
     fn a_standing_keeps_its_phase_and_deadline() {
-        let phases =
-            [Phase::Awaiting, Phase::Idle, Phase::Busy, Phase::Answered, Phase::Written, Phase::Ended];
+        let phases = [
+            Phase::Awaiting,
+            Phase::Idle,
+            Phase::Busy,
+            Phase::HalfClosed,
+            Phase::Answered,
+            Phase::Written,
+            Phase::Ended,
+        ];
         for phase in phases {
             for deadline in [0, 1, 1_000_000, LAST_MICROS] {
                 let standing = Standing::new(phase, deadline);

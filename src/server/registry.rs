@@ -1,6 +1,7 @@
 //! Who is connected to one listener, and who makes room.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,15 +17,30 @@ use super::phase::Standing;
 /// newcomers with a few microseconds each.
 const REMEMBERED: usize = 64;
 
-/// How many connections are open, for a metric or a log. Clones count together.
+/// The open connections of one listener, as others see them: their number, for a metric or a log, and room that others may
+/// ask for. Clones are the same connections.
 #[derive(Debug, Clone, Default)]
-pub struct OpenConnections(Arc<AtomicUsize>);
+pub struct OpenConnections {
+    count: Arc<AtomicUsize>,
+    /// One of them is to be ended, because the process has no file descriptor left.
+    descriptor_wanted: Arc<Notify>,
+    /// They belong to another listener than the one that ends connections for this.
+    is_spared: bool,
+}
 
 impl OpenConnections {
     /// The number at this moment.
     #[must_use]
     pub fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The connections of another listener, none yet. When file descriptors run out there, none of them is ended, but one
+    /// of these.
+    #[must_use]
+    pub fn spared(&self) -> Self {
+        let descriptor_wanted = Arc::clone(&self.descriptor_wanted);
+        Self { count: Arc::default(), descriptor_wanted, is_spared: true }
     }
 }
 
@@ -36,7 +52,7 @@ pub(super) struct Registry {
     limit: usize,
     connections: Mutex<Connections>,
     open: OpenConnections,
-    /// The listener waits for a connection that turns idle.
+    /// The listener waits for a connection that may make room.
     wanted: AtomicBool,
     changed: Notify,
 }
@@ -73,7 +89,7 @@ impl Registry {
     }
 
     pub(super) fn enter(self: &Arc<Self>, connection: Connection) -> Slot {
-        self.open.0.fetch_add(1, Ordering::Relaxed);
+        self.open.count.fetch_add(1, Ordering::Relaxed);
         let mut connections = self.lock();
         let key = connections.next;
         connections.next += 1;
@@ -85,7 +101,8 @@ impl Registry {
         self.lock().open.len()
     }
 
-    /// Waits until one more may enter. The longest idle makes room; if all are busy, the first that ends or turns idle.
+    /// Waits until one more may enter. The longest idle makes room, or one whose peer has finished sending; if all are busy,
+    /// the first that ends or turns idle.
     pub(super) async fn room(&self) {
         if self.len() < self.limit {
             return;
@@ -101,7 +118,7 @@ impl Registry {
         self.wanted.store(false, Ordering::SeqCst);
     }
 
-    /// Ends the connection that has been idle longest; false if all are busy.
+    /// Ends the connection that has been idle longest, or without any a half-closed one; false if all are busy.
     pub(super) fn end_longest_idle(&self) -> bool {
         let mut connections = self.lock();
         loop {
@@ -114,6 +131,29 @@ impl Registry {
             if connections.longest_idle.is_empty() {
                 return false;
             }
+        }
+    }
+
+    /// Frees a file descriptor, if ending a connection that is not the only one can do it.
+    ///
+    /// The only one is most likely the newcomer that took the last descriptor: accept(2) fails for want of another even
+    /// if nobody waits.
+    pub(super) fn free_descriptor(&self) {
+        if self.open.is_spared {
+            self.open.descriptor_wanted.notify_one();
+        } else if self.len() > 1 {
+            self.end_longest_idle();
+        }
+    }
+
+    /// Frees a file descriptor whenever a listener whose own connections are spared has none.
+    pub(super) async fn free_descriptors_for_others(&self) -> Infallible {
+        if self.open.is_spared {
+            return std::future::pending().await;
+        }
+        loop {
+            self.open.descriptor_wanted.notified().await;
+            self.end_longest_idle();
         }
     }
 
@@ -166,6 +206,14 @@ impl Connections {
         idle.sort_unstable_by_key(|(since, ..)| std::cmp::Reverse(*since));
         self.longest_idle =
             idle.into_iter().map(|(_, seen, connection)| (seen, connection.clone())).collect();
+        if self.longest_idle.is_empty() {
+            // One alone: the next search may find somebody idle again.
+            let half_closed = self
+                .open
+                .values()
+                .find_map(|connection| Some((connection.half_closed()?, connection.clone())));
+            self.longest_idle.extend(half_closed);
+        }
     }
 }
 
@@ -174,8 +222,8 @@ impl Slot {
         &self.connection
     }
 
-    /// Tells a listener that waits for it that this connection has turned idle.
-    pub(super) fn turned_idle(&self) {
+    /// Tells a listener that waits for it that this connection may now make room.
+    pub(super) fn may_make_room(&self) {
         if self.registry.wanted.load(Ordering::SeqCst) {
             self.registry.changed.notify_one();
         }
@@ -189,7 +237,7 @@ impl Drop for Slot {
         }
         self.connection.ended();
         self.registry.lock().open.remove(&self.key);
-        self.registry.open.0.fetch_sub(1, Ordering::Relaxed);
+        self.registry.open.count.fetch_sub(1, Ordering::Relaxed);
         self.registry.changed.notify_one();
     }
 }

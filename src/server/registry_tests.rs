@@ -123,3 +123,49 @@ fn a_place_is_free_when_its_slot_is_dropped() {
     assert_eq!((listener.registry.len(), open.get()), (0, 0));
     assert!(!listener.registry.end_longest_idle());
 }
+
+#[test]
+fn a_half_closed_connection_makes_room_only_if_nobody_is_idle() {
+    let listener = Listener::new(10);
+    let (half_closed, busy, idle) = (listener.connect(), listener.connect(), listener.connect());
+    half_closed.connection().begin_request();
+    half_closed.connection().peer_finished();
+    busy.connection().begin_request();
+    listener.registry.close_idle();
+    assert!(has_ended(&idle) && !has_ended(&half_closed));
+    let idle = listener.connect();
+    assert!(listener.registry.end_longest_idle());
+    assert!(has_ended(&idle) && !has_ended(&half_closed));
+    assert!(listener.registry.end_longest_idle());
+    assert!(has_ended(&half_closed));
+    assert!(!listener.registry.end_longest_idle());
+    assert!(busy.connection().is_busy());
+}
+
+#[test]
+fn a_listener_does_not_end_its_only_connection_for_a_descriptor() {
+    let listener = Listener::new(10);
+    let first = listener.connect();
+    listener.registry.free_descriptor();
+    assert!(!has_ended(&first));
+    let second = listener.connect();
+    listener.registry.free_descriptor();
+    assert!(has_ended(&first) && !has_ended(&second));
+}
+
+#[tokio::test]
+async fn another_listener_frees_the_descriptor_for_one_that_is_spared() {
+    let (public, mut management) = (Listener::new(10), Listener::new(10));
+    management.registry = Arc::new(Registry::new(10, public.registry.open.spared()));
+    let public_slots = [public.connect(), public.connect()];
+    let management_slots = [management.connect(), management.connect()];
+    management.registry.free_descriptor();
+    tokio::select! {
+        biased;
+        never = public.registry.free_descriptors_for_others() => match never {},
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(public_slots.each_ref().map(has_ended), [true, false]);
+    assert_eq!(management_slots.each_ref().map(has_ended), [false, false]);
+    assert_eq!((public.registry.open.get(), management.registry.open.get()), (2, 2));
+}

@@ -18,9 +18,19 @@ pub(super) struct Socket {
     /// Bytes of a request line that has not ended yet; `None` past it.
     request_line: Option<usize>,
     line_too_long: bool,
-    /// The peer has said that it sends nothing more.
-    peer_finished: bool,
+    input: Input,
     shut_down: bool,
+}
+
+/// What is known of the bytes that come next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// Nothing.
+    Unknown,
+    /// There are some, and they have not been read yet.
+    Unread,
+    /// None will come: the peer has finished sending.
+    Finished,
 }
 
 impl Socket {
@@ -30,7 +40,7 @@ impl Socket {
             connection,
             request_line: Some(0),
             line_too_long: false,
-            peer_finished: false,
+            input: Input::Unknown,
             shut_down: false,
         }
     }
@@ -56,16 +66,43 @@ impl Socket {
     /// Reads and forgets what the peer still sends, until it has finished.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [0; 4096];
-        while !self.peer_finished {
+        while self.input != Input::Finished {
             let mut buffer = ReadBuf::new(&mut bytes);
             let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
-            self.peer_finished = read.is_err() || buffer.filled().is_empty();
+            if read.is_err() || buffer.filled().is_empty() {
+                self.input = Input::Finished;
+            }
         }
         Poll::Ready(())
     }
 
+    /// Looks whether the peer is still there while its request is being answered, which hyper does not. Fails if it has
+    /// reset the connection.
+    ///
+    /// What it sends meanwhile stays unread, and hides what comes after it; the end of what it sends hides a later reset.
+    /// That shows only when the answer is written.
+    fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.connection.is_busy() {
+            return Ok(());
+        }
+        if self.input == Input::Unknown {
+            let mut byte = [0];
+            // Pending, which is the rule, it makes no system call, and wakes the task when something comes.
+            match self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(0)) => self.input = Input::Finished,
+                Poll::Ready(Ok(_)) => self.input = Input::Unread,
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        if self.input == Input::Finished {
+            self.connection.peer_finished();
+        }
+        Ok(())
+    }
+
     fn watch(&mut self, read: &[u8]) -> io::Result<()> {
-        self.peer_finished = read.is_empty();
+        self.input = if read.is_empty() { Input::Finished } else { Input::Unknown };
         let Some(before) = self.request_line else {
             return Ok(());
         };
@@ -118,8 +155,9 @@ impl AsyncWrite for Socket {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         if self.connection.flushed() {
             self.request_line = Some(0);
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.look_for_end(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,6 +11,12 @@ use crate::domain::Item;
 /// The longest that anything a caller chose may become in a line, in bytes.
 const MAX_LEN: usize = 600;
 
+/// The status of a request whose connection ended before its answer was ready, as nginx counts it.
+pub(super) const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => StatusCode::REQUEST_TIMEOUT,
+};
+
 /// Which answered requests are logged, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessLog {
@@ -25,7 +31,7 @@ pub struct AccessLog {
 pub enum Requests {
     /// Each one.
     All,
-    /// Those that cost a call to Nebuly, and those that failed with 500 or above.
+    /// Those that cost a call to Nebuly, also if nobody waited for its answer, and those that failed with 500 or above.
     Cold,
     /// Those answered with 400 or above.
     Errors,
@@ -99,7 +105,7 @@ impl AccessLog {
     /// Writes a line; its level follows from the status.
     fn write(self, entry: &Entry<'_>) {
         macro_rules! line {
-            ($level:ident) => {
+            ($level:ident, $message:literal) => {
                 tracing::$level!(
                     target: "nebulink::access",
                     request_id = entry.request_id,
@@ -112,14 +118,15 @@ impl AccessLog {
                     outcome = entry.outcome,
                     trace_id = entry.trace_id.map(tracing::field::display),
                     duration_ms = entry.began.elapsed().as_secs_f64() * 1000.0,
-                    "request answered"
+                    $message
                 )
             };
         }
         match entry.status.as_u16() {
-            500 => line!(error),
-            501.. => line!(warn),
-            _ => line!(info),
+            499 => line!(info, "connection closed before the answer"),
+            500 => line!(error, "request answered"),
+            501.. => line!(warn, "request answered"),
+            _ => line!(info, "request answered"),
         }
     }
 }

@@ -12,13 +12,13 @@ use http::header::{HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTI
 use http::request::Parts;
 
 use super::Web;
-use super::access_log::Entry;
+use super::access_log::{CLIENT_CLOSED_REQUEST, Entry};
 use super::caller::CallerOfRequest;
 use super::metrics::LinkOutcome;
 use super::problem::{Failure, Problem};
 use super::redirect;
 use super::request_id::RequestId;
-use super::route::Route;
+use super::route::{Form, Route};
 use super::trace::RequestSpan;
 use crate::domain::Item;
 
@@ -73,10 +73,24 @@ async fn observed(
         (Err(problem), _) => (*problem).into(),
         (Ok(admitted), Route::Redirect(form)) => {
             let caller = CallerOfRequest::new(&web.gate, admitted, parts);
-            match &span {
+            let identity = admitted.identity;
+            let mut guard = DisconnectGuard {
+                web,
+                route,
+                form,
+                parts,
+                request_id,
+                identity,
+                span: span.as_ref(),
+                began,
+                is_armed: true,
+            };
+            let reply = match &span {
                 None => redirect::reply(web, form, parts, &caller).await,
                 Some(span) => span.around(redirect::reply(web, form, parts, &caller)).await,
-            }
+            };
+            guard.is_armed = false;
+            reply
         }
         (Ok(_), Route::Open | Route::Api | Route::Unmatched) => Problem::UnknownPath.into(),
         (Ok(_), Route::WrongMethod) => Problem::MethodNotAllowed.into(),
@@ -108,6 +122,48 @@ async fn observed(
     };
     web.access_log.note(&entry, reply.cold);
     response
+}
+
+/// Counts and logs a request that ends before its answer is ready. The server then drops what answers it.
+struct DisconnectGuard<'a> {
+    web: &'a Web,
+    route: Route,
+    form: Form,
+    parts: &'a Parts,
+    request_id: &'a RequestId,
+    identity: Option<&'a str>,
+    span: Option<&'a RequestSpan>,
+    began: Instant,
+    is_armed: bool,
+}
+
+impl Drop for DisconnectGuard<'_> {
+    fn drop(&mut self) {
+        // A panic is answered.
+        if !self.is_armed || std::thread::panicking() {
+            return;
+        }
+        let Self { web, route, parts, began, .. } = *self;
+        web.request_metrics.count(route, &parts.method, CLIENT_CLOSED_REQUEST, began);
+        if let Some(span) = self.span {
+            span.answered(CLIENT_CLOSED_REQUEST, None);
+        }
+        // Read once more: nothing is kept for this on the way of the others.
+        let item = redirect::item(web, self.form, &parts.uri);
+        let entry = Entry {
+            request_id: self.request_id.as_str(),
+            route: route.pattern(),
+            method: &parts.method,
+            status: CLIENT_CLOSED_REQUEST,
+            identity: self.identity,
+            item: item.as_ref(),
+            outcome: None,
+            trace_id: self.span.map(RequestSpan::trace_id),
+            began,
+        };
+        // Only what is not in memory is waited for, so it counts as cold.
+        web.access_log.note(&entry, true);
+    }
 }
 
 /// The headers that every answer has.

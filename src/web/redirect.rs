@@ -17,7 +17,7 @@ use super::parameters::{Parameters, id_in_path};
 use super::preview_robot::is_preview_robot;
 use super::problem::{Choice, Failure, Problem};
 use super::route::{Form, IdPlace};
-use crate::domain::{Cause, LazyCaller, ProjectIndex, ProjectName, Scope, Spellings, TargetUrl, Text};
+use crate::domain::{Cause, Item, LazyCaller, ProjectIndex, ProjectName, Scope, Spellings, TargetUrl, Text};
 use crate::resolver::{Found, Inquiry, Mode, Outcome, Resolution, Via};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -58,6 +58,11 @@ pub(super) async fn reply<'a>(web: &Web, form: Form, parts: &'a Parts, caller: &
         answer: answer(web, &inquiry, &parameters, resolution),
         item: Some(spellings.into_first()),
     }
+}
+
+/// The item that a request names, if it names one.
+pub(super) fn item<'a>(web: &Web, form: Form, uri: &'a Uri) -> Option<Item<'a>> {
+    Some(Asked::read(web, form, uri).ok()?.spellings.into_first())
 }
 
 impl<'a> Asked<'a> {

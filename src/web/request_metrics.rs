@@ -26,8 +26,8 @@ const OTHER: &str = "other";
 /// The standard methods, and the others together.
 const METHODS: usize = STANDARD_METHODS.len() + 1;
 
-/// What we answer, the commonest first. Another status would be counted as well, at the price of a look-up each time.
-const STATUSES: [u16; 14] = [302, 404, 200, 429, 400, 401, 403, 405, 409, 204, 500, 502, 503, 504];
+/// What we answer, the commonest first, and 499 for those that left before. Another status would be counted as well, at the price of a look-up each time.
+const STATUSES: [u16; 15] = [302, 404, 200, 429, 400, 401, 403, 405, 409, 204, 499, 500, 502, 503, 504];
 
 /// A table of all the series that there may be.
 pub(super) struct RequestMetrics {
@@ -44,18 +44,21 @@ impl RequestMetrics {
     /// Counts at this recorder.
     pub(super) fn new(recorder: Recorder) -> Self {
         metrics::with_local_recorder(&*recorder, || {
-            describe_counter!(REQUESTS, "Requests that were answered");
+            describe_counter!(
+                REQUESTS,
+                "Requests that were answered, and with status 499 those that ended before"
+            );
             describe_histogram!(
                 DURATION,
                 Unit::Seconds,
-                "Time from the complete head of a request until its answer was ready to be sent"
+                "Time from the complete head of a request until its answer was ready to be sent, or its connection ended"
             );
         });
         let places = Route::NUMBERS * METHODS * STATUSES.len();
         Self { recorder, series: std::iter::repeat_with(OnceLock::new).take(places).collect() }
     }
 
-    /// Counts a request that began when its head was complete, and whose answer is ready now.
+    /// Counts a request that began when its head was complete, and whose answer is ready now, or will never be.
     pub(super) fn count(&self, route: Route, method: &Method, status: StatusCode, began: Instant) {
         let duration = began.elapsed();
         match place(route, method, status).and_then(|place| self.series.get(place)) {

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use nebulink::demo::{Fault, Matching, StandIn};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use super::collector::{Collector, Span, resources, spans};
 use super::program::Program;
@@ -108,6 +110,31 @@ async fn a_request_and_the_call_that_it_cost_are_one_trace_in_which_nobody_is_na
         // Lines of the log are found by the trace.
         assert!(log.contains(&format!(r#""trace_id":"{}""#, call.text("traceId"))), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_leaves_has_the_status_of_its_line_in_the_log() {
+    let Some(collector) = Collector::start().await else { return };
+    let stand_in = with_items().await;
+    stand_in.set_fault(Some(Fault::Gate));
+    let program = Program::serve(&stand_in, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint())]);
+    let mut stream = TcpStream::connect(program.address).await.unwrap();
+    stream.write_all(b"GET /c/canary-conversation HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
+    tokio::time::timeout(PATIENCE, stand_in.wait_for_calls(1)).await.unwrap();
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    let start = Instant::now();
+    while program.metric("nebulink_connections").await > 0.0 {
+        assert!(start.elapsed() < PATIENCE, "the connection is still open");
+    }
+    stand_in.open_gate();
+    let log = program.end().await;
+    let received = collector.end();
+    let all = spans(&received);
+    let [server] = only(&all, "SERVER")[..] else { panic!("{received}") };
+    assert_eq!(server.attribute("http.response.status_code"), Some("499"));
+    assert!(!server.is_error());
+    assert!(log.contains(&format!(r#""trace_id":"{}""#, server.text("traceId"))), "{log}");
 }
 
 #[tokio::test]

@@ -1,0 +1,70 @@
+//! How many connections the file descriptors of the process allow.
+
+use crate::settings::Settings;
+
+/// Descriptors of the program itself: standard streams, listeners, the runtime, files that are read or written, the shared
+/// cache, traces.
+const OWN: usize = 64;
+
+/// Descriptors of one call to Nebuly: it may connect to an IPv6 and an IPv4 address at once.
+const PER_CALL: usize = 2;
+
+/// Connections of the management listener: probes and a scraper or two need a handful.
+const MANAGEMENT_CONNECTIONS: usize = 256;
+
+/// The file descriptors of the process, and what is left of them for connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Descriptors {
+    /// For everything but connections of the two listeners.
+    reserved: usize,
+    /// The most connections of the public listener.
+    pub(super) public: usize,
+    /// The most connections of the management listener.
+    pub(super) management: usize,
+}
+
+impl Descriptors {
+    /// As many as the settings ask for.
+    pub(super) fn unbounded(settings: &Settings) -> Self {
+        let calls = settings.nebuly.max_in_flight.saturating_mul(PER_CALL);
+        Self {
+            reserved: OWN.saturating_add(calls),
+            public: settings.server.max_connections,
+            management: MANAGEMENT_CONNECTIONS,
+        }
+    }
+
+    /// How many these are.
+    pub(super) fn total(self) -> usize {
+        self.reserved.saturating_add(self.public).saturating_add(self.management)
+    }
+
+    /// The same with fewer connections, if only so many descriptors may be open. At least a quarter of them is for public
+    /// connections, even if everything else together could then want more than the rest.
+    pub(super) fn within(self, limit: usize) -> Self {
+        let management = (limit / 8).clamp(1, self.management);
+        let left = limit.saturating_sub(self.reserved).saturating_sub(management);
+        Self { public: left.max(limit / 4).clamp(1, self.public.max(1)), management, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_descriptors_bound_the_connections_and_leave_enough_for_the_rest() {
+        let all = Descriptors { reserved: 192, public: 10_000, management: 256 };
+        for (limit, public, management) in [
+            (usize::MAX, 10_000, 256),
+            (all.total(), 10_000, 256),
+            (4096, 3648, 256),
+            (1024, 704, 128),
+            (512, 256, 64),
+            (300, 75, 37),
+            (0, 1, 1),
+        ] {
+            assert_eq!(all.within(limit), Descriptors { public, management, ..all }, "{limit}");
+        }
+    }
+}
