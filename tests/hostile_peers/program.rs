@@ -32,6 +32,9 @@ impl Program {
     pub(crate) async fn start(before: &str, settings: &[(&str, &str)]) -> (Self, Vec<Link>) {
         let stand_in = stand_in().await;
         let links: Vec<_> = (0..KNOWN_LINKS).map(|number| known_link(&stand_in, number)).collect();
+        for id in ["hostile", "hostile-smuggled"] {
+            stand_in.add_conversation(KEY, id);
+        }
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{before} exec \"$0\""), env!("CARGO_BIN_EXE_nebulink")]);
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -89,8 +92,9 @@ impl Drop for Program {
 }
 
 fn known_link(stand_in: &StandIn, number: usize) -> Link {
-    let id = format!("known-{number}");
+    let id = format!("others-{number}");
     stand_in.add_conversation(KEY, &id);
     let location = stand_in.url_of(KEY, id.as_str());
+    assert!(location.contains(&id), "an answer to others is known by it: {location}");
     Link { target: format!("/c/{id}"), location }
 }
