@@ -97,6 +97,22 @@ organization_id = {{ toJson . }}
 {{- ceil $sum | int64 }}
 {{- end }}
 
+{{- /* The nanoseconds of any duration that the schema lets through. */}}
+{{- define "nebulink.nanoseconds" -}}
+{{- $units := dict "nanos nsec ns" 1.0 "usec us µs" 1e3 "millis msec ms" 1e6 "seconds second secs sec s" 1e9 "minutes minute mins min m" 6e10 "hours hour hrs hr h" 3.6e12 "days day d" 8.64e13 "weeks week wks wk w" 6.048e14 "months month M" 2.630016e15 "years year yrs yr y" 3.15576e16 }}
+{{- $sum := 0.0 }}
+{{- range $part := regexFindAll "[0-9][0-9.]*\\s*[a-zA-Zµ]+" . -1 }}
+{{- $number := regexFind "^[0-9.]+" $part | float64 }}
+{{- $unit := regexFind "[a-zA-Zµ]+$" $part }}
+{{- range $names, $factor := $units }}
+{{- if has $unit (splitList " " $names) }}
+{{- $sum = addf $sum (mulf $number $factor) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- printf "%.0f" $sum }}
+{{- end }}
+
 {{- /* The whole seconds that the program may take from SIGTERM to its end. */}}
 {{- define "nebulink.drainSeconds" -}}
 {{- $delay := include "nebulink.milliseconds" .Values.config.server.drain_delay | int64 }}
