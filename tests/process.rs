@@ -31,8 +31,12 @@ struct Process {
 impl Process {
     fn serve(stand_in: &StandIn, further: &[(&str, &str)]) -> Self {
         let mut command = command(stand_in);
-        command.envs(further.iter().copied()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command.envs(further.iter().copied());
+        Self::started(command)
+    }
+
+    fn started(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let line = loop {
             let mut line = String::new();
@@ -259,6 +263,28 @@ async fn a_key_in_a_file_is_read_without_its_line_end() {
     command.arg("check").env_remove("NEBULY_API_KEY").env("NEBULY_API_KEY_FILE", file.path());
     let (code, out, complaint) = run(command).await;
     assert_eq!(code, 0, "{out}{complaint}");
+}
+
+#[tokio::test]
+async fn whoever_constructs_every_url_needs_no_key_and_nothing_is_called() {
+    let stand_in = stand_in().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let project = "[[projects]]\nname = \"one\"\nproject_id = \"p\"\norganization_id = \"o\"\n";
+    std::fs::write(file.path(), format!("[nebuly]\nresolve = \"construct\"\n{project}")).unwrap();
+    let settings = [("NEBULINK_CONFIG", file.path().to_str().unwrap())];
+    let mut check = command(&stand_in);
+    check.arg("check").env_remove("NEBULY_API_KEY").envs(settings);
+    let (code, out, complaint) = run(check).await;
+    assert_eq!((code, complaint.as_str()), (0, ""), "{out}");
+    assert!(out.contains("Nebuly is not called"), "{out}");
+
+    let mut serve = command(&stand_in);
+    serve.env_remove("NEBULY_API_KEY").envs(settings);
+    let process = Process::started(serve);
+    let answer = request(process.address, "GET", "/c/abc", &[]).await;
+    let location = answer.header("location").unwrap();
+    assert!(answer.status == 302 && location.starts_with(&stand_in.platform_url()), "{answer:?}");
+    assert_eq!(stand_in.call_count(), 0);
 }
 
 #[tokio::test]

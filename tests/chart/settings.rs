@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use figment::providers::{Format as _, Toml};
-use nebulink::settings::{Loaded, Problems, Settings, Source, Sources};
+use nebulink::settings::{KeySource, Loaded, Problems, Settings, Source, Sources};
 use serde_json::{Value, json};
 
 use crate::helm::{Helm, chart, installations, yaml};
@@ -145,6 +145,15 @@ fn durations_that_the_chart_lets_through_start_and_those_that_contradict_each_ot
             }
         }
     }
+}
+
+#[test]
+fn a_project_without_a_key_starts_where_every_url_is_constructed() {
+    let Some(helm) = Helm::find() else { return };
+    let project = json!({"projectId": "p", "organizationId": "o"});
+    let values = json!({"config": {"nebuly": {"resolve": "construct"}}, "projects": [project]});
+    let projects = load(helm.render(&values).unwrap().settings()).unwrap().settings.projects;
+    assert!(matches!(projects[0].key, KeySource::NotNeeded));
 }
 
 #[test]

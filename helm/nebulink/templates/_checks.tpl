@@ -23,6 +23,13 @@
 {{- fail (printf "projects: two are called %s" $name) }}
 {{- end }}
 {{- $names = append $names $name }}
+{{- if include "nebulink.neverCalls" $ }}
+{{- if not (and $project.projectId $project.organizationId) }}
+{{- fail (printf "projects: %s needs projectId and organizationId: config.nebuly.resolve is construct, which builds every URL from them" $name) }}
+{{- end }}
+{{- else if not (or $project.existingSecret $project.apiKey $project.apiKeyFile) }}
+{{- fail (printf "projects: %s needs one of existingSecret, apiKey and apiKeyFile" $name) }}
+{{- end }}
 {{- end }}
 {{- end }}
 

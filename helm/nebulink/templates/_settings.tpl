@@ -40,12 +40,32 @@ passwords out. */}}
 {{- end }}
 {{- end }}
 
+{{- /* Says something if URLs are always constructed: Nebuly is then never called, and no key is used. */}}
+{{- define "nebulink.neverCalls" -}}
+{{- if eq (get (default dict .Values.config.nebuly) "resolve") "construct" }}yes{{ end }}
+{{- end }}
+
+{{- /* The projects whose keys are mounted, by the number of their volumes. */}}
+{{- define "nebulink.mountedKeys" -}}
+{{- $mounted := dict }}
+{{- if not (include "nebulink.neverCalls" .) }}
+{{- range $index, $project := .Values.projects }}
+{{- if not $project.apiKeyFile }}
+{{- $_ := set $mounted (toString $index) $project }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toYaml $mounted }}
+{{- end }}
+
 {{- /* The settings file. Its texts are JSON, which TOML reads in the same way; numbers are whole, whatever Helm made of them. */}}
 {{- define "nebulink.toml" -}}
 {{- range $project := .Values.projects }}
 [[projects]]
 name = {{ default "default" $project.name | toJson }}
+{{- if not (include "nebulink.neverCalls" $) }}
 api_key_file = {{ include "nebulink.keyFile" $project | toJson }}
+{{- end }}
 {{- with $project.projectId }}
 project_id = {{ toJson . }}
 {{- end }}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Project, schema};
+use super::super::{KeySource, Project, schema};
 use super::*;
 
 /// The messages about one setting, from the environment, with a key set beside it.
@@ -592,6 +592,17 @@ fn there_are_as_many_projects_as_a_set_of_them_can_hold() {
     let content = |count| (0..count).map(project).collect::<String>();
     assert_eq!(load_file(&content(128), &[]).unwrap().settings.projects.len(), 128);
     assert_eq!(messages(load_file(&content(129), &[])), ["projects: more than 128 projects"]);
+}
+
+#[test]
+fn whoever_never_calls_needs_no_key() {
+    let project = "[[projects]]\nname = 'a'\nproject_id = 'p'\norganization_id = 'o'\n";
+    let construct = "[nebuly]\nresolve = 'construct'\n";
+    let projects = load_file(&format!("{construct}{project}"), &[]).unwrap().settings.projects;
+    assert!(matches!(projects[0].key, KeySource::NotNeeded));
+    let neither = "projects[0].api_key: neither api_key nor api_key_file is set";
+    assert_eq!(messages(load_file(project, &[])), [neither]);
+    assert_eq!(messages(load_file(&format!("[nebuly]\nresolve = 'x'\n{project}"), &[])).len(), 2);
 }
 
 #[test]
