@@ -303,11 +303,25 @@ async fn without_a_usable_key_the_start_ends_with_2() {
 }
 
 #[tokio::test]
+async fn the_demo_takes_no_settings_file_and_says_so() {
+    let mut command = binary();
+    // If it did, it would end at the next problem rather than serve.
+    command.args(["demo", "--config", "/nowhere/nebulink.toml", "--set", "server.listen=nowhere"]);
+    let (code, out, complaint) = run(command).await;
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(
+        complaint.contains("the demo takes no settings file") && complaint.contains("--set"),
+        "{complaint}"
+    );
+}
+
+#[tokio::test]
 async fn the_demo_prints_links_that_lead_somewhere() {
     let mut command = binary();
-    // What the environment says of the real Nebuly and of a collector is nothing to the demo.
+    // What the environment says of the real Nebuly, of a collector and of a settings file is nothing to the demo.
     command.arg("demo").args(["--set", "server.listen=127.0.0.1:0"]);
     command.env("NEBULY_API_KEY", "real").env("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense");
+    command.env("NEBULINK_CONFIG", "/nowhere/nebulink.toml");
     let mut child = command.spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();
