@@ -31,8 +31,12 @@ struct Process {
 impl Process {
     fn serve(stand_in: &StandIn, further: &[(&str, &str)]) -> Self {
         let mut command = command(stand_in);
-        command.envs(further.iter().copied()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command.envs(further.iter().copied());
+        Self::started(command)
+    }
+
+    fn started(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let line = loop {
             let mut line = String::new();
@@ -262,6 +266,28 @@ async fn a_key_in_a_file_is_read_without_its_line_end() {
 }
 
 #[tokio::test]
+async fn whoever_constructs_every_url_needs_no_key_and_nothing_is_called() {
+    let stand_in = stand_in().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let project = "[[projects]]\nname = \"one\"\nproject_id = \"p\"\norganization_id = \"o\"\n";
+    std::fs::write(file.path(), format!("[nebuly]\nresolve = \"construct\"\n{project}")).unwrap();
+    let settings = [("NEBULINK_CONFIG", file.path().to_str().unwrap())];
+    let mut check = command(&stand_in);
+    check.arg("check").env_remove("NEBULY_API_KEY").envs(settings);
+    let (code, out, complaint) = run(check).await;
+    assert_eq!((code, complaint.as_str()), (0, ""), "{out}");
+    assert!(out.contains("Nebuly is not called"), "{out}");
+
+    let mut serve = command(&stand_in);
+    serve.env_remove("NEBULY_API_KEY").envs(settings);
+    let process = Process::started(serve);
+    let answer = request(process.address, "GET", "/c/abc", &[]).await;
+    let location = answer.header("location").unwrap();
+    assert!(answer.status == 302 && location.starts_with(&stand_in.platform_url()), "{answer:?}");
+    assert_eq!(stand_in.call_count(), 0);
+}
+
+#[tokio::test]
 async fn without_a_usable_key_the_start_ends_with_2() {
     let stand_in = stand_in().await;
     for file in ["/nonexistent/key", "/dev/null"] {
@@ -277,11 +303,25 @@ async fn without_a_usable_key_the_start_ends_with_2() {
 }
 
 #[tokio::test]
+async fn the_demo_takes_no_settings_file_and_says_so() {
+    let mut command = binary();
+    // If it did, it would end at the next problem rather than serve.
+    command.args(["demo", "--config", "/nowhere/nebulink.toml", "--set", "server.listen=nowhere"]);
+    let (code, out, complaint) = run(command).await;
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(
+        complaint.contains("the demo takes no settings file") && complaint.contains("--set"),
+        "{complaint}"
+    );
+}
+
+#[tokio::test]
 async fn the_demo_prints_links_that_lead_somewhere() {
     let mut command = binary();
-    // What the environment says of the real Nebuly and of a collector is nothing to the demo.
+    // What the environment says of the real Nebuly, of a collector and of a settings file is nothing to the demo.
     command.arg("demo").args(["--set", "server.listen=127.0.0.1:0"]);
     command.env("NEBULY_API_KEY", "real").env("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense");
+    command.env("NEBULINK_CONFIG", "/nowhere/nebulink.toml");
     let mut child = command.spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();

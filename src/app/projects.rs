@@ -8,7 +8,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use super::StartError;
 use crate::domain::ProjectIds;
 use crate::nebuly::{self, ApiKey, Endpoint, Keys, Nebuly};
-use crate::settings::{self, KeySource, Settings};
+use crate::settings::{self, KeySource, Resolve, Settings};
 
 /// The clients of all projects.
 pub struct Projects {
@@ -19,7 +19,7 @@ pub struct Projects {
 }
 
 /// A client for each project, whose calls make spans if there is a tracer. That some have no key yet is no error, but
-/// that all have none is.
+/// that all have none is, unless Nebuly is never called.
 pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Projects, StartError> {
     install_crypto_provider();
     let certificate_authorities = settings.nebuly.ca_file.as_deref();
@@ -41,7 +41,7 @@ pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Pro
     };
     let clients = settings.projects.iter().map(client).collect::<Result<_, _>>()?;
     let keys = Arc::clone(shared.keys());
-    if !keys.any() {
+    if settings.nebuly.resolve == Resolve::Api && !keys.any() {
         return Err(StartError::NoKey(keys.complaints().join("; ")));
     }
     Ok(Projects { clients, keys })
@@ -74,5 +74,6 @@ fn key(project: &settings::Project) -> Result<nebuly::KeySource, StartError> {
             nebuly::KeySource::Inline(key)
         }
         KeySource::File(path) => nebuly::KeySource::File(path.clone()),
+        KeySource::NotNeeded => nebuly::KeySource::NotNeeded,
     })
 }

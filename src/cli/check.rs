@@ -7,7 +7,7 @@ use super::{FAILED, WRONG_USAGE, complain, load, say};
 use crate::app::{api_tokens_of, projects_of, traces_of};
 use crate::domain::Cause;
 use crate::nebuly::{Nebuly, Probe};
-use crate::settings::{Loaded, Settings, Sources};
+use crate::settings::{Loaded, Resolve, Settings, Sources};
 
 /// Says what is wrong with the settings, prints them without secrets, and tries each key.
 pub(super) fn run(sources: &Sources) -> ExitCode {
@@ -44,6 +44,10 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
     if let Err(error) = traces_of(&settings.telemetry) {
         complain(&format!("{:#}", anyhow::Error::new(error)));
         return ExitCode::from(WRONG_USAGE);
+    }
+    if settings.nebuly.resolve == Resolve::Construct {
+        say("Nebuly is not called: nebuly.resolve = \"construct\" builds every URL, and needs no key.");
+        return ExitCode::SUCCESS;
     }
     match on_runtime(1, async { Ok(probe_all(&settings, &clients).await) }) {
         Ok(true) => ExitCode::SUCCESS,

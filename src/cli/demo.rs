@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::serve::on_runtime;
 use super::signals::Signals;
-use super::{FAILED, complain, load, process, say};
+use super::{FAILED, WRONG_USAGE, complain, load, process, say};
 use crate::app::{App, Listeners, log_options};
 use crate::demo::{Demo, SampleLink};
 use crate::settings::Sources;
@@ -27,6 +27,10 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 
 /// Serves the samples until a signal.
 pub(super) fn run(sources: &Sources) -> ExitCode {
+    if sources.config_file.is_some() {
+        complain("the demo takes no settings file: it brings its own; --set KEY=VALUE changes one of them");
+        return ExitCode::from(WRONG_USAGE);
+    }
     match on_runtime(2, serve(sources)) {
         Ok(code) => code,
         Err(error) => {
@@ -56,8 +60,8 @@ async fn serve(sources: &Sources) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The demo needs nothing, so nothing that the environment says reaches it, of a real Nebuly or of a collector; the command
-/// line does.
+/// The demo needs nothing, so nothing that the environment says reaches it, of a real Nebuly, a collector or a settings
+/// file; the command line does.
 fn sources_of(demo: &Demo, sources: &Sources) -> Sources {
     let stand_in = demo.stand_in();
     let environment: [(&str, String); 3] = [

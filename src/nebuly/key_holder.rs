@@ -33,6 +33,8 @@ pub enum KeySource {
     Inline(ApiKey),
     /// It is what this file holds; it may be missing, and may change.
     File(PathBuf),
+    /// There is none: Nebuly is never called.
+    NotNeeded,
 }
 
 /// The key of one project.
@@ -89,6 +91,7 @@ impl KeyHolder {
         match &holder.source {
             KeySource::Inline(key) => holder.hold(key.clone()),
             KeySource::File(_) => holder.poll(),
+            KeySource::NotNeeded => {}
         }
         holder
     }

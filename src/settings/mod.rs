@@ -100,7 +100,7 @@ impl Settings {
 
         let defaults = Layer::new(Source::Default, schema.defaults().clone());
         let layers = [defaults].into_iter().chain(file).chain(environment.layers).chain(command_line);
-        let figment = layers.fold(Figment::new(), Figment::merge);
+        let figment = order::adapt_defaults(layers.fold(Figment::new(), Figment::merge));
         let mut reader = Reader::new(figment, &schema, not_yet, problems);
         let project_is_named = file_is_broken || file_names_projects || environment.names_project;
         let settings = Self::read(&mut reader, project_is_named, telemetry);

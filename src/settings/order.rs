@@ -1,32 +1,144 @@
-//! Durations that have to fit into each other.
+//! Settings that have to fit together: a default gives way to what somebody set, and only two that were both set can
+//! contradict each other.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use figment::Figment;
 use humantime::format_duration;
 
+use super::layer::Layer;
+use super::problem::Source;
 use super::reader::Reader;
-use super::value::positive;
+use super::sections::collide;
+use super::value::{MAX_DURATION, Parsed, of_text, parsed, positive};
 
-/// Each pair is a duration and one that it must fit into; the flag says that both may be equal.
-const PAIRS: [(&str, &str, bool); 3] = [
-    ("nebuly.connect_timeout", "nebuly.attempt_timeout", true),
-    ("nebuly.attempt_timeout", "nebuly.deadline", true),
-    // What came of the last attempt still has to be written.
-    ("nebuly.deadline", "server.request_timeout", false),
-];
+/// Each of these durations has to fit into the next.
+const DURATIONS: [&str; 4] = ["nebuly.connect_timeout", "nebuly.attempt_timeout", "nebuly.deadline", LONGEST];
 
-/// Notes a problem for each pair that does not fit. A duration that cannot be read has its own problem already.
+/// The last of them, which has to be longer: what came of the last attempt still has to be written.
+const LONGEST: &str = "server.request_timeout";
+
+/// A listener, and the other one.
+const LISTENERS: [(&str, &str); 2] =
+    [("server.listen", "server.management_listen"), ("server.management_listen", "server.listen")];
+
+/// Adapts the defaults that do not fit to what is set.
+pub(super) fn adapt_defaults(layers: Figment) -> Figment {
+    let durations = durations(&layers);
+    let adapted = durations.iter().filter_map(Link::adapted).chain(listener(&layers));
+    adapted.fold(layers, Figment::merge)
+}
+
+/// Notes a problem for each two durations that were set and do not fit. One that cannot be read has its own problem
+/// already.
 pub(super) fn check(reader: &mut Reader<'_>) {
-    let duration = |reader: &Reader<'_>, key| -> Option<Duration> { reader.peek(key, positive()) };
-    for (key, limit_key, may_equal) in PAIRS {
-        let (Some(inner), Some(outer)) = (duration(reader, key), duration(reader, limit_key)) else {
+    let mut inner: Option<Link> = None;
+    for key in DURATIONS {
+        let Some(duration) = reader.peek(key, positive()).filter(|_| reader.source(key).is_set()) else {
             continue;
         };
-        if inner < outer || (may_equal && inner == outer) {
-            continue;
+        let outer = Link { key, duration, is_set: true, follows: None };
+        if let Some(inner) = inner.replace(outer)
+            && !inner.fits_into(&outer)
+        {
+            let must = if key == LONGEST { "must be shorter than" } else { "must not be longer than" };
+            let [short, long] = [inner.duration, duration].map(format_duration);
+            let message = format!("{} ({short}) {must} {key} ({long})", inner.key);
+            reader.refuse(&[inner.key, key], message);
         }
-        let must = if may_equal { "must not be longer than" } else { "must be shorter than" };
-        let (inner, outer) = (format_duration(inner), format_duration(outer));
-        reader.refuse(&[key, limit_key], format!("{key} ({inner}) {must} {limit_key} ({outer})"));
     }
+}
+
+/// One of [`DURATIONS`].
+#[derive(Clone, Copy)]
+struct Link {
+    key: &'static str,
+    duration: Duration,
+    is_set: bool,
+    /// The setting that this default was adapted to.
+    follows: Option<&'static str>,
+}
+
+/// All durations that can be read, each fitting into the next unless both are set.
+fn durations(layers: &Figment) -> Vec<Link> {
+    let link = |key| {
+        let (duration, is_set) = find(layers, key, positive())?;
+        Some(Link { key, duration, is_set, follows: None })
+    };
+    let mut links: Vec<_> = DURATIONS.into_iter().filter_map(link).collect();
+    let mut inner: Option<Link> = None;
+    for link in &mut links {
+        match inner {
+            _ if link.is_set => inner = Some(*link),
+            Some(inner) if !inner.fits_into(link) => {
+                // A quarter of it is left for writing.
+                let room = if link.key == LONGEST { inner.duration / 3 } else { Duration::ZERO };
+                link.follow(&inner, inner.duration.saturating_add(room));
+            }
+            _ => {}
+        }
+    }
+    let mut outer: Option<Link> = None;
+    for link in links.iter_mut().rev() {
+        if let Some(outer) = outer
+            && !link.is_set
+            && !link.fits_into(&outer)
+        {
+            let room = if outer.key == LONGEST { outer.duration / 4 } else { Duration::ZERO };
+            link.follow(&outer, outer.duration.saturating_sub(room));
+        }
+        outer = Some(*link);
+    }
+    links
+}
+
+/// The listener that takes the next port, since somebody gave its own to the other one.
+fn listener(layers: &Figment) -> Option<Layer> {
+    let address = |key| find(layers, key, of_text(parsed::<SocketAddr>("")));
+    LISTENERS.into_iter().find_map(|(key, other)| {
+        let ((mut own, false), (others, true)) = (address(key)?, address(other)?) else { return None };
+        if !collide(own, others) {
+            return None;
+        }
+        own.set_port(own.port().checked_add(1)?);
+        Some(adapted(key, other, &own.to_string()))
+    })
+}
+
+impl Link {
+    fn fits_into(&self, outer: &Self) -> bool {
+        self.duration < outer.duration || (self.duration == outer.duration && outer.key != LONGEST)
+    }
+
+    fn follow(&mut self, other: &Self, duration: Duration) {
+        self.duration = duration.clamp(Duration::from_nanos(1), MAX_DURATION);
+        self.follows = Some(other.follows.unwrap_or(other.key));
+    }
+
+    fn adapted(&self) -> Option<Layer> {
+        // Exact, and no longer than durations may be written.
+        let text = match self.duration.subsec_nanos() {
+            0 => format!("{}s", self.duration.as_secs()),
+            nanos if nanos.is_multiple_of(1_000_000) => format!("{}ms", self.duration.as_millis()),
+            _ => format!("{}ns", self.duration.as_nanos()),
+        };
+        Some(adapted(self.key, self.follows?, &text))
+    }
+}
+
+/// A setting as it is, if it can be read, and whether somebody set it.
+fn find<T>(
+    layers: &Figment,
+    key: &str,
+    parse: impl Fn(&figment::value::Value) -> Parsed<T>,
+) -> Option<(T, bool)> {
+    let value = layers.find_value(key).ok()?;
+    let source = layers.get_metadata(value.tag()).map_or(Source::Default, Source::from_metadata);
+    Some((parse(&value).ok()?, source.is_set()))
+}
+
+fn adapted(key: &'static str, follows: &'static str, text: &str) -> Layer {
+    let (section, name) = key.split_once('.').unwrap_or((key, ""));
+    Layer::of_text(Source::Follows(follows.to_owned()), section, name, text)
 }

@@ -9,6 +9,7 @@ use figment::Metadata;
 const MAX_SHOWN: usize = 256;
 
 const COMMAND_LINE: &str = "command line";
+const FOLLOWS: &str = "follows";
 
 /// Where a setting's value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Source {
     Environment(String),
     /// An option of the command line.
     CommandLine,
+    /// A default that was adapted to this setting, which somebody set.
+    Follows(String),
 }
 
 /// One thing that is wrong. The message says what is expected, and never repeats a value: even a value of a harmless
@@ -40,6 +43,11 @@ pub struct Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Source {
+    /// Whether somebody set the value.
+    pub(super) const fn is_set(&self) -> bool {
+        matches!(self, Self::File(_) | Self::Environment(_) | Self::CommandLine)
+    }
+
     /// How figment carries this source along with each value.
     pub(super) fn to_metadata(&self) -> Metadata {
         match self {
@@ -47,6 +55,7 @@ impl Source {
             Self::File(path) => Metadata::from("file", path.as_path()),
             Self::Environment(name) => Metadata::from("environment variable", name.as_str()),
             Self::CommandLine => Metadata::named(COMMAND_LINE),
+            Self::Follows(key) => Metadata::from(FOLLOWS, key.as_str()),
         }
     }
 
@@ -54,6 +63,7 @@ impl Source {
     pub(super) fn from_metadata(metadata: &Metadata) -> Self {
         match &metadata.source {
             Some(figment::Source::File(path)) => Self::File(path.clone()),
+            Some(figment::Source::Custom(key)) if metadata.name == FOLLOWS => Self::Follows(key.clone()),
             Some(figment::Source::Custom(name)) => Self::Environment(name.clone()),
             _ if metadata.name == COMMAND_LINE => Self::CommandLine,
             _ => Self::Default,
@@ -107,6 +117,7 @@ impl fmt::Display for Source {
             Self::File(path) => formatter.write_str(&escaped(&path.to_string_lossy())),
             Self::Environment(name) => write!(formatter, "environment variable {}", escaped(name)),
             Self::CommandLine => formatter.write_str(COMMAND_LINE),
+            Self::Follows(key) => write!(formatter, "{FOLLOWS} {key}"),
         }
     }
 }

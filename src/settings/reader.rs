@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
 
     /// Notes a problem between settings, at the first of them that somebody set.
     pub(super) fn refuse(&mut self, keys: &[&str], message: impl Into<String>) {
-        let set = keys.iter().find(|key| self.source(key) != Source::Default).or(keys.first());
+        let set = keys.iter().find(|key| self.source(key).is_set()).or(keys.first());
         if let Some(key) = set {
             self.refuse_at(*key, self.source(key), message);
         }

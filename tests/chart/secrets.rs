@@ -65,6 +65,34 @@ fn each_key_is_a_file_that_follows_its_secret() {
 }
 
 #[test]
+fn no_key_is_asked_for_where_nebuly_is_never_called() {
+    let Some(helm) = Helm::find() else { return };
+    let render = |project: Value| {
+        helm.render(&json!({"config": {"nebuly": {"resolve": "construct"}}, "projects": [project]}))
+    };
+    for key in [json!({}), json!({"existingSecret": {"name": "x"}}), json!({"apiKey": CANARY})] {
+        let mut project = json!({"projectId": "p", "organizationId": "o"});
+        project.as_object_mut().unwrap().extend(key.as_object().unwrap().clone());
+        let objects = render(project).unwrap();
+        let volumes: Vec<_> = items(&template(&objects)["spec"]["volumes"]).collect();
+        assert!(volumes.len() == 1 && volumes[0]["name"] == "config", "{volumes:?}");
+        assert!(
+            objects.of_kind("Secret").is_empty() && !objects.settings().contains("api_key"),
+            "{objects:?}"
+        );
+    }
+    let refusal = render(json!({"existingSecret": {"name": "x"}})).unwrap_err();
+    assert!(refusal.contains("needs projectId and organizationId"), "{refusal}");
+    let refusal = helm.render(&json!({"projects": [{"name": "one"}]})).unwrap_err();
+    assert!(refusal.contains("one needs one of existingSecret, apiKey and apiKeyFile"), "{refusal}");
+    let notes = helm.notes(&json!({
+        "config": {"nebuly": {"resolve": "construct"}},
+        "projects": [{"projectId": "p", "organizationId": "o"}],
+    }));
+    assert!(notes.contains("1. No key is needed") && !notes.contains("Secret"), "{notes}");
+}
+
+#[test]
 fn a_proxy_with_a_password_comes_from_its_secret() {
     let Some(helm) = Helm::find() else { return };
     let objects = helm.render(&json!({"proxy": {"existingSecret": {"name": "proxy"}}})).unwrap();

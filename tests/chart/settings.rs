@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use figment::providers::{Format as _, Toml};
-use nebulink::settings::{Loaded, Problems, Settings, Source, Sources};
+use nebulink::settings::{KeySource, Loaded, Problems, Settings, Source, Sources};
 use serde_json::{Value, json};
 
 use crate::helm::{Helm, chart, installations, yaml};
@@ -103,6 +103,57 @@ fn great_numbers_and_strange_texts_arrive_unchanged() {
     assert_eq!(settings.shared_cache.key_prefix, prefix);
     assert!(!settings.preview.unfurl);
     assert!(objects.settings().contains("max_connections = 1000000\n"));
+}
+
+#[test]
+fn durations_that_the_chart_lets_through_start_and_those_that_contradict_each_other_are_refused() {
+    let Some(helm) = Helm::find() else { return };
+    let keys =
+        ["nebuly.connect_timeout", "nebuly.attempt_timeout", "nebuly.deadline", "server.request_timeout"];
+    let config = |settings: &[(&str, &str)]| {
+        let mut config = json!({"server": {}, "nebuly": {}});
+        for (key, value) in settings {
+            let (section, name) = key.split_once('.').unwrap();
+            config[section][name] = json!(value);
+        }
+        helm.render(&json!({"config": config}))
+    };
+    for key in keys {
+        for value in ["600ms", "1m 30s", "2days"] {
+            let loaded = load(config(&[(key, value)]).unwrap().settings());
+            assert!(loaded.is_ok(), "{key} = {value}: {loaded:?}");
+        }
+        assert!(config(&[(key, "0s")]).is_err(), "{key}");
+    }
+    for (position, inner) in keys.iter().enumerate() {
+        for outer in &keys[position + 1..] {
+            for (short, long) in [("600ms", "0.01min"), ("7s", "7000 ms"), ("1h 1us", "1h"), ("1M", "31d")] {
+                let is_refused = match config(&[(inner, short), (outer, long)]) {
+                    Ok(objects) => {
+                        let loaded = load(objects.settings());
+                        assert!(loaded.is_ok(), "{inner} = {short}, {outer} = {long}: {loaded:?}");
+                        false
+                    }
+                    Err(refusal) => {
+                        assert!(refusal.contains(inner) && refusal.contains(outer), "{refusal}");
+                        true
+                    }
+                };
+                let is_equal = short == "7s" || short == "600ms";
+                let contradicts = short == "1h 1us" || (is_equal && *outer == "server.request_timeout");
+                assert_eq!(is_refused, contradicts, "{inner} = {short}, {outer} = {long}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_project_without_a_key_starts_where_every_url_is_constructed() {
+    let Some(helm) = Helm::find() else { return };
+    let project = json!({"projectId": "p", "organizationId": "o"});
+    let values = json!({"config": {"nebuly": {"resolve": "construct"}}, "projects": [project]});
+    let projects = load(helm.render(&values).unwrap().settings()).unwrap().settings.projects;
+    assert!(matches!(projects[0].key, KeySource::NotNeeded));
 }
 
 #[test]

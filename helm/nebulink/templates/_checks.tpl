@@ -4,6 +4,7 @@
 {{- include "nebulink.checkProjects" . }}
 {{- include "nebulink.checkAddresses" . }}
 {{- include "nebulink.checkSettings" . }}
+{{- include "nebulink.checkTimeouts" . }}
 {{- include "nebulink.checkIdentityHeader" . }}
 {{- include "nebulink.checkSharedCache" . }}
 {{- include "nebulink.checkMemory" . }}
@@ -22,6 +23,13 @@
 {{- fail (printf "projects: two are called %s" $name) }}
 {{- end }}
 {{- $names = append $names $name }}
+{{- if include "nebulink.neverCalls" $ }}
+{{- if not (and $project.projectId $project.organizationId) }}
+{{- fail (printf "projects: %s needs projectId and organizationId: config.nebuly.resolve is construct, which builds every URL from them" $name) }}
+{{- end }}
+{{- else if not (or $project.existingSecret $project.apiKey $project.apiKeyFile) }}
+{{- fail (printf "projects: %s needs one of existingSecret, apiKey and apiKeyFile" $name) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -63,6 +71,24 @@
 {{- end }}
 {{- if and .Values.proxy.existingSecret.name (get (default dict .Values.config.nebuly) "proxy") }}
 {{- fail "config.nebuly.proxy is set, and so is proxy.existingSecret, which sets it too: keep one of the two" }}
+{{- end }}
+{{- end }}
+
+{{- /* Durations that have to fit into each other, of those that are set: the program adapts its defaults to them. */}}
+{{- define "nebulink.checkTimeouts" -}}
+{{- $inner := "" }}
+{{- range $key := list "nebuly.connect_timeout" "nebuly.attempt_timeout" "nebuly.deadline" "server.request_timeout" }}
+{{- $path := splitList "." $key }}
+{{- with get (default dict (get $.Values.config (first $path))) (last $path) }}
+{{- $outer := dict "key" $key "text" . "nanoseconds" (include "nebulink.nanoseconds" . | float64) }}
+{{- with $inner }}
+{{- $fits := ternary (lt .nanoseconds $outer.nanoseconds) (le .nanoseconds $outer.nanoseconds) (eq $key "server.request_timeout") }}
+{{- if not $fits }}
+{{- fail (printf "config.%s (%s) does not fit into config.%s (%s)" .key .text $outer.key $outer.text) }}
+{{- end }}
+{{- end }}
+{{- $inner = $outer }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -23,12 +23,10 @@ that `kubectl exec … nebulink check` sees the same settings. */}}
 - name: config
   mountPath: {{ include "nebulink.folder.config" . }}
   readOnly: true
-{{- range $index, $project := .Values.projects }}
-{{- if not $project.apiKeyFile }}
+{{- range $index, $project := include "nebulink.mountedKeys" . | fromYaml }}
 - name: key-{{ $index }}
   mountPath: {{ dir (include "nebulink.keyFile" $project) }}
   readOnly: true
-{{- end }}
 {{- end }}
 {{- if include "nebulink.sharedCacheSecret" . }}
 - name: shared-cache
@@ -50,20 +48,18 @@ that `kubectl exec … nebulink check` sees the same settings. */}}
 - name: config
   configMap:
     name: {{ include "nebulink.fullname" . | quote }}
-{{- range $index, $project := .Values.projects }}
-{{- if not $project.apiKeyFile }}
+{{- range $index, $project := include "nebulink.mountedKeys" . | fromYaml }}
 - name: key-{{ $index }}
   secret:
     {{- if $project.apiKey }}
     secretName: {{ include "nebulink.fullname" $ }}-keys
     {{- else }}
-    secretName: {{ $project.existingSecret.name | quote }}
+    secretName: {{ dig "existingSecret" "name" "" $project | quote }}
     {{- end }}
     defaultMode: 0440
     items:
       - key: {{ ternary (default "default" $project.name) (dig "existingSecret" "key" "api-key" $project) (hasKey $project "apiKey") | quote }}
         path: api-key
-{{- end }}
 {{- end }}
 {{- with include "nebulink.sharedCacheSecret" . | fromYaml }}
 - name: shared-cache

@@ -40,12 +40,32 @@ passwords out. */}}
 {{- end }}
 {{- end }}
 
+{{- /* Says something if URLs are always constructed: Nebuly is then never called, and no key is used. */}}
+{{- define "nebulink.neverCalls" -}}
+{{- if eq (get (default dict .Values.config.nebuly) "resolve") "construct" }}yes{{ end }}
+{{- end }}
+
+{{- /* The projects whose keys are mounted, by the number of their volumes. */}}
+{{- define "nebulink.mountedKeys" -}}
+{{- $mounted := dict }}
+{{- if not (include "nebulink.neverCalls" .) }}
+{{- range $index, $project := .Values.projects }}
+{{- if not $project.apiKeyFile }}
+{{- $_ := set $mounted (toString $index) $project }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toYaml $mounted }}
+{{- end }}
+
 {{- /* The settings file. Its texts are JSON, which TOML reads in the same way; numbers are whole, whatever Helm made of them. */}}
 {{- define "nebulink.toml" -}}
 {{- range $project := .Values.projects }}
 [[projects]]
 name = {{ default "default" $project.name | toJson }}
+{{- if not (include "nebulink.neverCalls" $) }}
 api_key_file = {{ include "nebulink.keyFile" $project | toJson }}
+{{- end }}
 {{- with $project.projectId }}
 project_id = {{ toJson . }}
 {{- end }}
@@ -95,6 +115,22 @@ organization_id = {{ toJson . }}
 {{- $sum = addf $sum (mulf $number $factor) }}
 {{- end }}
 {{- ceil $sum | int64 }}
+{{- end }}
+
+{{- /* The nanoseconds of any duration that the schema lets through. */}}
+{{- define "nebulink.nanoseconds" -}}
+{{- $units := dict "nanos nsec ns" 1.0 "usec us µs" 1e3 "millis msec ms" 1e6 "seconds second secs sec s" 1e9 "minutes minute mins min m" 6e10 "hours hour hrs hr h" 3.6e12 "days day d" 8.64e13 "weeks week wks wk w" 6.048e14 "months month M" 2.630016e15 "years year yrs yr y" 3.15576e16 }}
+{{- $sum := 0.0 }}
+{{- range $part := regexFindAll "[0-9][0-9.]*\\s*[a-zA-Zµ]+" . -1 }}
+{{- $number := regexFind "^[0-9.]+" $part | float64 }}
+{{- $unit := regexFind "[a-zA-Zµ]+$" $part }}
+{{- range $names, $factor := $units }}
+{{- if has $unit (splitList " " $names) }}
+{{- $sum = addf $sum (mulf $number $factor) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- printf "%.0f" $sum }}
 {{- end }}
 
 {{- /* The whole seconds that the program may take from SIGTERM to its end. */}}

@@ -1,11 +1,23 @@
 //! The one connection to the server, made when it is needed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::select_ok;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerError};
+use redis::{
+    AsyncConnectionConfig, ErrorKind, Pipeline, RedisConnectionInfo, RedisError, ServerError, Value,
+};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::reply_limit::{OwedReplies, ReplyLimit};
 
 /// How long making a connection may take, name resolution, TLS and login included. No caller waits that long: it goes
 /// on behind them, so that a server too far away to connect within a caller's patience is reached all the same.
@@ -14,9 +26,29 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many commands may wait to be sent. More than are ever let in at once, so that nobody waits for a place.
 const QUEUE: usize = 4096;
 
+/// How many replies logging in brings at most: to `AUTH`, `SELECT` and two `CLIENT SETINFO`, and once more without the
+/// user for an old server.
+const LOGIN_REPLIES: usize = 8;
+
+/// The server, and how to log in there.
+pub(super) struct Address {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: Option<Tls>,
+    /// User, password and database. Its protocol must be RESP2.
+    pub(super) login: RedisConnectionInfo,
+}
+
+/// TLS to one server.
+pub(super) struct Tls {
+    pub(super) connector: TlsConnector,
+    /// The name in the server's certificate.
+    pub(super) server: ServerName<'static>,
+}
+
 /// A connection that all callers share, and that is made again when it was lost.
 pub(super) struct Line {
-    client: Client,
+    address: Arc<Address>,
     state: Mutex<State>,
 }
 
@@ -37,13 +69,21 @@ struct Attempt {
 #[derive(Clone)]
 enum Outcome {
     Pending,
-    Ready(MultiplexedConnection),
+    Ready(Client),
     Failed(Fault),
+}
+
+/// A Redis client on an open connection. The connection ends with its last clone.
+#[derive(Clone)]
+struct Client {
+    multiplexed: MultiplexedConnection,
+    owed: OwedReplies,
+    _driver: Arc<AbortOnDropHandle<()>>,
 }
 
 /// A connection for one exchange.
 pub(super) struct Connection {
-    pub(super) multiplexed: MultiplexedConnection,
+    client: Client,
     pub(super) number: u64,
     /// Whether it was there already, so that its server had the caller's whole time to answer.
     pub(super) was_ready: bool,
@@ -56,8 +96,8 @@ pub(super) struct Fault(pub(super) String);
 
 impl Line {
     /// A line that connects when it is first used.
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, state: Mutex::default() }
+    pub(super) fn new(address: Address) -> Self {
+        Self { address: Arc::new(address), state: Mutex::default() }
     }
 
     /// The connection, or the next one. It goes on being made when its caller goes away. Needs a tokio runtime.
@@ -66,9 +106,7 @@ impl Line {
         let was_ready = matches!(&*outcome.borrow(), Outcome::Ready(_));
         let made = outcome.wait_for(|outcome| !matches!(outcome, Outcome::Pending)).await;
         match made.as_deref() {
-            Ok(Outcome::Ready(connection)) => {
-                Ok(Connection { multiplexed: connection.clone(), number, was_ready })
-            }
+            Ok(Outcome::Ready(client)) => Ok(Connection { client: client.clone(), number, was_ready }),
             Ok(Outcome::Failed(fault)) => Err(fault.clone()),
             Ok(Outcome::Pending) | Err(_) => Err(Fault("connecting was given up".to_owned())),
         }
@@ -89,11 +127,12 @@ impl Line {
             return attempt.clone();
         }
         let (report, outcome) = watch::channel(Outcome::Pending);
-        let client = self.client.clone();
+        let address = Arc::clone(&self.address);
         drop(tokio::spawn(async move {
-            let made = client.get_multiplexed_async_connection_with_config(&options()).await;
+            let made = tokio::time::timeout(CONNECT_TIMEOUT, address.connect());
+            let made = made.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
             report.send_replace(match made {
-                Ok(connection) => Outcome::Ready(connection),
+                Ok(client) => Outcome::Ready(client),
                 Err(error) => Outcome::Failed(Fault::from(&error)),
             });
         }));
@@ -104,6 +143,45 @@ impl Line {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// Sends commands in one go, and waits for the replies to all of them.
+    pub(super) async fn send(&mut self, commands: &Pipeline) -> Result<Vec<Value>, Fault> {
+        self.client.owed.fetch_add(commands.len(), Ordering::Relaxed);
+        commands.query_async(&mut self.client.multiplexed).await.map_err(|error| Fault::from(&error))
+    }
+}
+
+impl Address {
+    /// Connects and logs in. Needs a tokio runtime.
+    async fn connect(&self) -> Result<Client, RedisError> {
+        let addresses = lookup_host((self.host.as_str(), self.port)).await?;
+        let attempts: Vec<_> = addresses.map(|address| Box::pin(TcpStream::connect(address))).collect();
+        if attempts.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());
+        }
+        // One of two address families may lead nowhere.
+        let (stream, _) = select_ok(attempts).await?;
+        // Commands are small and wait for nothing.
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            Some(tls) => self.log_in(tls.connector.connect(tls.server.clone(), stream).await?).await,
+            None => self.log_in(stream).await,
+        }
+    }
+
+    async fn log_in<S>(&self, stream: S) -> Result<Client, RedisError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let owed = OwedReplies::new(AtomicUsize::new(LOGIN_REPLIES));
+        let stream = ReplyLimit::new(stream, Arc::clone(&owed));
+        let (multiplexed, driver) =
+            MultiplexedConnection::new_with_config(&self.login, stream, options()).await?;
+        let driver = Arc::new(AbortOnDropHandle::new(tokio::spawn(driver)));
+        Ok(Client { multiplexed, owed, _driver: driver })
     }
 }
 
@@ -137,8 +215,5 @@ impl From<&ServerError> for Fault {
 
 /// Callers bring their own time limit.
 fn options() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(QUEUE)
+    AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE)
 }

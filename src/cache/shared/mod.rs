@@ -10,6 +10,7 @@ mod entry;
 mod key;
 mod metrics;
 mod options;
+mod reply_limit;
 mod server;
 mod writer;
 
@@ -52,14 +53,13 @@ pub struct SharedCache {
 impl SharedCache {
     /// A cache, not yet connected, and what writes for it. `contains_key` says whether a text holds one of our keys.
     ///
-    /// For `rediss://` the process needs a default crypto provider of rustls before the cache is used, and for the
-    /// counts the recorder of the metrics before it is made.
+    /// For the counts, the recorder of the metrics must be installed before.
     pub fn new(
         options: SharedCacheOptions,
         contains_key: ContainsKey,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, SharedCacheWriter), SharedCacheError> {
-        let server = Arc::new(Server::new(options.client()?, options.timeout));
+        let server = Arc::new(Server::new(options.address()?, options.timeout));
         let metrics = Arc::new(Metrics::new());
         let (to_write, waiting) = mpsc::channel(writer::WAITING);
         let writer =

@@ -1,15 +1,19 @@
 //! What the shared cache is made from.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use redis::io::tcp::TcpSettings;
-use redis::{Client, ConnectionAddr, IntoConnectionInfo, TlsCertificates};
-use rustls::pki_types::CertificateDer;
+use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion};
+use rustls::client::Resumption;
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
+use tokio_rustls::TlsConnector;
+use url::Url;
 
+use super::connection::{Address, Tls};
 use crate::domain::{AllowedHosts, Lifetimes, ProjectName};
 
 /// What the shared cache is made from.
@@ -45,38 +49,51 @@ pub enum SharedCacheError {
 }
 
 impl SharedCacheOptions {
-    /// A client, not yet connected. A password stays inside.
-    pub(super) fn client(&self) -> Result<Client, SharedCacheError> {
-        let info = self.url.expose_secret().into_connection_info().map_err(|_| SharedCacheError::Url)?;
-        // Commands are small and wait for nothing.
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        match info.addr() {
-            ConnectionAddr::Tcp(..) => Client::open(info).map_err(|_| SharedCacheError::Url),
-            ConnectionAddr::TcpTls { insecure: false, .. } => {
-                let authorities = match &self.certificate_authorities {
-                    Some(pem) if CertificateDer::pem_slice_iter(pem).next().is_some() => pem.clone(),
-                    Some(_) => return Err(SharedCacheError::CertificateAuthorities),
-                    None => public_authorities().into_bytes(),
-                };
-                let certificates = TlsCertificates { client_tls: None, root_cert: Some(authorities) };
-                Client::build_with_tls(info, certificates)
-                    .map_err(|_| SharedCacheError::CertificateAuthorities)
-            }
-            // A socket of this machine, or TLS that checks nothing.
-            _ => Err(SharedCacheError::Url),
+    /// The server's address, and how to log in there. A password stays inside.
+    pub(super) fn address(&self) -> Result<Address, SharedCacheError> {
+        let mut url = Url::parse(self.url.expose_secret()).map_err(|_| SharedCacheError::Url)?;
+        let is_tls = match url.scheme() {
+            "redis" => false,
+            "rediss" => true,
+            _ => return Err(SharedCacheError::Url),
+        };
+        // In a fragment the client would read that certificates need not be checked.
+        if url.fragment().is_some() || url.set_scheme("redis").is_err() {
+            return Err(SharedCacheError::Url);
         }
+        let info = url.into_connection_info().map_err(|_| SharedCacheError::Url)?;
+        let ConnectionAddr::Tcp(host, port) = info.addr().clone() else { return Err(SharedCacheError::Url) };
+        let tls = is_tls.then(|| self.tls(&host)).transpose()?;
+        // No version of the protocol but this one keeps replies to single values.
+        let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+        Ok(Address { host, port, tls, login })
     }
-}
 
-/// The public certificate authorities in PEM, the only form that the client takes.
-fn public_authorities() -> String {
-    let mut pem = String::new();
-    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
-        pem.push_str("-----BEGIN CERTIFICATE-----\n");
-        BASE64_STANDARD.encode_string(certificate, &mut pem);
-        pem.push_str("\n-----END CERTIFICATE-----\n");
+    fn tls(&self, host: &str) -> Result<Tls, SharedCacheError> {
+        let mut authorities = RootCertStore::empty();
+        let certificates: Vec<_> = match &self.certificate_authorities {
+            Some(pem) => CertificateDer::pem_slice_iter(pem)
+                .collect::<Result<_, _>>()
+                .map_err(|_| SharedCacheError::CertificateAuthorities)?,
+            None => webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec(),
+        };
+        for certificate in certificates {
+            authorities.add(certificate).map_err(|_| SharedCacheError::CertificateAuthorities)?;
+        }
+        if authorities.is_empty() {
+            return Err(SharedCacheError::CertificateAuthorities);
+        }
+        let provider = Arc::new(ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|_| SharedCacheError::CertificateAuthorities)?
+            .with_root_certificates(authorities)
+            .with_no_client_auth();
+        // Connections are few and last, and tickets would be the server's to fill.
+        config.resumption = Resumption::disabled();
+        let server = ServerName::try_from(host.to_owned()).map_err(|_| SharedCacheError::Url)?;
+        Ok(Tls { connector: TlsConnector::from(Arc::new(config)), server })
     }
-    pem
 }
 
 #[cfg(test)]
@@ -97,11 +114,11 @@ mod tests {
     }
 
     fn refused(url: &str, authorities: Option<&str>) -> Option<SharedCacheError> {
-        options(url, authorities).client().err()
+        options(url, authorities).address().err()
     }
 
     #[test]
-    fn a_url_of_redis_makes_a_client_without_connecting() {
+    fn a_url_of_redis_makes_an_address_without_connecting() {
         for url in ["redis://cache.example", "redis://:pw@127.0.0.1:6380/3", "rediss://user:pw@[::1]/0"] {
             assert_eq!(refused(url, None), None, "{url}");
         }
@@ -127,8 +144,8 @@ mod tests {
     #[test]
     fn the_password_is_in_no_debug_output_and_in_no_error() {
         let options = options("redis://user:canary-pw@cache.example/not-a-number", None);
-        let error = options.client().unwrap_err();
-        let shown = format!("{options:?} {error:?} {error}");
+        let error = options.address().err();
+        let shown = format!("{options:?} {error:?}");
         assert!(!shown.contains("canary-pw"), "{shown}");
     }
 }

@@ -3,15 +3,15 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::{Client, Pipeline, Value};
+use redis::{Pipeline, Value};
 use tokio::sync::Semaphore;
 
 use super::breaker::{Admission, Breaker, Failed};
-use super::connection::{Connection, Fault, Line};
+use super::connection::{Address, Connection, Fault, Line};
 use super::entry::MAX_SIZE;
 
-/// How many keys are read at once, over all callers. Each may bring [`MAX_SIZE`] bytes, so that this bounds the memory
-/// that a server full of nonsense can take: 16 MiB.
+/// How many keys are read at once, over all callers. Each may bring [`MAX_SIZE`] bytes and the connection lets no more
+/// through, so that this bounds the memory that a server can take: 16 MiB.
 const KEYS_IN_FLIGHT: usize = 2048;
 
 /// How long writing some entries may take. Nobody waits for it.
@@ -66,9 +66,9 @@ struct Unanswered {
 }
 
 impl Server {
-    pub(super) fn new(client: Client, read_timeout: Duration) -> Self {
+    pub(super) fn new(address: Address, read_timeout: Duration) -> Self {
         Self {
-            line: Line::new(client),
+            line: Line::new(address),
             breaker: Mutex::default(),
             room: Semaphore::new(KEYS_IN_FLIGHT),
             read_timeout,
@@ -151,12 +151,8 @@ impl Server {
     }
 
     /// Sends commands on a connection, and lets go of it when it breaks off.
-    async fn attempt(&self, commands: &Pipeline, connection: Connection) -> Result<Vec<Value>, Fault> {
-        let Connection { mut multiplexed, number, .. } = connection;
-        commands.query_async(&mut multiplexed).await.map_err(|error| {
-            self.line.discard(number);
-            Fault::from(&error)
-        })
+    async fn attempt(&self, commands: &Pipeline, mut connection: Connection) -> Result<Vec<Value>, Fault> {
+        connection.send(commands).await.inspect_err(|_| self.line.discard(connection.number))
     }
 
     fn answered(&self, admission: Admission) {

@@ -23,5 +23,6 @@ pub use preview::Preview;
 pub use projects::{KeySource, Project};
 pub use redirect::{OnOutage, Redirect};
 pub use server::Server;
+pub(super) use server::collide;
 pub use shared_cache::SharedCache;
 pub use telemetry::{Sampling, Telemetry, Traces, TracesCaFile};

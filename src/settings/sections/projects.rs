@@ -37,6 +37,8 @@ pub enum KeySource {
     Inline(SecretString),
     /// In a file, which has not been looked at: it is read, and read again, by whoever calls Nebuly.
     File(PathBuf),
+    /// Nowhere: it is not needed, since Nebuly is never called.
+    NotNeeded,
 }
 
 /// All projects: at least one, at most [`ProjectIndex::MAX_PROJECTS`], with distinct names. `is_named` if a project is named somewhere: if
@@ -77,13 +79,18 @@ fn project(reader: &mut Reader<'_>, item: &Item) -> Option<Project> {
     match (&project_id, &organization_id) {
         (Some(Some(_)), Some(None)) => refuse(reader, item, "project_id", "set without organization_id"),
         (Some(None), Some(Some(_))) => refuse(reader, item, "organization_id", "set without project_id"),
-        (Some(None), Some(None)) if reader.peek(RESOLVE, resolve) == Some(Resolve::Construct) => {
+        (Some(None), Some(None)) if never_calls(reader) => {
             let message = "not set: nebuly.resolve = \"construct\" needs project_id and organization_id";
             refuse(reader, item, "project_id", message);
         }
         _ => {}
     }
     Some(Project { name: name?, key: key?, project_id: project_id?, organization_id: organization_id? })
+}
+
+/// Whether every URL is constructed.
+fn never_calls(reader: &Reader<'_>) -> bool {
+    reader.peek(RESOLVE, resolve) == Some(Resolve::Construct)
 }
 
 fn required_name(reader: &mut Reader<'_>, item: &Item) -> Option<ProjectName> {
@@ -95,7 +102,7 @@ fn required_name(reader: &mut Reader<'_>, item: &Item) -> Option<ProjectName> {
     name
 }
 
-/// Exactly one of `api_key` and `api_key_file`.
+/// Exactly one of `api_key` and `api_key_file`, or neither where Nebuly is never called.
 fn key(reader: &mut Reader<'_>, item: &Item) -> Option<KeySource> {
     let inline = reader.read_item(item, "api_key", api_key, |_| shown_secret(true));
     let file = reader.read_item(item, "api_key_file", optional(path), shown);
@@ -106,6 +113,7 @@ fn key(reader: &mut Reader<'_>, item: &Item) -> Option<KeySource> {
             refuse(reader, item, "api_key", "set beside api_key_file: keep one of the two");
             None
         }
+        (None, None) if never_calls(reader) => Some(KeySource::NotNeeded),
         (None, None) => {
             refuse(reader, item, "api_key", "neither api_key nor api_key_file is set");
             None

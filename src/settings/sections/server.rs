@@ -86,7 +86,7 @@ impl Server {
 }
 
 /// Whether the second of two listeners could not bind. `[::]` takes IPv4 too.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+pub(in crate::settings) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |one: IpAddr, other: IpAddr| match one {
         IpAddr::V4(address) => address.is_unspecified() && other.is_ipv4(),
         IpAddr::V6(address) => address.is_unspecified(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Project, schema};
+use super::super::{KeySource, Project, schema};
 use super::*;
 
 /// The messages about one setting, from the environment, with a key set beside it.
@@ -177,6 +177,17 @@ fn the_two_listeners_need_addresses_of_their_own() {
             ("NEBULINK__SERVER__MANAGEMENT_LISTEN", management),
         ])
     };
+    for (key, value, listeners) in [
+        ("server.listen", "[::]:9090", ["[::]:9090", "127.0.0.1:9091"]),
+        ("server.listen", "127.0.0.1:9090", ["127.0.0.1:9090", "127.0.0.1:9091"]),
+        ("server.listen", "10.0.0.1:9090", ["10.0.0.1:9090", "127.0.0.1:9090"]),
+        ("server.management_listen", "0.0.0.0:8080", ["[::]:8081", "0.0.0.0:8080"]),
+        ("server.management_listen", "[::]:8081", ["[::]:8080", "[::]:8081"]),
+    ] {
+        let server = accepted(key, value).server;
+        let expected = listeners.map(|address| address.parse().unwrap());
+        assert_eq!([server.listen, server.management_listen], expected, "{key} = {value}");
+    }
     for (public, management) in [
         ("127.0.0.1:80", "127.0.0.1:80"),
         ("[::]:80", "127.0.0.1:80"),
@@ -295,28 +306,87 @@ fn the_front_end_is_always_an_allowed_host() {
     );
 }
 
+/// The durations that have to fit into each other, in this order.
+const DURATIONS: [&str; 4] =
+    ["nebuly.connect_timeout", "nebuly.attempt_timeout", "nebuly.deadline", "server.request_timeout"];
+
+fn load_with_both(one: (&str, &str), other: (&str, &str)) -> Result<Loaded, Problems> {
+    let variables = [one, other].map(|(key, value)| {
+        let (section, name) = key.split_once('.').unwrap();
+        (schema::variable(section, name), value)
+    });
+    let [one, other] = &variables;
+    load_environment(&[KEY, (&one.0, one.1), (&other.0, other.1)])
+}
+
+fn durations(settings: &Settings) -> [Duration; 4] {
+    let (nebuly, server) = (&settings.nebuly, &settings.server);
+    [nebuly.connect_timeout, nebuly.attempt_timeout, nebuly.deadline, server.request_timeout]
+}
+
+#[track_caller]
+fn fit(durations: [Duration; 4]) {
+    let [connect, attempt, deadline, request] = durations;
+    assert!(connect <= attempt && attempt <= deadline && deadline < request, "{durations:?}");
+}
+
 #[test]
-fn each_duration_fits_into_the_next() {
-    let conflict = |name: &str, value| messages(load_environment(&[KEY, (name, value)]));
+fn a_duration_that_is_set_takes_precedence_over_every_default() {
+    let seconds = Duration::from_secs;
+    for (key, value, expected) in [
+        ("nebuly.connect_timeout", "6s", [6_000, 6_000, 10_000, 30_000]),
+        ("nebuly.connect_timeout", "1m", [60_000, 60_000, 60_000, 80_000]),
+        ("nebuly.attempt_timeout", "600ms", [600, 600, 10_000, 30_000]),
+        ("nebuly.attempt_timeout", "12s", [2_000, 12_000, 12_000, 30_000]),
+        ("nebuly.deadline", "4s", [2_000, 4_000, 4_000, 30_000]),
+        ("nebuly.deadline", "30s", [2_000, 5_000, 30_000, 40_000]),
+        ("server.request_timeout", "10s", [2_000, 5_000, 7_500, 10_000]),
+        ("server.request_timeout", "1s", [750, 750, 750, 1_000]),
+    ] {
+        assert_eq!(durations(&accepted(key, value)), expected.map(Duration::from_millis), "{key} = {value}");
+    }
+    for (position, key) in DURATIONS.iter().enumerate() {
+        for value in ["10ns", "1ms", "1s 7ms 3ns", "7s", "11s", "2h", "2000d"] {
+            let durations = durations(&accepted(key, value));
+            fit(durations);
+            assert_eq!(durations[position], humantime::parse_duration(value).unwrap(), "{key} = {value}");
+        }
+        accepted(key, "1ns");
+        assert_eq!(durations(&accepted(key, "3650d"))[position], seconds(3650 * 24 * 60 * 60), "{key}");
+    }
+    let shown = load_with("nebuly.attempt_timeout", "600ms").unwrap();
+    let row = shown.effective.iter().find(|row| row.key == "nebuly.connect_timeout").unwrap();
     assert_eq!(
-        conflict("NEBULINK__NEBULY__CONNECT_TIMEOUT", "6s"),
-        [
-            "nebuly.connect_timeout: nebuly.connect_timeout (6s) must not be longer than nebuly.attempt_timeout (5s)"
-        ]
+        (row.value.as_str(), row.source.to_string().as_str()),
+        ("600ms", "follows nebuly.attempt_timeout")
     );
-    // The one that somebody set is blamed, not the default beside it.
-    assert_eq!(
-        conflict("NEBULINK__NEBULY__DEADLINE", "4s"),
-        ["nebuly.deadline: nebuly.attempt_timeout (5s) must not be longer than nebuly.deadline (4s)"]
-    );
-    assert_eq!(
-        conflict("NEBULINK__SERVER__REQUEST_TIMEOUT", "10s"),
-        ["server.request_timeout: nebuly.deadline (10s) must be shorter than server.request_timeout (10s)"]
-    );
-    accepted("nebuly.attempt_timeout", "10s");
+}
+
+#[test]
+fn only_two_durations_that_are_both_set_contradict_each_other() {
+    let values = ["600ms", "3s", "7s", "29s", "30s", "2m"];
+    for (inner_at, inner) in DURATIONS.iter().enumerate() {
+        for (outer_at, outer) in DURATIONS.iter().enumerate().skip(inner_at + 1) {
+            for (short, long) in values.into_iter().flat_map(|one| values.map(|other| (one, other))) {
+                let loaded = load_with_both((inner, short), (outer, long));
+                let [inner_value, outer_value] =
+                    [short, long].map(|text| humantime::parse_duration(text).unwrap());
+                let is_last = *outer == "server.request_timeout";
+                if inner_value < outer_value || (inner_value == outer_value && !is_last) {
+                    let durations = durations(&loaded.unwrap().settings);
+                    fit(durations);
+                    assert_eq!((durations[inner_at], durations[outer_at]), (inner_value, outer_value));
+                } else {
+                    let must = if is_last { "be shorter" } else { "not be longer" };
+                    let message = format!("{inner}: {inner} ({short}) must {must} than {outer} ({long})");
+                    assert_eq!(messages(loaded), [message]);
+                }
+            }
+        }
+    }
     // Another mistake in the same section hides none of it.
-    let file = "[nebuly]\ndeadline = '40s'\nretries = 'x'";
-    assert_eq!(messages(load_file(file, &[KEY])).len(), 2);
+    let file = "[nebuly]\nconnect_timeout = '7s'\nattempt_timeout = '6s'\ndeadline = '5s'\nretries = 'x'";
+    assert_eq!(messages(load_file(file, &[KEY])).len(), 3);
 }
 
 #[test]
@@ -522,6 +592,17 @@ fn there_are_as_many_projects_as_a_set_of_them_can_hold() {
     let content = |count| (0..count).map(project).collect::<String>();
     assert_eq!(load_file(&content(128), &[]).unwrap().settings.projects.len(), 128);
     assert_eq!(messages(load_file(&content(129), &[])), ["projects: more than 128 projects"]);
+}
+
+#[test]
+fn whoever_never_calls_needs_no_key() {
+    let project = "[[projects]]\nname = 'a'\nproject_id = 'p'\norganization_id = 'o'\n";
+    let construct = "[nebuly]\nresolve = 'construct'\n";
+    let projects = load_file(&format!("{construct}{project}"), &[]).unwrap().settings.projects;
+    assert!(matches!(projects[0].key, KeySource::NotNeeded));
+    let neither = "projects[0].api_key: neither api_key nor api_key_file is set";
+    assert_eq!(messages(load_file(project, &[])), [neither]);
+    assert_eq!(messages(load_file(&format!("[nebuly]\nresolve = 'x'\n{project}"), &[])).len(), 2);
 }
 
 #[test]
