@@ -1,95 +1,20 @@
 //! The program as a process: its commands, exit codes and signals.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so by a panic"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::net::TcpListener;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use nebulink::demo::{Fault, StandIn};
+use nebulink::demo::Fault;
 use rustix::process::{Pid, Signal, kill_process};
+use support::process::{Process, binary, command};
 use support::{KEY, PATIENCE, request, stand_in};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-/// A running nebulink, ended with the test.
-struct Process {
-    child: Child,
-    log: BufReader<ChildStderr>,
-    address: SocketAddr,
-    management: SocketAddr,
-}
-
-impl Process {
-    fn serve(stand_in: &StandIn, further: &[(&str, &str)]) -> Self {
-        let mut command = command(stand_in);
-        command.envs(further.iter().copied()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let line = loop {
-            let mut line = String::new();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it served");
-            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if line["message"] == "serving" {
-                break line;
-            }
-        };
-        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
-        Self { address: address("listen"), management: address("management_listen"), child, log }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// The exit code, once it ends by itself.
-    async fn exit_code(mut self) -> i32 {
-        let ended = tokio::task::spawn_blocking(move || {
-            // Read to the end, so that a full pipe cannot hold it up.
-            std::io::copy(&mut self.log, &mut std::io::sink()).unwrap();
-            self.child.wait().unwrap().code().expect("it ends by itself, not by the signal")
-        });
-        tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap()
-    }
-
-    async fn readiness(&self) -> u16 {
-        request(self.management, "GET", "/readyz", &[]).await.status
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ended = self.child.kill();
-        let _waited = self.child.wait();
-    }
-}
-
-fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nebulink"));
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn command(stand_in: &StandIn) -> Command {
-    let mut command = binary();
-    command.envs([
-        ("NEBULY_API_KEY", KEY),
-        ("NEBULY_API_BASE_URL", stand_in.api_base_url().as_str()),
-        ("NEBULINK__NEBULY__PLATFORM_URL", stand_in.platform_url().as_str()),
-        ("NEBULINK__SERVER__LISTEN", "127.0.0.1:0"),
-        ("NEBULINK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0"),
-    ]);
-    command
-}
 
 /// Runs a command to its end: its exit code, standard output and standard error.
 async fn run(mut command: Command) -> (i32, String, String) {

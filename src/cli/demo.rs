@@ -43,7 +43,7 @@ async fn serve(sources: &Sources) -> anyhow::Result<ExitCode> {
         Ok(loaded) => loaded.settings,
         Err(code) => return Ok(code),
     };
-    telemetry::init(&log_options(&settings.log));
+    telemetry::init(&log_options(&settings.log)).context("there is no thread for the log")?;
     let app = App::build(&settings)?;
     let listeners = Listeners::bind(&settings.server)
         .context("choose another address with --set server.listen=127.0.0.1:8081")?;

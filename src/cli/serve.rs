@@ -16,7 +16,10 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         Ok(loaded) => loaded.settings,
         Err(code) => return code,
     };
-    telemetry::init(&log_options(&settings.log));
+    if let Err(error) = telemetry::init(&log_options(&settings.log)) {
+        complain(&format!("there is no thread for the log: {error}"));
+        return ExitCode::from(FAILED);
+    }
     match on_runtime(settings.server.workers, serve(settings)) {
         Ok(code) => code,
         Err(error) => {

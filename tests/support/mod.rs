@@ -3,6 +3,7 @@
 #![allow(
     clippy::allow_attributes,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unused_async,
     clippy::unwrap_used,
@@ -14,6 +15,7 @@
 pub mod captured;
 pub mod client;
 pub mod connection;
+pub mod process;
 
 use std::ffi::OsString;
 use std::io::Write as _;
