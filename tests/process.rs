@@ -4,15 +4,15 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use nebulink::demo::Fault;
 use rustix::process::{Pid, Signal, kill_process};
-use support::process::{Process, binary, command};
-use support::{KEY, PATIENCE, request, stand_in};
+use support::process::{Process, Running, binary, command};
+use support::{KEY, PATIENCE, request, stand_in, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -71,22 +71,54 @@ async fn sigterm_drains_in_two_phases_and_loses_no_request() {
 }
 
 #[tokio::test]
-async fn sigint_stops_without_the_delay() {
+async fn sigint_and_sighup_stop_without_the_delay() {
     let stand_in = stand_in().await;
-    let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "1h")]);
-    process.signal(Signal::INT);
-    assert_eq!(process.exit_code().await, 0);
+    for signal in [Signal::INT, Signal::HUP] {
+        let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "1h")]);
+        process.signal(signal);
+        assert_eq!(process.exit_code().await, 0);
+    }
 }
 
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let stand_in = stand_in().await;
-    for (second, code) in [(Signal::TERM, 128 + 15), (Signal::INT, 128 + 2)] {
+    for (second, code) in [(Signal::TERM, 128 + 15), (Signal::INT, 128 + 2), (Signal::HUP, 128 + 1)] {
         let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "1h")]);
         process.signal(Signal::TERM);
         while process.readiness().await != 503 {}
         process.signal(second);
         assert_eq!(process.exit_code().await, code);
+    }
+}
+
+/// Whether SIGHUP, SIGINT and SIGTERM have handlers.
+#[cfg(target_os = "linux")]
+fn catches_signals(process: &Running) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    let wanted = [Signal::HUP, Signal::INT, Signal::TERM].map(|signal| 1 << (signal.as_raw() - 1));
+    let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+    wanted.iter().all(|signal| caught & signal != 0)
+}
+
+/// What hangs here is the main thread itself: it writes to a pipe that is full.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_signal_ends_a_start_that_hangs() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let (unread, mut full) = std::io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&full, true).unwrap();
+        while full.write(&[b'x'; 4096]).is_ok() {}
+        rustix::io::ioctl_fionbio(&full, false).unwrap();
+        let mut command = binary();
+        command.args(["demo", "--set", "server.listen=127.0.0.1:0"]).stdout(full);
+        let mut process = Running(command.spawn().unwrap());
+        drop(command);
+        wait_until(|| catches_signals(&process)).await;
+        process.signal(signal);
+        assert_eq!(process.exit_code().await, 0, "{signal:?}");
+        drop(unread);
     }
 }
 
@@ -234,7 +266,7 @@ async fn the_demo_prints_links_that_lead_somewhere() {
 async fn a_key_is_nowhere_in_the_process_list() {
     let stand_in = stand_in().await;
     let process = Process::serve(&stand_in, &[]);
-    let arguments = std::fs::read(format!("/proc/{}/cmdline", process.child.id())).unwrap();
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", process.running.0.id())).unwrap();
     assert!(!String::from_utf8_lossy(&arguments).contains(KEY));
 }
 
@@ -244,7 +276,7 @@ async fn a_key_is_nowhere_in_the_process_list() {
 async fn the_program_writes_no_core_dumps() {
     let stand_in = stand_in().await;
     let process = Process::serve(&stand_in, &[]);
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.child.id())).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.running.0.id())).unwrap();
     let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
 }

@@ -74,7 +74,7 @@ async fn a_log_that_nobody_reads_delays_the_end_by_a_second_at_most() {
     let mut process = after_requests(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "0s")]).await;
     let began = Instant::now();
     process.signal(Signal::TERM);
-    assert_eq!(process.exit_code_unread().await, 0);
+    assert_eq!(process.running.exit_code().await, 0);
     println!("it ended {:?} after SIGTERM", began.elapsed());
 }
 
@@ -85,5 +85,5 @@ async fn a_second_signal_does_not_wait_for_the_log() {
     process.signal(Signal::TERM);
     while process.readiness().await != 503 {}
     process.signal(Signal::TERM);
-    assert_eq!(process.exit_code_unread().await, 128 + 15);
+    assert_eq!(process.running.exit_code().await, 128 + 15);
 }

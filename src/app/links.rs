@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::projects::{Projects, ids, read_authorities};
 use super::{Background, StartError};
 use crate::cache::snapshot::{Admission, SnapshotError, SnapshotFile};
@@ -14,6 +16,9 @@ use crate::settings::{self, OnOutage, Resolve, Settings};
 
 /// How often memory is tidied up and counted.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// The longest that the end of the program waits for the snapshot to be written.
+const LAST_SAVE: Duration = Duration::from_secs(10);
 
 /// Memory, with what fills and keeps it beside the resolver.
 pub(super) struct Links {
@@ -121,6 +126,13 @@ impl Kept {
                 Ok(links) => tracing::debug!(links, "snapshot written"),
                 Err(error) => complain(&error),
             }
+        }
+    }
+
+    /// Writes the snapshot at the end of the program, which does not wait for a disk that hangs.
+    pub(super) async fn save_last(&self) {
+        if timeout(LAST_SAVE, self.save()).await.is_err() {
+            tracing::error!(timeout = ?LAST_SAVE, "failed to write the snapshot: timeout");
         }
     }
 }

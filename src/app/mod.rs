@@ -200,7 +200,7 @@ impl App {
             }
         });
         let cut = if public.is_finished() { 0 } else { public.await.unwrap_or_default() };
-        kept.save().await;
+        kept.save_last().await;
         if let Some(traces) = self.traces {
             traces.end().await;
         }

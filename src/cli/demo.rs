@@ -27,17 +27,16 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 
 /// Serves the samples until a signal.
 pub(super) fn run(sources: &Sources) -> ExitCode {
-    match on_runtime(2, serve(sources)) {
-        Ok(code) => code,
-        Err(error) => {
-            complain(&format!("{error:#}"));
-            ExitCode::from(FAILED)
-        }
-    }
+    let served = Signals::catch()
+        .map_err(anyhow::Error::from)
+        .and_then(|signals| on_runtime(2, serve(sources, signals)));
+    served.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::from(FAILED)
+    })
 }
 
-async fn serve(sources: &Sources) -> anyhow::Result<ExitCode> {
-    let signals = Signals::catch()?;
+async fn serve(sources: &Sources, signals: Signals) -> anyhow::Result<ExitCode> {
     let demo = Demo::start().await.context("the stand-in for Nebuly could not be started")?;
     let settings = match load(&sources_of(&demo, sources)) {
         Ok(loaded) => loaded.settings,
@@ -50,7 +49,7 @@ async fn serve(sources: &Sources) -> anyhow::Result<ExitCode> {
     let address = listeners.public_address()?;
     demo.set_nebulink_address(address);
     say(&greeting(&demo, address));
-    app.run(listeners, signals.first()).await;
+    app.run(listeners, signals.listen()?).await;
     Ok(ExitCode::SUCCESS)
 }
 

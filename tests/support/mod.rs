@@ -185,6 +185,16 @@ impl Answer {
     }
 }
 
+/// Waits until a condition holds.
+pub async fn wait_until(condition: impl Fn() -> bool) {
+    let holds = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, holds).await.expect("it never happens");
+}
+
 /// Sends a request on a connection of its own, byte for byte, and reads the whole answer.
 pub async fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
     let lines =
