@@ -73,17 +73,20 @@ pub(super) fn links(
 }
 
 impl Links {
-    /// Reads the snapshot, if there is one, and starts what keeps memory from then on. What is left is to be kept at the
-    /// end.
-    pub(super) async fn start(self, background: &mut Background) -> Kept {
-        let Self { memory, mut snapshot, snapshot_interval, shared_writer, clock } = self;
-        if let Some(file) = &snapshot
-            && let Err(error) = file.load_into(&memory, clock.now()).await
+    /// Reads the snapshot, if there is one. Given up on its way, it leaves a part of it in memory.
+    pub(super) async fn load(&mut self) {
+        if let Some(file) = &self.snapshot
+            && let Err(error) = file.load_into(&self.memory, self.clock.now()).await
         {
             complain(&error);
             // What could not be read may be worth more than what is known now: it is left alone.
-            snapshot = None;
+            self.snapshot = None;
         }
+    }
+
+    /// Starts what keeps memory from now on. What is left is to be kept at the end.
+    pub(super) fn start(self, background: &mut Background) -> Kept {
+        let Self { memory, snapshot, snapshot_interval, shared_writer, .. } = self;
         if let Some(writer) = shared_writer {
             background.spawn(writer.run());
         }

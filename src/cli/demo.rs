@@ -49,7 +49,7 @@ async fn serve(sources: &Sources, signals: Signals) -> anyhow::Result<ExitCode> 
     let address = listeners.public_address()?;
     demo.set_nebulink_address(address);
     say(&greeting(&demo, address));
-    app.run(listeners, signals.listen()?).await;
+    app.run(listeners, signals.listen()?).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -57,6 +57,6 @@ async fn serve(settings: Settings, signals: Signals) -> anyhow::Result<ExitCode>
         }
     };
     let listeners = Listeners::bind(&settings.server)?;
-    app.run(listeners, signals.listen()?).await;
+    app.run(listeners, signals.listen()?).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nebulink::app::{App, Listeners, Shutdown};
+use nebulink::app::{AcceptLoopEnded, App, Listeners, Shutdown};
 use nebulink::demo::{StandIn, StandInProject};
 use nebulink::domain::{Clock, Timestamp};
 use nebulink::settings::{Settings, Sources};
@@ -45,7 +45,7 @@ pub struct Nebulink {
     pub management: SocketAddr,
     pub clock: ManualClock,
     stop: Option<oneshot::Sender<Shutdown>>,
-    running: Option<JoinHandle<()>>,
+    running: Option<JoinHandle<Result<(), AcceptLoopEnded>>>,
 }
 
 /// A clock that a test sets.
@@ -151,7 +151,7 @@ impl Nebulink {
 
     /// Waits until it has stopped.
     pub async fn stopped(&mut self) {
-        tokio::time::timeout(PATIENCE, self.running.take().unwrap()).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.running.take().unwrap()).await.unwrap().unwrap().unwrap();
     }
 }
 
