@@ -1,99 +1,20 @@
 //! The program as a process: its commands, exit codes and signals.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on says so by a panic"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use nebulink::demo::{Fault, StandIn};
+use nebulink::demo::Fault;
 use rustix::process::{Pid, Signal, kill_process};
-use support::{KEY, PATIENCE, request, stand_in};
+use support::process::{Process, Running, binary, command};
+use support::{KEY, PATIENCE, request, stand_in, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-/// A running nebulink, ended with the test.
-struct Process {
-    child: Child,
-    log: BufReader<ChildStderr>,
-    address: SocketAddr,
-    management: SocketAddr,
-}
-
-impl Process {
-    fn serve(stand_in: &StandIn, further: &[(&str, &str)]) -> Self {
-        let mut command = command(stand_in);
-        command.envs(further.iter().copied());
-        Self::started(command)
-    }
-
-    fn started(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let line = loop {
-            let mut line = String::new();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it served");
-            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-            if line["message"] == "serving" {
-                break line;
-            }
-        };
-        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
-        Self { address: address("listen"), management: address("management_listen"), child, log }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// The exit code, once it ends by itself.
-    async fn exit_code(mut self) -> i32 {
-        let ended = tokio::task::spawn_blocking(move || {
-            // Read to the end, so that a full pipe cannot hold it up.
-            std::io::copy(&mut self.log, &mut std::io::sink()).unwrap();
-            self.child.wait().unwrap().code().expect("it ends by itself, not by the signal")
-        });
-        tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap()
-    }
-
-    async fn readiness(&self) -> u16 {
-        request(self.management, "GET", "/readyz", &[]).await.status
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ended = self.child.kill();
-        let _waited = self.child.wait();
-    }
-}
-
-fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nebulink"));
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn command(stand_in: &StandIn) -> Command {
-    let mut command = binary();
-    command.envs([
-        ("NEBULY_API_KEY", KEY),
-        ("NEBULY_API_BASE_URL", stand_in.api_base_url().as_str()),
-        ("NEBULINK__NEBULY__PLATFORM_URL", stand_in.platform_url().as_str()),
-        ("NEBULINK__SERVER__LISTEN", "127.0.0.1:0"),
-        ("NEBULINK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0"),
-    ]);
-    command
-}
 
 /// Runs a command to its end: its exit code, standard output and standard error.
 async fn run(mut command: Command) -> (i32, String, String) {
@@ -150,22 +71,54 @@ async fn sigterm_drains_in_two_phases_and_loses_no_request() {
 }
 
 #[tokio::test]
-async fn sigint_stops_without_the_delay() {
+async fn sigint_and_sighup_stop_without_the_delay() {
     let stand_in = stand_in().await;
-    let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "1h")]);
-    process.signal(Signal::INT);
-    assert_eq!(process.exit_code().await, 0);
+    for signal in [Signal::INT, Signal::HUP] {
+        let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "1h")]);
+        process.signal(signal);
+        assert_eq!(process.exit_code().await, 0);
+    }
 }
 
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let stand_in = stand_in().await;
-    for (second, code) in [(Signal::TERM, 128 + 15), (Signal::INT, 128 + 2)] {
+    for (second, code) in [(Signal::TERM, 128 + 15), (Signal::INT, 128 + 2), (Signal::HUP, 128 + 1)] {
         let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "1h")]);
         process.signal(Signal::TERM);
         while process.readiness().await != 503 {}
         process.signal(second);
         assert_eq!(process.exit_code().await, code);
+    }
+}
+
+/// Whether SIGHUP, SIGINT and SIGTERM have handlers.
+#[cfg(target_os = "linux")]
+fn catches_signals(process: &Running) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    let wanted = [Signal::HUP, Signal::INT, Signal::TERM].map(|signal| 1 << (signal.as_raw() - 1));
+    let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+    wanted.iter().all(|signal| caught & signal != 0)
+}
+
+/// What hangs here is the main thread itself: it writes to a pipe that is full.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_signal_ends_a_start_that_hangs() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let (unread, mut full) = std::io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&full, true).unwrap();
+        while full.write(&[b'x'; 4096]).is_ok() {}
+        rustix::io::ioctl_fionbio(&full, false).unwrap();
+        let mut command = binary();
+        command.args(["demo", "--set", "server.listen=127.0.0.1:0"]).stdout(full);
+        let mut process = Running(command.spawn().unwrap());
+        drop(command);
+        wait_until(|| catches_signals(&process)).await;
+        process.signal(signal);
+        assert_eq!(process.exit_code().await, 0, "{signal:?}");
+        drop(unread);
     }
 }
 
@@ -280,7 +233,7 @@ async fn whoever_constructs_every_url_needs_no_key_and_nothing_is_called() {
 
     let mut serve = command(&stand_in);
     serve.env_remove("NEBULY_API_KEY").envs(settings);
-    let process = Process::started(serve);
+    let process = Process::started(serve, "serving");
     let answer = request(process.address, "GET", "/c/abc", &[]).await;
     let location = answer.header("location").unwrap();
     assert!(answer.status == 302 && location.starts_with(&stand_in.platform_url()), "{answer:?}");
@@ -349,7 +302,7 @@ async fn the_demo_prints_links_that_lead_somewhere() {
 async fn a_key_is_nowhere_in_the_process_list() {
     let stand_in = stand_in().await;
     let process = Process::serve(&stand_in, &[]);
-    let arguments = std::fs::read(format!("/proc/{}/cmdline", process.child.id())).unwrap();
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", process.running.0.id())).unwrap();
     assert!(!String::from_utf8_lossy(&arguments).contains(KEY));
 }
 
@@ -359,7 +312,7 @@ async fn a_key_is_nowhere_in_the_process_list() {
 async fn the_program_writes_no_core_dumps() {
     let stand_in = stand_in().await;
     let process = Process::serve(&stand_in, &[]);
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.child.id())).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.running.0.id())).unwrap();
     let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::projects::{Projects, ids, read_authorities};
 use super::{Background, StartError};
 use crate::cache::snapshot::{Admission, SnapshotError, SnapshotFile};
@@ -14,6 +16,9 @@ use crate::settings::{self, OnOutage, Resolve, Settings};
 
 /// How often memory is tidied up and counted.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// The longest that the end of the program waits for the snapshot to be written.
+const LAST_SAVE: Duration = Duration::from_secs(10);
 
 /// Memory, with what fills and keeps it beside the resolver.
 pub(super) struct Links {
@@ -68,17 +73,20 @@ pub(super) fn links(
 }
 
 impl Links {
-    /// Reads the snapshot, if there is one, and starts what keeps memory from then on. What is left is to be kept at the
-    /// end.
-    pub(super) async fn start(self, background: &mut Background) -> Kept {
-        let Self { memory, mut snapshot, snapshot_interval, shared_writer, clock } = self;
-        if let Some(file) = &snapshot
-            && let Err(error) = file.load_into(&memory, clock.now()).await
+    /// Reads the snapshot, if there is one. Given up on its way, it leaves a part of it in memory.
+    pub(super) async fn load(&mut self) {
+        if let Some(file) = &self.snapshot
+            && let Err(error) = file.load_into(&self.memory, self.clock.now()).await
         {
             complain(&error);
             // What could not be read may be worth more than what is known now: it is left alone.
-            snapshot = None;
+            self.snapshot = None;
         }
+    }
+
+    /// Starts what keeps memory from now on. What is left is to be kept at the end.
+    pub(super) fn start(self, background: &mut Background) -> Kept {
+        let Self { memory, snapshot, snapshot_interval, shared_writer, .. } = self;
         if let Some(writer) = shared_writer {
             background.spawn(writer.run());
         }
@@ -121,6 +129,13 @@ impl Kept {
                 Ok(links) => tracing::debug!(links, "snapshot written"),
                 Err(error) => complain(&error),
             }
+        }
+    }
+
+    /// Writes the snapshot at the end of the program, which does not wait for a disk that hangs.
+    pub(super) async fn save_last(&self) {
+        if timeout(LAST_SAVE, self.save()).await.is_err() {
+            tracing::error!(timeout = ?LAST_SAVE, "failed to write the snapshot: timeout");
         }
     }
 }

@@ -6,31 +6,35 @@ mod access;
 mod descriptors;
 mod error;
 mod links;
+mod listeners;
 mod logging;
 mod projects;
 mod scrape;
 mod traces;
 
-use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tracing::field::display;
 
 use self::access::API_TOKENS_PERIOD;
 pub use self::access::api_tokens_of;
 use self::descriptors::Descriptors;
 pub use self::error::StartError;
 use self::links::Links;
+use self::listeners::Serving;
+pub use self::listeners::{AcceptLoopEnded, Listeners};
 pub use self::logging::log_options;
 pub use self::projects::{Projects, projects_of};
 pub use self::traces::traces_of;
 use crate::domain::{Clock, SystemClock};
 use crate::nebuly::Keys;
-use crate::server::{self, BindError, Connection, Drain, Limits, OpenConnections};
-use crate::settings::{self, Settings};
+use crate::server::{Connection, Drain, Limits, OpenConnections};
+use crate::settings::Settings;
 use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
 use crate::web::management::Part;
@@ -46,6 +50,8 @@ pub struct App {
     metrics: MetricsReader,
     limits: Limits,
     descriptors: Descriptors,
+    /// Set once the public listener accepts.
+    is_serving: Arc<AtomicBool>,
     drain: Drain,
     drain_delay: Duration,
     drain_timeout: Duration,
@@ -54,15 +60,6 @@ pub struct App {
     api_tokens_file: Option<ApiTokensFile>,
     links: Links,
     traces: Option<Traces>,
-}
-
-/// The two sockets of the program.
-#[derive(Debug)]
-pub struct Listeners {
-    /// Where links are opened.
-    pub public: TcpListener,
-    /// Where probes ask.
-    pub management: TcpListener,
 }
 
 /// How the program is told to stop.
@@ -114,9 +111,11 @@ impl App {
             },
         );
         let drain = Drain::default();
+        let is_serving = Arc::new(AtomicBool::new(false));
         let serving = {
-            let drain = drain.clone();
-            Part { name: "serving", is_well: Box::new(move || !drain.is_leaving()) }
+            let (is_serving, drain) = (Arc::clone(&is_serving), drain.clone());
+            let is_well = move || is_serving.load(Ordering::Relaxed) && !drain.is_leaving();
+            Part { name: "serving", is_well: Box::new(is_well) }
         };
         let open = OpenConnections::default();
         let render = scrape::render(metrics.reader(), open.clone());
@@ -131,6 +130,7 @@ impl App {
                 request_timeout: settings.server.request_timeout,
             },
             descriptors: Descriptors::unbounded(settings),
+            is_serving,
             drain,
             drain_delay: settings.server.drain_delay,
             drain_timeout: settings.server.drain_timeout,
@@ -178,95 +178,80 @@ impl App {
     }
 
     /// Reads the snapshot and serves until `shutdown` is over. Then it leaves in two phases: not ready and
-    /// `connection: close`, but still serving; then closed, with a last while for open requests. The management listener
-    /// goes on to the end.
-    pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = Shutdown>) {
-        let Self {
-            public,
-            management,
-            metrics,
-            limits,
-            descriptors,
-            drain,
-            drain_delay,
-            drain_timeout,
-            open,
-            ..
-        } = self;
+    /// `connection: close`, but still serving; then closed, with `drain_timeout` for open requests. The management
+    /// listener serves from the beginning to the end.
+    ///
+    /// It fails if an accept loop ends by itself, which only a defect makes it do; then nobody is served any more.
+    pub async fn run(
+        self,
+        listeners: Listeners,
+        shutdown: impl Future<Output = Shutdown>,
+    ) -> Result<(), AcceptLoopEnded> {
+        let Self { limits, descriptors, drain, drain_timeout, mut links, .. } = self;
+        let mut shutdown = pin!(shutdown);
+        let addresses = (listeners.public_address(), listeners.management_address());
+        let (listen, management_listen) = (addresses.0.ok().map(display), addresses.1.ok().map(display));
+        let version = env!("CARGO_PKG_VERSION");
+        let mut management = Serving::start(
+            "management",
+            listeners.management,
+            self.management,
+            Limits { max_connections: descriptors.management, ..limits },
+            Drain::default(),
+            // Whoever fills the public listener fails no probe.
+            self.open.spared(),
+        );
+        tracing::info!(version, listen, management_listen, "starting");
         let mut background = Background::new();
-        background.spawn(metrics.keep_up());
+        background.spawn(self.metrics.keep_up());
         background.spawn(self.keys.watch());
         if let Some(file) = self.api_tokens_file {
             background.spawn(file.watch(API_TOKENS_PERIOD));
         }
-        let kept = self.links.start(&mut background).await;
 
-        let addresses = (listeners.public.local_addr(), listeners.management.local_addr());
-        let limits = Limits { max_connections: descriptors.public, ..limits };
-        let management_limits = Limits { max_connections: descriptors.management, ..limits };
-        let management_drain = Drain::default();
-        let management = tokio::spawn(server::serve(
-            listeners.management,
-            management,
-            management_limits,
-            management_drain.clone(),
-            // Whoever fills the public listener fails no probe.
-            open.spared(),
-        ));
-        let mut public =
-            tokio::spawn(server::serve(listeners.public, public, limits, drain.clone(), open.clone()));
-        if let (Ok(listen), Ok(management_listen)) = addresses {
-            tracing::info!(version = env!("CARGO_PKG_VERSION"), %listen, %management_listen, "serving");
-        }
-
-        let shutdown = tokio::select! {
-            shutdown = shutdown => shutdown,
-            // It ends by itself only through a defect; then nobody is served any more.
-            _ = &mut public => Shutdown::AtOnce,
+        let stopped = tokio::select! {
+            biased;
+            _ = &mut shutdown => Some(Ok(())),
+            ended = management.ended() => Some(Err(ended)),
+            () = links.load() => None,
         };
+        if let Some(stopped) = stopped {
+            // The snapshot is not written: memory holds only a part of it.
+            management.close(Duration::ZERO).await;
+            tracing::info!("stopped before it served");
+            return stopped;
+        }
+        let kept = links.start(&mut background);
+
+        let open = self.open.clone();
+        let limits = Limits { max_connections: descriptors.public, ..limits };
+        let mut public =
+            Serving::start("public", listeners.public, self.public, limits, drain.clone(), self.open);
+        self.is_serving.store(true, Ordering::Relaxed);
+        tracing::info!(version, listen, management_listen, "serving");
+        let stopped = tokio::select! {
+            shutdown = shutdown => Ok(shutdown),
+            ended = public.ended() => Err(ended),
+            ended = management.ended() => Err(ended),
+        };
+
         drain.begin();
-        if shutdown == Shutdown::AfterDelay {
-            tracing::info!(delay = ?drain_delay, "shutting down, still serving");
-            tokio::time::sleep(drain_delay).await;
+        if let Ok(Shutdown::AfterDelay) = stopped {
+            let delay = self.drain_delay;
+            tracing::info!(?delay, "shutting down, still serving");
+            tokio::time::sleep(delay).await;
         }
-        drain.close();
         tracing::info!(open = open.get(), timeout = ?drain_timeout, "no longer accepting, finishing open requests");
-        background.spawn({
-            let drain = drain.clone();
-            async move {
-                tokio::time::sleep(drain_timeout).await;
-                drain.abort();
+        let cut = public.close(drain_timeout).await;
+        let end_traces = async {
+            if let Some(traces) = self.traces {
+                traces.end().await;
             }
-        });
-        let cut = if public.is_finished() { 0 } else { public.await.unwrap_or_default() };
-        kept.save().await;
-        if let Some(traces) = self.traces {
-            traces.end().await;
-        }
-        management_drain.abort();
-        management_drain.close();
-        drop(management.await);
+        };
+        tokio::join!(kept.save_last(), end_traces);
+        management.close(Duration::ZERO).await;
         tracing::info!(cut, "stopped");
-    }
-}
-
-impl Listeners {
-    /// Opens both sockets.
-    pub fn bind(settings: &settings::Server) -> Result<Self, BindError> {
-        Ok(Self {
-            public: server::bind(settings.listen)?,
-            management: server::bind(settings.management_listen)?,
-        })
-    }
-
-    /// Where the public one listens.
-    pub fn public_address(&self) -> std::io::Result<SocketAddr> {
-        self.public.local_addr()
-    }
-
-    /// Where the management one listens.
-    pub fn management_address(&self) -> std::io::Result<SocketAddr> {
-        self.management.local_addr()
+        stopped.map(|_| ())
     }
 }
 
@@ -274,5 +259,37 @@ impl Listeners {
 fn extend_deadline(extensions: &http::Extensions, by: Duration) {
     if let Some(connection) = extensions.get::<Connection>() {
         connection.extend_deadline(by);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+    use crate::settings::Sources;
+
+    fn app() -> (App, Listeners) {
+        let environment = [
+            ("NEBULY_API_KEY", "nk-canary"),
+            ("NEBULINK__SERVER__LISTEN", "127.0.0.1:0"),
+            ("NEBULINK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0"),
+        ]
+        .map(|(name, value)| (name.into(), value.into()));
+        let sources = Sources { config_file: None, environment: environment.to_vec(), overrides: Vec::new() };
+        let settings = Settings::load(&sources).unwrap().settings;
+        (App::build(&settings).unwrap(), Listeners::bind(&settings.server).unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_accept_loop_that_ends_by_itself_ends_the_program_with_an_error() {
+        let (app, listeners) = app();
+        // To the accept loop, this is as if it had been told to end.
+        app.drain.close();
+        let error = app.run(listeners, pending()).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the accept loop of the public listener has ended by itself: this is a defect of nebulink"
+        );
     }
 }

@@ -31,23 +31,22 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         complain("the demo takes no settings file: it brings its own; --set KEY=VALUE changes one of them");
         return ExitCode::from(WRONG_USAGE);
     }
-    match on_runtime(2, serve(sources)) {
-        Ok(code) => code,
-        Err(error) => {
-            complain(&format!("{error:#}"));
-            ExitCode::from(FAILED)
-        }
-    }
+    let served = Signals::catch()
+        .map_err(anyhow::Error::from)
+        .and_then(|signals| on_runtime(2, serve(sources, signals)));
+    served.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::from(FAILED)
+    })
 }
 
-async fn serve(sources: &Sources) -> anyhow::Result<ExitCode> {
-    let signals = Signals::catch()?;
+async fn serve(sources: &Sources, signals: Signals) -> anyhow::Result<ExitCode> {
     let demo = Demo::start().await.context("the stand-in for Nebuly could not be started")?;
     let settings = match load(&sources_of(&demo, sources)) {
         Ok(loaded) => loaded.settings,
         Err(code) => return Ok(code),
     };
-    telemetry::init(&log_options(&settings.log));
+    telemetry::init(&log_options(&settings.log)).context("there is no thread for the log")?;
     let app = App::build(&settings)?;
     let descriptors = process::raise_file_limit(app.wanted_descriptors());
     let app = app.within_descriptors(descriptors);
@@ -56,7 +55,7 @@ async fn serve(sources: &Sources) -> anyhow::Result<ExitCode> {
     let address = listeners.public_address()?;
     demo.set_nebulink_address(address);
     say(&greeting(&demo, address));
-    app.run(listeners, signals.first()).await;
+    app.run(listeners, signals.listen()?).await?;
     Ok(ExitCode::SUCCESS)
 }
 

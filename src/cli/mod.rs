@@ -8,12 +8,14 @@ mod serve;
 mod signals;
 
 use std::io::{self, Write as _};
+use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::settings::{Loaded, Settings, Sources};
+use crate::telemetry;
 
 /// Something was not found, or failed.
 const FAILED: u8 = 1;
@@ -64,6 +66,13 @@ enum Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    // What panicked has been logged, and the log is written to its end.
+    let code = panic::catch_unwind(run).unwrap_or(ExitCode::from(FAILED));
+    telemetry::end_log();
+    code
+}
+
+fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -94,10 +103,9 @@ fn load(sources: &Sources) -> Result<Loaded, ExitCode> {
     })
 }
 
-/// Says something on standard error, where people and process managers look for what went wrong. If nobody reads that,
-/// there is nobody left to tell.
+/// Says something on standard error, where people and process managers look for what went wrong.
 fn complain(message: &str) {
-    drop(writeln!(io::stderr(), "nebulink: {message}"));
+    telemetry::print_error(&format!("nebulink: {message}"));
 }
 
 /// Says something on standard output. Whoever reads it may go away, as in `nebulink check | head`: what the command does,

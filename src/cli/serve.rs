@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use tokio::runtime::Builder;
 
 use super::signals::Signals;
@@ -12,18 +13,20 @@ use crate::telemetry;
 
 /// Serves until a signal.
 pub(super) fn run(sources: &Sources) -> ExitCode {
+    try_run(sources).unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::from(FAILED)
+    })
+}
+
+fn try_run(sources: &Sources) -> anyhow::Result<ExitCode> {
+    let signals = Signals::catch()?;
     let settings = match load(sources) {
         Ok(loaded) => loaded.settings,
-        Err(code) => return code,
+        Err(code) => return Ok(code),
     };
-    telemetry::init(&log_options(&settings.log));
-    match on_runtime(settings.server.workers, serve(settings)) {
-        Ok(code) => code,
-        Err(error) => {
-            complain(&format!("{error:#}"));
-            ExitCode::from(FAILED)
-        }
-    }
+    telemetry::init(&log_options(&settings.log)).context("there is no thread for the log")?;
+    on_runtime(settings.server.workers, serve(settings, signals))
 }
 
 /// Runs a command's work on a runtime with this many workers.
@@ -37,11 +40,13 @@ pub(super) fn on_runtime<T>(
         _ => Builder::new_multi_thread(),
     };
     let runtime = builder.worker_threads(workers).enable_all().build()?;
-    runtime.block_on(work)
+    let result = runtime.block_on(work);
+    // Nothing is waited for: a thread may read a file that hangs.
+    runtime.shutdown_background();
+    result
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
-    let signals = Signals::catch()?;
+async fn serve(settings: Settings, signals: Signals) -> anyhow::Result<ExitCode> {
     process::keep_secrets();
     let app = match App::build(&settings) {
         Ok(app) => app,
@@ -53,6 +58,6 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let descriptors = process::raise_file_limit(app.wanted_descriptors());
     let app = app.within_descriptors(descriptors);
     let listeners = Listeners::bind(&settings.server)?;
-    app.run(listeners, signals.first()).await;
+    app.run(listeners, signals.listen()?).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,41 +1,55 @@
 //! Signals: the first asks to stop, the second insists.
+//!
+//! Whatever ends the process at once is done by the signal's handler, so it works even if every thread hangs.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::Shutdown;
+
+/// The signals that end the program.
+const SIGNALS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 
 /// What shells add to a signal's number in an exit code.
 const KILLED: i32 = 128;
 
-/// The signals that end the program.
+/// The signals that end the program, caught.
 pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    is_starting: Arc<AtomicBool>,
 }
 
 impl Signals {
     /// Catches them from now on: as the first process of a container, the program would otherwise not see them at all.
+    /// Until [`Self::listen`] the first one ends the process at once, with 0: nothing is served yet.
     pub(super) fn catch() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    /// Waits for the first signal. From then on, a second one ends the process at once.
-    pub(super) async fn first(mut self) -> Shutdown {
-        let kind = self.next().await;
-        let shutdown = if kind == SignalKind::terminate() { Shutdown::AfterDelay } else { Shutdown::AtOnce };
-        tokio::spawn(async move {
-            let kind = self.next().await;
-            std::process::exit(KILLED + kind.as_raw_value());
-        });
-        shutdown
-    }
-
-    async fn next(&mut self) -> SignalKind {
-        tokio::select! {
-            _ = self.terminate.recv() => SignalKind::terminate(),
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
+        let is_starting = Arc::new(AtomicBool::new(true));
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        for signal in SIGNALS {
+            // The handler does these one after the other: the first signal passes both checks, and the second does not.
+            flag::register_conditional_shutdown(signal, 0, Arc::clone(&is_starting))?;
+            flag::register_conditional_shutdown(signal, KILLED + signal, Arc::clone(&is_stopping))?;
+            flag::register(signal, Arc::clone(&is_stopping))?;
         }
+        Ok(Self { is_starting })
+    }
+
+    /// From now on the first signal ends the future that this returns, and only the second ends the process at once.
+    pub(super) fn listen(self) -> io::Result<impl Future<Output = Shutdown>> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        self.is_starting.store(false, Ordering::SeqCst);
+        Ok(async move {
+            tokio::select! {
+                _ = terminate.recv() => Shutdown::AfterDelay,
+                _ = interrupt.recv() => Shutdown::AtOnce,
+                _ = hangup.recv() => Shutdown::AtOnce,
+            }
+        })
     }
 }

@@ -1,10 +1,11 @@
 //! What the program says of itself.
 
 mod log;
+mod log_queue;
 mod metrics;
 mod process;
 mod traces;
 
-pub use self::log::{LogFormat, LogOptions, init, subscriber};
+pub use self::log::{LogFormat, LogOptions, end_log, init, log_lines_dropped, print_error, subscriber};
 pub use self::metrics::{MetricsReader, MetricsRegistry};
 pub use self::traces::{Authorities, Traces, TracesError, TracesOptions};

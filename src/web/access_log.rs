@@ -1,7 +1,7 @@
 //! One line in the log for each answered request that the operator wants to see.
 
 use std::fmt::{self, Write as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use opentelemetry::trace::TraceId;
@@ -117,7 +117,7 @@ impl AccessLog {
                     id = entry.item.map(|item| Chosen(&item.id(), self.escaping).to_string()),
                     outcome = entry.outcome,
                     trace_id = entry.trace_id.map(tracing::field::display),
-                    duration_ms = entry.began.elapsed().as_secs_f64() * 1000.0,
+                    duration_ms = milliseconds(entry.began.elapsed()),
                     $message
                 )
             };
@@ -129,6 +129,11 @@ impl AccessLog {
             _ => line!(info, "request answered"),
         }
     }
+}
+
+/// Milliseconds, rounded to whole microseconds: at most three decimals are written.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
 impl fmt::Display for Chosen<'_> {
@@ -169,6 +174,28 @@ mod tests {
         assert_eq!(written("a/ü", Escaping::ByFormat), "a/ü");
         for escaping in [Escaping::PrintableAscii, Escaping::ByFormat] {
             assert!((590..=600).contains(&written(&"ü".repeat(1000), escaping).len()));
+        }
+    }
+
+    #[test]
+    fn a_duration_is_milliseconds_with_at_most_three_decimals() {
+        for (nanoseconds, expected) in [
+            (16_584, "0.017"),
+            (499, "0.0"),
+            (1_000_000, "1.0"),
+            (123_456_789, "123.457"),
+            (29_999_999_999, "30000.0"),
+        ] {
+            let written = serde_json::to_string(&milliseconds(Duration::from_nanos(nanoseconds))).unwrap();
+            assert_eq!(written, expected);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_duration_has_more_than_three_decimals(nanoseconds in 0..3_600_000_000_000_u64) {
+            let written = milliseconds(Duration::from_nanos(nanoseconds)).to_string();
+            proptest::prop_assert!(written.split_once('.').is_none_or(|(_, decimals)| decimals.len() <= 3), "{}", written);
         }
     }
 

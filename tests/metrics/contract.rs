@@ -65,6 +65,7 @@ pub(crate) const METRICS: &[Metric] = &[
         ],
     ),
     counter("nebulink_rate_limited_total", &[]),
+    counter("nebulink_log_lines_dropped_total", &[]),
     gauge("nebulink_connections", &[]),
     gauge("nebulink_build_info", &[("version", &[env!("CARGO_PKG_VERSION")])]),
     counter("process_cpu_seconds_total", &[]),

@@ -3,6 +3,7 @@
 #![allow(
     clippy::allow_attributes,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unused_async,
     clippy::unwrap_used,
@@ -14,6 +15,7 @@
 pub mod captured;
 pub mod client;
 pub mod connection;
+pub mod process;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nebulink::app::{App, Listeners, Shutdown};
+use nebulink::app::{AcceptLoopEnded, App, Listeners, Shutdown};
 use nebulink::demo::{StandIn, StandInProject};
 use nebulink::domain::{Clock, MonotonicTime, Timestamp};
 use nebulink::settings::{Settings, Sources};
@@ -43,7 +45,7 @@ pub struct Nebulink {
     pub management: SocketAddr,
     pub clock: ManualClock,
     stop: Option<oneshot::Sender<Shutdown>>,
-    running: Option<JoinHandle<()>>,
+    running: Option<JoinHandle<Result<(), AcceptLoopEnded>>>,
 }
 
 /// A clock that a test sets, in milliseconds.
@@ -152,7 +154,7 @@ impl Nebulink {
 
     /// Waits until it has stopped.
     pub async fn stopped(&mut self) {
-        tokio::time::timeout(PATIENCE, self.running.take().unwrap()).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, self.running.take().unwrap()).await.unwrap().unwrap().unwrap();
     }
 }
 
@@ -199,6 +201,16 @@ impl Answer {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+/// Waits until a condition holds.
+pub async fn wait_until(condition: impl Fn() -> bool) {
+    let holds = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, holds).await.expect("it never happens");
 }
 
 /// Sends a request on a connection of its own, byte for byte, and reads the whole answer.

@@ -1,0 +1,93 @@
+//! The two listeners, each served by a task of its own.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::server::{self, BindError, Drain, Limits, OpenConnections};
+use crate::settings;
+
+/// The two sockets of the program.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Where links are opened.
+    pub public: TcpListener,
+    /// Where probes ask.
+    pub management: TcpListener,
+}
+
+/// An accept loop has ended although nobody told it to: a defect.
+#[derive(Debug, thiserror::Error)]
+#[error("the accept loop of the {0} listener has ended by itself: this is a defect of nebulink")]
+pub struct AcceptLoopEnded(&'static str);
+
+/// A listener that is served.
+pub(super) struct Serving {
+    name: &'static str,
+    drain: Drain,
+    /// Returns how many requests were cut off at the end.
+    task: JoinHandle<usize>,
+}
+
+impl Listeners {
+    /// Opens both sockets. The kernel queues connections from now on, so that nothing else can take the ports.
+    pub fn bind(settings: &settings::Server) -> Result<Self, BindError> {
+        Ok(Self {
+            public: server::bind(settings.listen)?,
+            management: server::bind(settings.management_listen)?,
+        })
+    }
+
+    /// Where the public one listens.
+    pub fn public_address(&self) -> std::io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    /// Where the management one listens.
+    pub fn management_address(&self) -> std::io::Result<SocketAddr> {
+        self.management.local_addr()
+    }
+}
+
+impl Serving {
+    /// Accepts connections until `drain` closes.
+    pub(super) fn start(
+        name: &'static str,
+        listener: TcpListener,
+        service: Router,
+        limits: Limits,
+        drain: Drain,
+        open: OpenConnections,
+    ) -> Self {
+        let task = tokio::spawn(server::serve(listener, service, limits, drain.clone(), open));
+        Self { name, drain, task }
+    }
+
+    /// Waits until the accept loop ends by itself. Not to be called again after that.
+    pub(super) async fn ended(&mut self) -> AcceptLoopEnded {
+        // A panic has been logged.
+        drop((&mut self.task).await);
+        tracing::error!(listener = self.name, "accept loop ended by itself");
+        AcceptLoopEnded(self.name)
+    }
+
+    /// Accepts no more, and gives open requests so much time to finish. Returns how many were cut off.
+    pub(super) async fn close(mut self, timeout: Duration) -> usize {
+        self.drain.close();
+        if self.task.is_finished() {
+            return 0;
+        }
+        let finished = tokio::time::timeout(timeout, &mut self.task).await;
+        match finished {
+            Ok(cut) => cut,
+            Err(_elapsed) => {
+                self.drain.abort();
+                self.task.await
+            }
+        }
+        .unwrap_or_default()
+    }
+}

@@ -1,0 +1,137 @@
+//! The program as a process.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
+
+use nebulink::demo::StandIn;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{KEY, PATIENCE, request};
+
+/// A process, ended with the test.
+pub struct Running(pub Child);
+
+/// A running nebulink.
+pub struct Process {
+    pub running: Running,
+    /// Its standard error behind what was read of it. Nobody else reads that.
+    pub log: BufReader<ChildStderr>,
+    pub address: SocketAddr,
+    pub management: SocketAddr,
+}
+
+impl Running {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// The exit code, once it ends by itself.
+    pub async fn exit_code(&mut self) -> i32 {
+        let ended = async {
+            loop {
+                match self.0.try_wait().unwrap() {
+                    Some(status) => break status.code().expect("it ends by itself, not by the signal"),
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended).await.expect("it does not end")
+    }
+}
+
+impl Process {
+    /// Starts it with further variables in its environment, and waits until it serves.
+    pub fn serve(stand_in: &StandIn, further: &[(&str, &str)]) -> Self {
+        Self::start(stand_in, further, "serving")
+    }
+
+    /// Starts it, and waits until it logs this message, which names its addresses.
+    pub fn start(stand_in: &StandIn, further: &[(&str, &str)], message: &str) -> Self {
+        let mut command = command(stand_in);
+        command.envs(further.iter().copied());
+        Self::started(command, message)
+    }
+
+    /// Runs a command that serves, and waits until it logs this message, which names its addresses.
+    pub fn started(mut command: Command, message: &str) -> Self {
+        command.stderr(Stdio::piped());
+        let mut running = Running(command.spawn().unwrap());
+        let mut log = BufReader::new(running.0.stderr.take().unwrap());
+        let line = line_of(&mut log, message);
+        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
+        Self { address: address("listen"), management: address("management_listen"), running, log }
+    }
+
+    /// Waits until it logs this message.
+    pub fn wait_for(&mut self, message: &str) {
+        line_of(&mut self.log, message);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.running.signal(signal);
+    }
+
+    /// The exit code, once it ends by itself.
+    pub async fn exit_code(self) -> i32 {
+        self.log_and_exit_code().await.1
+    }
+
+    /// The rest of its log and its exit code, once it ends by itself.
+    pub async fn log_and_exit_code(mut self) -> (Vec<serde_json::Value>, i32) {
+        let log = self.log;
+        let reading = tokio::task::spawn_blocking(move || {
+            log.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+        });
+        let code = self.running.exit_code().await;
+        (reading.await.unwrap(), code)
+    }
+
+    /// The status of `/readyz`.
+    pub async fn readiness(&self) -> u16 {
+        request(self.management, "GET", "/readyz", &[]).await.status
+    }
+}
+
+/// The next line with this message.
+fn line_of(log: &mut impl BufRead, message: &str) -> serde_json::Value {
+    loop {
+        let mut line = String::new();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before {message}");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        if line["message"] == message {
+            return line;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.0.kill();
+        let _waited = self.0.wait();
+    }
+}
+
+/// The program with an empty environment.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nebulink"));
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The program with settings for the stand-in's only project, on free ports of loopback.
+pub fn command(stand_in: &StandIn) -> Command {
+    let mut command = binary();
+    command.envs([
+        ("NEBULY_API_KEY", KEY),
+        ("NEBULY_API_BASE_URL", stand_in.api_base_url().as_str()),
+        ("NEBULINK__NEBULY__PLATFORM_URL", stand_in.platform_url().as_str()),
+        ("NEBULINK__SERVER__LISTEN", "127.0.0.1:0"),
+        ("NEBULINK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0"),
+    ]);
+    command
+}
