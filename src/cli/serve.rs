@@ -7,16 +7,19 @@ use tokio::runtime::Builder;
 use super::signals::Signals;
 use super::{FAILED, WRONG_USAGE, complain, load, process};
 use crate::app::{App, Listeners, log_options};
-use crate::settings::{Settings, Sources};
+use crate::settings::{Loaded, Problem, Settings, Sources};
 use crate::telemetry;
 
 /// Serves until a signal.
 pub(super) fn run(sources: &Sources) -> ExitCode {
-    let settings = match load(sources) {
-        Ok(loaded) => loaded.settings,
+    let Loaded { settings, warnings, .. } = match load(sources) {
+        Ok(loaded) => loaded,
         Err(code) => return code,
     };
     telemetry::init(&log_options(&settings.log));
+    for Problem { key, source, message } in warnings {
+        tracing::warn!(setting = key, %source, problem = message, "a setting is probably not what was meant");
+    }
     match on_runtime(settings.server.workers, serve(settings)) {
         Ok(code) => code,
         Err(error) => {

@@ -76,6 +76,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// Each setting as people may see it, section by section in the order of the design.
     pub effective: Vec<Effective>,
+    /// What is probably not meant, and works all the same.
+    pub warnings: Vec<Problem>,
 }
 
 impl Settings {
@@ -104,8 +106,8 @@ impl Settings {
         let mut reader = Reader::new(figment, &schema, not_yet, problems);
         let project_is_named = file_is_broken || file_names_projects || environment.names_project;
         let settings = Self::read(&mut reader, project_is_named, telemetry);
-        let (settings, effective) = reader.finish(settings)?;
-        Ok(Loaded { settings, effective })
+        let (settings, effective, warnings) = reader.finish(settings)?;
+        Ok(Loaded { settings, effective, warnings })
     }
 
     fn read(reader: &mut Reader<'_>, project_is_named: bool, telemetry: Telemetry) -> Option<Self> {
@@ -115,7 +117,7 @@ impl Settings {
         let cache = Cache::read(reader);
         let shared_cache = SharedCache::read(reader);
         let redirect = Redirect::read(reader);
-        let access = Access::read(reader);
+        let access = Access::read(reader, server.as_ref());
         let limits = Limits::read(reader);
         let preview = Preview::read(reader);
         let lookup = Lookup::read(reader);

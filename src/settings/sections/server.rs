@@ -16,6 +16,10 @@ const MAX_CONNECTIONS: usize = 1_000_000;
 /// More threads than any machine has processors for.
 const MAX_WORKERS: usize = 1024;
 
+/// Shorter prefixes than these take in a whole network rather than the proxies in it.
+const NARROW_V4: u8 = 16;
+const NARROW_V6: u8 = 48;
+
 const NOT_AN_ADDRESS: &str = "not an address and port such as [::]:8080 or 127.0.0.1:8080";
 const NOT_A_RANGE: &str = "not an address or range such as 10.0.0.7 or 10.0.0.0/24";
 
@@ -68,6 +72,14 @@ impl Server {
             let message = "server.listen and server.management_listen take the same port of the same address";
             reader.refuse(&["server.management_listen", "server.listen"], message);
         }
+        for (index, _) in trusted_proxies.iter().flatten().enumerate().filter(|(_, range)| is_wide(range)) {
+            let message = format!(
+                "item {} is wider than /{NARROW_V4} (IPv6: /{NARROW_V6}): whoever is in it can take any identity and any \
+                 address",
+                index + 1
+            );
+            reader.warn("server.trusted_proxies", message);
+        }
         Some(Self {
             listen: listen?,
             management_listen: management_listen?,
@@ -112,6 +124,19 @@ fn base_path(text: &str) -> Parsed<String> {
 fn range(text: &str) -> Parsed<IpNet> {
     let range = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     range.map_err(|_| NOT_A_RANGE.into())
+}
+
+/// Whether more than proxies is in a range.
+fn is_wide(range: &IpNet) -> bool {
+    const MAPPED: u8 = 96;
+    match range {
+        IpNet::V4(range) => range.prefix_len() < NARROW_V4,
+        // IPv4 addresses written as IPv6 ones.
+        IpNet::V6(range) if range.prefix_len() >= MAPPED && range.addr().to_ipv4_mapped().is_some() => {
+            range.prefix_len() < MAPPED + NARROW_V4
+        }
+        IpNet::V6(range) => range.prefix_len() < NARROW_V6,
+    }
 }
 
 /// One worker per processor that this process may use, if the number is left open.

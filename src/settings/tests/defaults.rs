@@ -86,7 +86,6 @@ fn the_defaults_are_those_of_the_design() {
     let nebuly = settings.nebuly;
     assert_eq!(nebuly.api_base_url.as_str(), "https://backend.nebuly.com/api/external");
     assert_eq!(nebuly.platform_url.as_str(), "https://v2.platform.eu.nebuly.com/");
-    assert!(nebuly.platform_url_is_default);
     assert_eq!(nebuly.allowed_hosts.to_string(), "*.nebuly.com, v2.platform.eu.nebuly.com");
     assert_eq!((nebuly.resolve, nebuly.retries, nebuly.max_in_flight), (Resolve::Api, 1, 64));
     assert!(nebuly.ca_file.is_none() && nebuly.proxy.is_none());

@@ -298,7 +298,6 @@ fn keys_go_out_in_clear_only_if_somebody_said_so() {
 fn the_front_end_is_always_an_allowed_host() {
     let nebuly = accepted("nebuly.platform_url", "https://nebuly.example:8443").nebuly;
     assert_eq!(nebuly.allowed_hosts.to_string(), "*.nebuly.com, nebuly.example:8443");
-    assert!(!nebuly.platform_url_is_default);
     each_is_refused(
         "nebuly.allowed_hosts",
         "item 2: not a host such as nebuly.example, *.nebuly.example or nebuly.example:8443",
@@ -478,6 +477,42 @@ fn identity_headers_are_header_names() {
         "not the name of a header such as x-auth-request-email",
         &["a b", "x:"],
     );
+}
+
+#[track_caller]
+fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
+    let loaded = load_environment(&[&[KEY], variables].concat()).unwrap();
+    loaded.warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let header = ("NEBULINK__ACCESS__IDENTITY_HEADER", "x-auth-request-email");
+    let proxies = |ranges| ("NEBULINK__SERVER__TRUSTED_PROXIES", ranges);
+    assert_eq!(
+        warnings(&[header]),
+        ["access.identity_header (environment variable NEBULINK__ACCESS__IDENTITY_HEADER): set without \
+          server.trusted_proxies: the header is not trusted from anybody, so nobody gets in"]
+    );
+    assert!(warnings(&[header, proxies("10.0.0.0/16,fd00:1:2::/48,::ffff:10.0.0.0/112,::1")]).is_empty());
+    let wide = |item| {
+        format!(
+            "server.trusted_proxies (environment variable NEBULINK__SERVER__TRUSTED_PROXIES): item {item} is wider than \
+             /16 (IPv6: /48): whoever is in it can take any identity and any address"
+        )
+    };
+    let ranges = "10.0.0.0/8,10.0.0.1,fd00::/8,::ffff:10.0.0.0/104,0.0.0.0/0,::/0";
+    assert_eq!(warnings(&[proxies(ranges)]), [1, 3, 4, 5, 6].map(wide));
+    let own = ("NEBULY_API_BASE_URL", "https://nebuly.example");
+    assert_eq!(
+        warnings(&[own]),
+        [
+            "nebuly.platform_url (default): not set beside a nebuly.api_base_url that is not Nebuly's own: links lead to \
+          your own front end only if nebuly.platform_url or nebuly.allowed_hosts names its host"
+        ]
+    );
+    assert!(warnings(&[own, ("NEBULINK__NEBULY__PLATFORM_URL", "https://nebuly.example")]).is_empty());
+    assert!(warnings(&[("NEBULY_API_BASE_URL", "https://eu.backend.nebuly.com/api")]).is_empty());
 }
 
 #[test]
