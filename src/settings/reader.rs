@@ -44,16 +44,17 @@ pub(super) struct Item {
 }
 
 impl<'a> Reader<'a> {
-    /// Of all layers, with the problems that were found in them, and the settings that have no effect yet.
+    /// Of all layers, with what was found in them, and the settings that have no effect yet.
     pub(super) fn new(
         figment: Figment,
         schema: &'a Schema,
         not_yet: &'a [&'a str],
         problems: Vec<Problem>,
+        warnings: Vec<Problem>,
     ) -> Self {
         // Our layers always have data; without any, each setting would be reported as missing.
         let merged = figment.find_value("").unwrap_or_else(|_| Value::from(Dict::new()));
-        Self { figment, merged, schema, not_yet, problems, warnings: Vec::new(), effective: Vec::new() }
+        Self { figment, merged, schema, not_yet, problems, warnings, effective: Vec::new() }
     }
 
     /// A setting that is no secret.
