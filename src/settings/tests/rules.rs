@@ -223,6 +223,38 @@ fn the_base_path_is_ready_to_stand_before_a_route() {
 }
 
 #[test]
+fn the_public_url_is_complete_and_ends_with_the_base_path() {
+    let load = |url, path| load_with_both(("server.public_url", url), ("server.base_path", path));
+    for (url, path) in [
+        ("https://go.example/nebuly", "/nebuly"),
+        ("https://go.example/a/nebuly/", "/nebuly/"),
+        ("https://go.example/a", "/"),
+    ] {
+        assert!(load(url, path).is_ok(), "{url} {path}");
+    }
+    let message =
+        "server.public_url: server.public_url is complete, so its path must end with server.base_path";
+    for url in ["https://go.example", "https://go.example/my-nebuly", "https://go.example/nebuly/a"] {
+        assert_eq!(messages(load(url, "/nebuly")), [message], "{url}");
+    }
+}
+
+#[test]
+fn a_contact_is_a_link_or_a_short_text() {
+    for text in [
+        "https://help.example/?a=b",
+        "mailto:help@example.com",
+        "Service desk, ext. 77: ask for Ada",
+        "Hilfe ☎ 7",
+    ] {
+        assert_eq!(accepted("server.contact", text).server.contact.as_deref(), Some(text));
+    }
+    let message = "not an address such as https://help.example or mailto:help@example.com, or a short text";
+    let values = ["https://", "https:x", "https://a b", "mailto:", "mailto:a@b c", "a\nb", &"x".repeat(257)];
+    each_is_refused("server.contact", message, &values);
+}
+
+#[test]
 fn proxies_are_addresses_or_ranges() {
     let proxies = accepted("server.trusted_proxies", "10.0.0.7,10.1.0.0/16,fd00::/8").server.trusted_proxies;
     assert_eq!(proxies, ["10.0.0.7/32", "10.1.0.0/16", "fd00::/8"].map(|range| range.parse().unwrap()));
