@@ -207,6 +207,29 @@ async fn check_shows_the_settings_without_secrets_and_tries_each_key() {
 }
 
 #[tokio::test]
+async fn what_is_probably_not_meant_is_said_by_check_and_logged_at_start() {
+    let stand_in = stand_in().await;
+    let variable = ("NEBULINK__ACCESS__IDENTITY_HEADER", "x-auth-request-email");
+    let mut check = command(&stand_in);
+    check.arg("check").envs([variable]);
+    let (code, out, _) = run(check).await;
+    let problem = "set without server.trusted_proxies";
+    assert!(
+        code == 0 && out.contains("Warnings:\n  access.identity_header") && out.contains(problem),
+        "{out}"
+    );
+
+    let mut serve = command(&stand_in);
+    serve.envs([variable]).stderr(Stdio::piped());
+    let mut child = serve.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.contains("access.identity_header") && line.contains(problem), "{line}");
+}
+
+#[tokio::test]
 async fn a_key_in_a_file_is_read_without_its_line_end() {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "abc");

@@ -11,7 +11,7 @@ use crate::settings::{Loaded, Resolve, Settings, Sources};
 
 /// Says what is wrong with the settings, prints them without secrets, and tries each key.
 pub(super) fn run(sources: &Sources) -> ExitCode {
-    let Loaded { settings, effective } = match load(sources) {
+    let Loaded { settings, effective, warnings } = match load(sources) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
@@ -20,11 +20,12 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         say(&format!("  {} = {}  ({})", setting.key, setting.value, setting.source));
     }
     say("");
-    if settings.nebuly.platform_url_is_default && !is_saas(&settings) {
-        say(
-            "Note: nebuly.api_base_url is an address of your own, but nebuly.platform_url is not set. Links will lead to\n\
-             that page only if nebuly.platform_url or nebuly.allowed_hosts names its host.\n",
-        );
+    if !warnings.is_empty() {
+        say("Warnings:");
+        for warning in &warnings {
+            say(&format!("  {warning}"));
+        }
+        say("");
     }
     if let Some(traces) = &settings.telemetry.traces {
         // A path may be a token.
@@ -92,8 +93,4 @@ fn verdict(probe: Probe) -> String {
             format!("the key could not be tried: {what}{status}")
         }
     }
-}
-
-fn is_saas(settings: &Settings) -> bool {
-    settings.nebuly.api_base_url.host_str().is_some_and(|host| host.ends_with(".nebuly.com"))
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Builder;
 use super::signals::Signals;
 use super::{FAILED, WRONG_USAGE, complain, load, process};
 use crate::app::{App, Listeners, log_options};
-use crate::settings::{Settings, Sources};
+use crate::settings::{Loaded, Problem, Settings, Sources};
 use crate::telemetry;
 
 /// Serves until a signal.
@@ -21,11 +21,14 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
 
 fn try_run(sources: &Sources) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;
-    let settings = match load(sources) {
-        Ok(loaded) => loaded.settings,
+    let Loaded { settings, warnings, .. } = match load(sources) {
+        Ok(loaded) => loaded,
         Err(code) => return Ok(code),
     };
     telemetry::init(&log_options(&settings.log)).context("there is no thread for the log")?;
+    for Problem { key, source, message } in warnings {
+        tracing::warn!(setting = key, %source, problem = message, "a setting is probably not what was meant");
+    }
     on_runtime(settings.server.workers, serve(settings, signals))
 }
 

@@ -16,6 +16,12 @@ const API_KEY: &str = "NEBULY_API_KEY";
 const API_KEY_FILE: &str = "NEBULY_API_KEY_FILE";
 const API_BASE_URL: &str = "NEBULY_API_BASE_URL";
 
+/// What a variable of ours begins with that may be meant as a setting, which has one underscore more.
+const OUR_PREFIX: &str = "NEBULINK_";
+
+/// Variables of this project's own tests and checks.
+const TEST_PREFIX: &str = "NEBULINK_TEST_";
+
 /// What the one project of the environment is called.
 const DEFAULT_PROJECT: &str = "default";
 
@@ -37,11 +43,13 @@ pub(super) fn read(
     schema: &Schema,
     file_names_projects: bool,
     problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
 ) -> Environment {
     let mut environment = Environment::default();
     environment.read_base_url(variables, problems);
     environment.read_project(variables, file_names_projects, problems);
     environment.read_settings(variables, schema, problems);
+    look_for_misspelt(variables, schema, problems, warnings);
     environment
 }
 
@@ -126,9 +134,71 @@ fn unknown(schema: &Schema, section: &str, name: &str) -> String {
             "not a setting; projects are set in the settings file, or one by {API_KEY} or {API_KEY_FILE}"
         );
     }
-    let similar = schema.similar(section, name);
-    let similar = similar.as_deref().and_then(|key| key.split_once('.'));
+    let similar = schema
+        .named(format!("{section}_{name}").trim_end_matches('_'))
+        .or_else(|| schema.similar(section, name));
+    suggest(similar.as_deref())
+}
+
+/// What is said of a variable that is no setting, and may have been meant to be one.
+fn suggest(key: Option<&str>) -> String {
+    let similar = key.and_then(|key| key.split_once('.'));
     schema::unknown(similar.map(|(section, name)| variable(section, name)).as_deref())
+}
+
+/// Looks at the variables that begin like a setting and are none. One that was surely meant as a setting is a problem;
+/// any other is a warning, but for those that Kubernetes sets for a Service whose name begins with `nebulink`: they must
+/// never end a start.
+fn look_for_misspelt(
+    variables: &[(OsString, OsString)],
+    schema: &Schema,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) {
+    for (name, _) in variables {
+        let name = name.to_string_lossy();
+        let Some(rest) = name.strip_prefix(OUR_PREFIX) else { continue };
+        let is_ours =
+            name.starts_with(VARIABLE_PREFIX) || name.starts_with(TEST_PREFIX) || name == CONFIG_FILE;
+        if is_ours || is_service_link(rest) {
+            continue;
+        }
+        let key = rest.to_ascii_lowercase().replace("__", ".");
+        let nebulys = [API_KEY, API_KEY_FILE, API_BASE_URL].into_iter().find(|nebulys| {
+            nebulys.strip_prefix("NEBULY_").is_some_and(|known| known.eq_ignore_ascii_case(rest))
+        });
+        let message = match (schema.named(&key.replace('.', "_")), nebulys, key.split_once('.')) {
+            (Some(key), ..) => suggest(Some(&key)),
+            (None, Some(nebulys), _) => schema::unknown(Some(nebulys)),
+            (None, None, Some((section, setting))) => unknown(schema, section, setting),
+            (None, None, None) if schema.section(&key).is_some() => {
+                format!("not a setting; those of {key} begin with {}", variable(&key, ""))
+            }
+            (None, None, None) => {
+                warnings.push(Problem::new(escaped(&key), environment(&name), "not a setting, and ignored"));
+                continue;
+            }
+        };
+        problems.push(Problem::new(escaped(&key), environment(&name), message));
+    }
+}
+
+/// Whether Kubernetes sets variables that end like this one for a Service, whatever its name is.
+fn is_service_link(name: &str) -> bool {
+    let parts: Vec<_> = name.split('_').collect();
+    let is_port = |number: &str, protocol: &str| {
+        number.bytes().all(|byte| byte.is_ascii_digit()) && matches!(protocol, "TCP" | "UDP" | "SCTP")
+    };
+    match parts.as_slice() {
+        [.., "SERVICE", "HOST"] | [.., "PORT"] => true,
+        [.., "PORT", number, protocol] | [.., "PORT", number, protocol, "PROTO" | "ADDR"]
+            if is_port(number, protocol) =>
+        {
+            true
+        }
+        // A port that has a name.
+        parts => parts.windows(2).any(|pair| pair == ["SERVICE", "PORT"]),
+    }
 }
 
 /// The one project of the environment, with its key or the file of its key.

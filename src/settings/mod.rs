@@ -76,6 +76,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// Each setting as people may see it, section by section in the order of the design.
     pub effective: Vec<Effective>,
+    /// What is probably not meant, and works all the same.
+    pub warnings: Vec<Problem>,
 }
 
 impl Settings {
@@ -88,24 +90,29 @@ impl Settings {
     fn load_without(not_yet: &[&str], sources: &Sources) -> Result<Loaded, Problems> {
         let schema = Schema::embedded()
             .map_err(|error| Problems::new(vec![Problem::with_source(Source::Default, error.to_string())]))?;
-        let mut problems = Vec::new();
+        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let path = config_file(sources);
         let file = path.as_ref().and_then(|path| file::read(path, &schema, &mut problems));
         let file_is_broken = path.is_some() && file.is_none();
         let file_names_projects = file.as_ref().is_some_and(Layer::names_projects);
-        let environment =
-            environment::read(&sources.environment, &schema, file_names_projects, &mut problems);
+        let environment = environment::read(
+            &sources.environment,
+            &schema,
+            file_names_projects,
+            &mut problems,
+            &mut warnings,
+        );
         let telemetry = Telemetry::read(&sources.environment, &mut problems);
         let command_line = command_line::read(&sources.overrides, &schema, &mut problems);
 
         let defaults = Layer::new(Source::Default, schema.defaults().clone());
         let layers = [defaults].into_iter().chain(file).chain(environment.layers).chain(command_line);
         let figment = order::adapt_defaults(layers.fold(Figment::new(), Figment::merge));
-        let mut reader = Reader::new(figment, &schema, not_yet, problems);
+        let mut reader = Reader::new(figment, &schema, not_yet, problems, warnings);
         let project_is_named = file_is_broken || file_names_projects || environment.names_project;
         let settings = Self::read(&mut reader, project_is_named, telemetry);
-        let (settings, effective) = reader.finish(settings)?;
-        Ok(Loaded { settings, effective })
+        let (settings, effective, warnings) = reader.finish(settings)?;
+        Ok(Loaded { settings, effective, warnings })
     }
 
     fn read(reader: &mut Reader<'_>, project_is_named: bool, telemetry: Telemetry) -> Option<Self> {
@@ -115,7 +122,7 @@ impl Settings {
         let cache = Cache::read(reader);
         let shared_cache = SharedCache::read(reader);
         let redirect = Redirect::read(reader);
-        let access = Access::read(reader);
+        let access = Access::read(reader, server.as_ref());
         let limits = Limits::read(reader);
         let preview = Preview::read(reader);
         let lookup = Lookup::read(reader);

@@ -32,6 +32,7 @@ pub(super) struct Reader<'a> {
     schema: &'a Schema,
     not_yet: &'a [&'a str],
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
     effective: Vec<Effective>,
 }
 
@@ -43,16 +44,17 @@ pub(super) struct Item {
 }
 
 impl<'a> Reader<'a> {
-    /// Of all layers, with the problems that were found in them, and the settings that have no effect yet.
+    /// Of all layers, with what was found in them, and the settings that have no effect yet.
     pub(super) fn new(
         figment: Figment,
         schema: &'a Schema,
         not_yet: &'a [&'a str],
         problems: Vec<Problem>,
+        warnings: Vec<Problem>,
     ) -> Self {
         // Our layers always have data; without any, each setting would be reported as missing.
         let merged = figment.find_value("").unwrap_or_else(|_| Value::from(Dict::new()));
-        Self { figment, merged, schema, not_yet, problems, effective: Vec::new() }
+        Self { figment, merged, schema, not_yet, problems, warnings, effective: Vec::new() }
     }
 
     /// A setting that is no secret.
@@ -129,6 +131,11 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem::new(key, source, message));
     }
 
+    /// Notes something that is probably not meant, and works all the same.
+    pub(super) fn warn(&mut self, key: &str, message: impl Into<String>) {
+        self.warnings.push(Problem::new(key, self.source(key), message));
+    }
+
     /// Notes that a setting has no effect in this version, if it is listed as such.
     fn refuse_if_not_yet(&mut self, key: &str, source: Source) {
         if self.not_yet.contains(&key) {
@@ -141,10 +148,13 @@ impl<'a> Reader<'a> {
         self.merged.find_ref(key).map_or(Source::Default, |value| self.source_of(value))
     }
 
-    /// The settings, if nothing is wrong with any.
-    pub(super) fn finish<T>(self, settings: Option<T>) -> Result<(T, Vec<Effective>), Problems> {
+    /// The settings with their warnings, if nothing is wrong with any.
+    pub(super) fn finish<T>(
+        self,
+        settings: Option<T>,
+    ) -> Result<(T, Vec<Effective>, Vec<Problem>), Problems> {
         match settings {
-            Some(settings) if self.problems.is_empty() => Ok((settings, self.effective)),
+            Some(settings) if self.problems.is_empty() => Ok((settings, self.effective, self.warnings)),
             _ => Err(Problems::new(self.problems)),
         }
     }

@@ -63,6 +63,14 @@ impl Schema {
         })
     }
 
+    /// The setting whose section and name, joined by one underscore, are these.
+    pub(super) fn named(&self, joined: &str) -> Option<String> {
+        let joins = |(section, name): &(&str, &str)| {
+            joined.strip_prefix(section).and_then(|rest| rest.strip_prefix('_')) == Some(name)
+        };
+        self.settings().find(joins).map(|(section, name)| format!("{section}.{name}"))
+    }
+
     /// The setting that an unknown name in a section may have been meant to be: a similar one of the section, or one
     /// of the same name in another section, rather a similar one.
     pub(super) fn similar(&self, section: &str, name: &str) -> Option<String> {

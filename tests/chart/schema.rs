@@ -258,6 +258,7 @@ fn settings_as_variables_are_refused_since_they_would_get_past_the_checks() {
     };
     for name in [
         "NEBULINK_CONFIG",
+        "NEBULINK_CACHE__TTL",
         "NEBULY_API_KEY",
         "NEBULY_API_KEY_FILE",
         "NEBULY_API_BASE_URL",

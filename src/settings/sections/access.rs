@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use http::HeaderName;
 
+use super::Server;
 use crate::settings::reader::Reader;
 use crate::settings::urls;
 use crate::settings::value::{list, optional, parsed, readable_file};
@@ -22,10 +23,16 @@ pub struct Access {
 }
 
 impl Access {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(in crate::settings) fn read(reader: &mut Reader<'_>, server: Option<&Server>) -> Option<Self> {
         let identity_header = reader.read("access.identity_header", optional(parsed(NOT_A_HEADER)));
         let api_tokens_file = reader.read("access.api_tokens_file", optional(readable_file));
         let cors_origins = reader.read("access.cors_origins", list(urls::origin));
+        if matches!(&identity_header, Some(Some(_)))
+            && server.is_some_and(|server| server.trusted_proxies.is_empty())
+        {
+            let message = "set without server.trusted_proxies: the header is not trusted from anybody, so nobody gets in";
+            reader.warn("access.identity_header", message);
+        }
         Some(Self {
             identity_header: identity_header?,
             api_tokens_file: api_tokens_file?,

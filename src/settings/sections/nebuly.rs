@@ -8,7 +8,6 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::AllowedHosts;
-use crate::settings::problem::Source;
 use crate::settings::reader::{Reader, shown_secret};
 use crate::settings::urls;
 use crate::settings::value::{Parsed, choice, flag, list, of_text, optional, positive, readable_file, whole};
@@ -29,8 +28,6 @@ pub struct Nebuly {
     pub api_base_url: Url,
     /// The front end: no trailing slash, user, query or fragment; `http` only on a loopback host.
     pub platform_url: Url,
-    /// Whether `platform_url` was left at its default (`check` names it where only `api_base_url` was set).
-    pub platform_url_is_default: bool,
     /// Where a redirect may lead. Always holds the host of `platform_url`.
     pub allowed_hosts: AllowedHosts,
     /// Whether Nebuly is asked at all.
@@ -69,7 +66,6 @@ impl Nebuly {
         let api_base_url = reader.read("nebuly.api_base_url", of_text(urls::base));
         let allow_http = reader.read("nebuly.allow_http", flag);
         let platform_url = reader.read("nebuly.platform_url", of_text(platform_url));
-        let platform_url_is_default = reader.source("nebuly.platform_url") == Source::Default;
         let allowed_hosts = reader.read("nebuly.allowed_hosts", allowed_hosts);
         let resolve = reader.read(RESOLVE, resolve);
         let ca_file = reader.read("nebuly.ca_file", optional(readable_file));
@@ -90,6 +86,16 @@ impl Nebuly {
                 "must be https: http would send the keys in clear (nebuly.allow_http = true allows it)";
             reader.refuse(&["nebuly.api_base_url"], message);
         }
+        if !reader.source("nebuly.platform_url").is_set()
+            && api_base_url
+                .as_ref()
+                .and_then(Url::host_str)
+                .is_some_and(|host| !host.ends_with(".nebuly.com"))
+        {
+            let message = "not set beside a nebuly.api_base_url that is not Nebuly's own: links lead to your own front end \
+                           only if nebuly.platform_url or nebuly.allowed_hosts names its host";
+            reader.warn("nebuly.platform_url", message);
+        }
         let platform_url = platform_url?;
         let mut allowed_hosts = allowed_hosts?;
         if let Err(error) = allowed_hosts.allow_host_of(&platform_url) {
@@ -98,7 +104,6 @@ impl Nebuly {
         Some(Self {
             api_base_url: api_base_url?,
             platform_url,
-            platform_url_is_default,
             allowed_hosts,
             resolve: resolve?,
             ca_file: ca_file?,

@@ -10,11 +10,18 @@ use crate::settings::reader::Reader;
 use crate::settings::urls;
 use crate::settings::value::{Parsed, list, of_text, optional, parsed, positive, whole, zero_or_more};
 
+/// The longest contact, in bytes: a line of a page.
+const MAX_CONTACT: usize = 256;
+
 /// More than a process can usually open.
 const MAX_CONNECTIONS: usize = 1_000_000;
 
 /// More threads than any machine has processors for.
 const MAX_WORKERS: usize = 1024;
+
+/// Shorter prefixes than these take in a whole network rather than the proxies in it.
+const NARROW_V4: u8 = 16;
+const NARROW_V6: u8 = 48;
 
 const NOT_AN_ADDRESS: &str = "not an address and port such as [::]:8080 or 127.0.0.1:8080";
 const NOT_A_RANGE: &str = "not an address or range such as 10.0.0.7 or 10.0.0.0/24";
@@ -30,6 +37,8 @@ pub struct Server {
     pub base_path: String,
     /// The address that people use, without user, query, fragment and trailing slash.
     pub public_url: Option<Url>,
+    /// The contact for help: an `https:` or `mailto:` address, or a text of one line, at most 256 bytes.
+    pub contact: Option<String>,
     /// Peers whose `x-forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Open connections of the public listener, 1 to 1,000,000.
@@ -54,6 +63,7 @@ impl Server {
         let management_listen = reader.read("server.management_listen", of_text(parsed(NOT_AN_ADDRESS)));
         let base_path = reader.read("server.base_path", of_text(base_path));
         let public_url = reader.read("server.public_url", optional(urls::base));
+        let contact = reader.read("server.contact", optional(contact));
         let trusted_proxies = reader.read("server.trusted_proxies", list(range));
         let max_connections = reader.read("server.max_connections", whole(1..=MAX_CONNECTIONS));
         let header_timeout = reader.read("server.header_timeout", positive());
@@ -68,11 +78,26 @@ impl Server {
             let message = "server.listen and server.management_listen take the same port of the same address";
             reader.refuse(&["server.management_listen", "server.listen"], message);
         }
+        if let (Some(base_path), Some(Some(url))) = (&base_path, &public_url)
+            && !url.path().trim_end_matches('/').ends_with(base_path)
+        {
+            let message = "server.public_url is complete, so its path must end with server.base_path";
+            reader.refuse(&["server.public_url", "server.base_path"], message);
+        }
+        for (index, _) in trusted_proxies.iter().flatten().enumerate().filter(|(_, range)| is_wide(range)) {
+            let message = format!(
+                "item {} is wider than /{NARROW_V4} (IPv6: /{NARROW_V6}): whoever is in it can take any identity and any \
+                 address",
+                index + 1
+            );
+            reader.warn("server.trusted_proxies", message);
+        }
         Some(Self {
             listen: listen?,
             management_listen: management_listen?,
             base_path: base_path?,
             public_url: public_url?,
+            contact: contact?,
             trusted_proxies: trusted_proxies?,
             max_connections: max_connections?,
             header_timeout: header_timeout?,
@@ -108,10 +133,36 @@ fn base_path(text: &str) -> Parsed<String> {
         .ok_or("not a path such as /nebuly, of letters, digits, hyphens, dots, underscores and tildes".into())
 }
 
+/// A link that a page may have, or a text.
+fn contact(text: &str) -> Parsed<String> {
+    let is_link = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = match text.split_once(':') {
+        Some(("https", _)) => is_link(text) && urls::http(text).is_some(),
+        Some(("mailto", address)) => is_link(text) && address.contains('@'),
+        _ => !text.contains(char::is_control),
+    };
+    (fits && text.len() <= MAX_CONTACT).then(|| text.to_owned()).ok_or(
+        "not an address such as https://help.example or mailto:help@example.com, or a short text".into(),
+    )
+}
+
 /// A range, or one address as the range of itself.
 fn range(text: &str) -> Parsed<IpNet> {
     let range = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     range.map_err(|_| NOT_A_RANGE.into())
+}
+
+/// Whether more than proxies is in a range.
+fn is_wide(range: &IpNet) -> bool {
+    const MAPPED: u8 = 96;
+    match range {
+        IpNet::V4(range) => range.prefix_len() < NARROW_V4,
+        // IPv4 addresses written as IPv6 ones.
+        IpNet::V6(range) if range.prefix_len() >= MAPPED && range.addr().to_ipv4_mapped().is_some() => {
+            range.prefix_len() < MAPPED + NARROW_V4
+        }
+        IpNet::V6(range) => range.prefix_len() < NARROW_V6,
+    }
 }
 
 /// One worker per processor that this process may use, if the number is left open.

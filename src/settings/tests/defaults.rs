@@ -10,6 +10,10 @@ use super::*;
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
+/// The fields of an item that are no personal data.
+const FIELDS: &str = "timestamp end_timestamp sentiment emotions topic intent text_language latency cost start_session \
+                      end_session session_length session_time";
+
 fn keys_of_defaults() -> BTreeSet<String> {
     let schema = Schema::embedded().unwrap();
     schema.settings().map(|(section, name)| format!("{section}.{name}")).collect()
@@ -77,6 +81,7 @@ fn the_defaults_are_those_of_the_design() {
     let server = settings.server;
     assert_eq!(server.management_listen, "127.0.0.1:9090".parse().unwrap());
     assert_eq!((server.base_path.as_str(), server.public_url), ("", None));
+    assert_eq!(server.contact, None);
     assert_eq!((server.trusted_proxies.len(), server.max_connections), (0, 10_000));
     assert_eq!((server.header_timeout, server.idle_timeout), (seconds(10), seconds(75)));
     assert_eq!(server.request_timeout, seconds(30));
@@ -86,7 +91,6 @@ fn the_defaults_are_those_of_the_design() {
     let nebuly = settings.nebuly;
     assert_eq!(nebuly.api_base_url.as_str(), "https://backend.nebuly.com/api/external");
     assert_eq!(nebuly.platform_url.as_str(), "https://v2.platform.eu.nebuly.com/");
-    assert!(nebuly.platform_url_is_default);
     assert_eq!(nebuly.allowed_hosts.to_string(), "*.nebuly.com, v2.platform.eu.nebuly.com");
     assert_eq!((nebuly.resolve, nebuly.retries, nebuly.max_in_flight), (Resolve::Api, 1, 64));
     assert!(nebuly.ca_file.is_none() && nebuly.proxy.is_none());
@@ -113,13 +117,14 @@ fn the_defaults_are_those_of_the_design() {
     assert!(access.cors_origins.is_empty());
 
     let limits = settings.limits;
-    assert_eq!((limits.cold_per_second, limits.cold_burst, limits.batch), (20, 100, 100));
+    assert_eq!((limits.cold_per_second, limits.cold_burst, limits.batch), (20, 100, 1000));
 
     let preview = settings.preview;
-    assert!(!preview.details && preview.fields.is_empty() && preview.unfurl);
+    assert!(!preview.details && preview.unfurl);
+    assert_eq!(preview.fields.join(" "), FIELDS);
 
     assert!(settings.lookup.tags.is_empty());
-    assert_eq!(settings.lookup.window, days(30));
+    assert_eq!(settings.lookup.window, days(90));
 
     assert_eq!((settings.log.format, settings.log.access), (LogFormat::Auto, AccessLog::All));
     assert_eq!(settings.log.level, "info".parse().unwrap());
@@ -129,11 +134,12 @@ fn the_defaults_are_those_of_the_design() {
 fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another_spelling_is_not() {
     let listed = [
         ("server.public_url", "https://go.example", ""),
-        ("limits.batch", "101", "100"),
+        ("server.contact", "the service desk", " "),
+        ("limits.batch", "101", "1000"),
         ("preview.details", "true", "false"),
-        ("preview.fields", "topic", ""),
+        ("preview.fields", "topic", &FIELDS.replace(' ', ",")),
         ("lookup.tags", "ticket_id", ""),
-        ("lookup.window", "31d", "720h"),
+        ("lookup.window", "31d", "2160h"),
     ];
     for key in NOT_YET {
         assert!(listed.iter().any(|(tried, ..)| tried == key), "{key} is not tried");

@@ -223,6 +223,38 @@ fn the_base_path_is_ready_to_stand_before_a_route() {
 }
 
 #[test]
+fn the_public_url_is_complete_and_ends_with_the_base_path() {
+    let load = |url, path| load_with_both(("server.public_url", url), ("server.base_path", path));
+    for (url, path) in [
+        ("https://go.example/nebuly", "/nebuly"),
+        ("https://go.example/a/nebuly/", "/nebuly/"),
+        ("https://go.example/a", "/"),
+    ] {
+        assert!(load(url, path).is_ok(), "{url} {path}");
+    }
+    let message =
+        "server.public_url: server.public_url is complete, so its path must end with server.base_path";
+    for url in ["https://go.example", "https://go.example/my-nebuly", "https://go.example/nebuly/a"] {
+        assert_eq!(messages(load(url, "/nebuly")), [message], "{url}");
+    }
+}
+
+#[test]
+fn a_contact_is_a_link_or_a_short_text() {
+    for text in [
+        "https://help.example/?a=b",
+        "mailto:help@example.com",
+        "Service desk, ext. 77: ask for Ada",
+        "Hilfe ☎ 7",
+    ] {
+        assert_eq!(accepted("server.contact", text).server.contact.as_deref(), Some(text));
+    }
+    let message = "not an address such as https://help.example or mailto:help@example.com, or a short text";
+    let values = ["https://", "https:x", "https://a b", "mailto:", "mailto:a@b c", "a\nb", &"x".repeat(257)];
+    each_is_refused("server.contact", message, &values);
+}
+
+#[test]
 fn proxies_are_addresses_or_ranges() {
     let proxies = accepted("server.trusted_proxies", "10.0.0.7,10.1.0.0/16,fd00::/8").server.trusted_proxies;
     assert_eq!(proxies, ["10.0.0.7/32", "10.1.0.0/16", "fd00::/8"].map(|range| range.parse().unwrap()));
@@ -298,7 +330,6 @@ fn keys_go_out_in_clear_only_if_somebody_said_so() {
 fn the_front_end_is_always_an_allowed_host() {
     let nebuly = accepted("nebuly.platform_url", "https://nebuly.example:8443").nebuly;
     assert_eq!(nebuly.allowed_hosts.to_string(), "*.nebuly.com, nebuly.example:8443");
-    assert!(!nebuly.platform_url_is_default);
     each_is_refused(
         "nebuly.allowed_hosts",
         "item 2: not a host such as nebuly.example, *.nebuly.example or nebuly.example:8443",
@@ -478,6 +509,42 @@ fn identity_headers_are_header_names() {
         "not the name of a header such as x-auth-request-email",
         &["a b", "x:"],
     );
+}
+
+#[track_caller]
+fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
+    let loaded = load_environment(&[&[KEY], variables].concat()).unwrap();
+    loaded.warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let header = ("NEBULINK__ACCESS__IDENTITY_HEADER", "x-auth-request-email");
+    let proxies = |ranges| ("NEBULINK__SERVER__TRUSTED_PROXIES", ranges);
+    assert_eq!(
+        warnings(&[header]),
+        ["access.identity_header (environment variable NEBULINK__ACCESS__IDENTITY_HEADER): set without \
+          server.trusted_proxies: the header is not trusted from anybody, so nobody gets in"]
+    );
+    assert!(warnings(&[header, proxies("10.0.0.0/16,fd00:1:2::/48,::ffff:10.0.0.0/112,::1")]).is_empty());
+    let wide = |item| {
+        format!(
+            "server.trusted_proxies (environment variable NEBULINK__SERVER__TRUSTED_PROXIES): item {item} is wider than \
+             /16 (IPv6: /48): whoever is in it can take any identity and any address"
+        )
+    };
+    let ranges = "10.0.0.0/8,10.0.0.1,fd00::/8,::ffff:10.0.0.0/104,0.0.0.0/0,::/0";
+    assert_eq!(warnings(&[proxies(ranges)]), [1, 3, 4, 5, 6].map(wide));
+    let own = ("NEBULY_API_BASE_URL", "https://nebuly.example");
+    assert_eq!(
+        warnings(&[own]),
+        [
+            "nebuly.platform_url (default): not set beside a nebuly.api_base_url that is not Nebuly's own: links lead to \
+          your own front end only if nebuly.platform_url or nebuly.allowed_hosts names its host"
+        ]
+    );
+    assert!(warnings(&[own, ("NEBULINK__NEBULY__PLATFORM_URL", "https://nebuly.example")]).is_empty());
+    assert!(warnings(&[("NEBULY_API_BASE_URL", "https://eu.backend.nebuly.com/api")]).is_empty());
 }
 
 #[test]

@@ -66,21 +66,9 @@ pub(in crate::web) struct Admitted<'a> {
 }
 
 impl Gate {
-    /// Warns of what is probably not meant.
     pub(in crate::web) fn new(access: Access) -> Self {
         let Access { identity_header, api_tokens, cors_origins: _, trusted_proxies, peer, callers } = access;
         let trusted_proxies = TrustedProxies::new(trusted_proxies);
-        for range in trusted_proxies.too_wide() {
-            tracing::warn!(
-                %range,
-                "a range of server.trusted_proxies is wide: whoever is in it can take any identity and any address"
-            );
-        }
-        if identity_header.is_some() && trusted_proxies.are_none() {
-            tracing::warn!(
-                "access.identity_header is set, but server.trusted_proxies is empty: nobody gets in"
-            );
-        }
         let stranger_was_seen = AtomicBool::new(false);
         Self { identity_header, api_tokens, trusted_proxies, peer, callers, stranger_was_seen }
     }

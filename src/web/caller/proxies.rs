@@ -8,10 +8,6 @@ use ipnet::{IpNet, Ipv4Net};
 /// Where each proxy adds whom it was asked by, on the right. The caller may have begun it with anything.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Shorter prefixes than these take in a whole network rather than the proxies in it.
-const NARROW_V4: u8 = 16;
-const NARROW_V6: u8 = 48;
-
 /// The longest item that is looked at, in bytes: above the longest address with brackets, zone and port.
 const MAX_ITEM: usize = 80;
 
@@ -24,22 +20,10 @@ impl TrustedProxies {
         Self(ranges.into_iter().map(canonical).collect())
     }
 
-    pub(super) fn are_none(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether what this peer says of others is believed.
     pub(super) fn trust(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|range| range.contains(&address))
-    }
-
-    /// Those so wide that more than proxies is in them.
-    pub(super) fn too_wide(&self) -> impl Iterator<Item = &IpNet> {
-        self.0.iter().filter(|range| match range {
-            IpNet::V4(range) => range.prefix_len() < NARROW_V4,
-            IpNet::V6(range) => range.prefix_len() < NARROW_V6,
-        })
     }
 
     /// The nearest hop that is not trusted; if all are, the farthest.
