@@ -461,6 +461,42 @@ async fn a_caller_that_leaves_before_the_answer_is_logged_and_counted_with_statu
 }
 
 #[tokio::test]
+async fn a_caller_that_closes_its_connection_is_found_gone_when_it_is_answered() {
+    let log = Log::start();
+    let stand_in = known().await;
+    stand_in.add_conversation(KEY, "closed-early");
+    let nebulink = Nebulink::start(&stand_in, &BEHIND_PROXY).await;
+    drop(wait_for("closed-early", &stand_in, &nebulink).await);
+    stand_in.open_gate();
+    let line: serde_json::Value = serde_json::from_str(&log.line("closed-early").await).unwrap();
+    assert_eq!((&line["status"], &line["outcome"]), (&499.into(), &serde_json::Value::Null));
+    assert_eq!((&line["id"], &line["identity"]), (&"closed-early".into(), &"ada@example.com".into()));
+    assert!(closed_before_the_answer(&nebulink).await);
+    assert_eq!(log.lines("closed-early").len(), 1);
+    // What nobody waited for any more is known all the same.
+    let trusted = [(EMAIL, "ada@example.com")];
+    let answer = nebulink.request("GET", "/c/closed-early", &trusted).await;
+    assert_eq!(answer.header("cache-status"), Some("nebulink; hit"));
+}
+
+#[tokio::test]
+async fn a_caller_that_reads_the_answer_and_resets_the_connection_is_audited() {
+    let log = Log::start();
+    let stand_in = known().await;
+    stand_in.add_conversation(KEY, "read-and-reset");
+    let settings = [&BEHIND_PROXY[..], &[("log.access", "none")]].concat();
+    let nebulink = Nebulink::start(&stand_in, &settings).await;
+    let mut stream = wait_for("read-and-reset", &stand_in, &nebulink).await;
+    stream.shutdown().await.unwrap();
+    stand_in.open_gate();
+    assert_eq!(stream.read_u8().await.unwrap(), b'H');
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    let line: serde_json::Value = serde_json::from_str(&log.line("read-and-reset").await).unwrap();
+    assert_eq!((&line["message"], &line["identity"]), (&"link opened".into(), &"ada@example.com".into()));
+}
+
+#[tokio::test]
 async fn a_request_that_the_end_of_the_drain_cuts_is_logged_with_status_499() {
     let log = Log::start();
     let stand_in = known().await;
@@ -487,6 +523,7 @@ async fn a_caller_that_has_only_finished_sending_gets_its_answer() {
     let mut answer = String::new();
     tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 302"), "{answer}");
-    assert!(log.line("half-closed").await.contains("request answered"));
+    let line: serde_json::Value = serde_json::from_str(&log.line("half-closed").await).unwrap();
+    assert_eq!((&line["status"], &line["outcome"]), (&302.into(), &"resolved".into()));
     assert!(!closed_before_the_answer(&nebulink).await);
 }

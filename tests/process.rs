@@ -220,12 +220,10 @@ async fn what_is_probably_not_meant_is_said_by_check_and_logged_at_start() {
     );
 
     let mut serve = command(&stand_in);
-    serve.envs([variable]).stderr(Stdio::piped());
-    let mut child = serve.spawn().unwrap();
+    serve.envs([variable]);
+    let mut running = Running(serve.spawn().unwrap());
     let mut line = String::new();
-    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    BufReader::new(running.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.contains("access.identity_header") && line.contains(problem), "{line}");
 }
 

@@ -103,6 +103,7 @@ impl App {
                 projects: links::names(settings),
                 max_wait: settings.redirect.max_wait,
                 extend_deadline,
+                departure,
                 access_log: logging::access_log(&settings.log),
                 access: access::access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
@@ -260,6 +261,11 @@ fn extend_deadline(extensions: &http::Extensions, by: Duration) {
     if let Some(connection) = extensions.get::<Connection>() {
         connection.extend_deadline(by);
     }
+}
+
+/// The web layer knows nothing of connections: this is how it learns that a caller was gone before its answer came.
+fn departure(extensions: &http::Extensions) -> Option<web::Departure> {
+    Some(Box::pin(extensions.get::<Connection>()?.departure()?))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -32,6 +33,8 @@ struct Shared {
     drain: Drain,
     /// Of the connection's task; set by the listener as soon as it runs.
     task: OnceLock<AbortHandle>,
+    /// Whether the peer turned out to be gone when it was answered, if somebody asks for it; `None` until the end.
+    departure: OnceLock<watch::Sender<Option<bool>>>,
 }
 
 /// The limits of one server, and the moment that its deadlines count from.
@@ -53,7 +56,14 @@ impl Connection {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let deadline = times.now().saturating_add(times.header);
         let standing = AtomicStanding::new(Standing::new(Phase::Awaiting, deadline));
-        Self(Arc::new(Shared { peer, standing, times, drain, task: OnceLock::new() }))
+        Self(Arc::new(Shared {
+            peer,
+            standing,
+            times,
+            drain,
+            task: OnceLock::new(),
+            departure: OnceLock::new(),
+        }))
     }
 
     /// The other end, which may be a proxy. An IPv4 peer has an IPv4 address, whatever the listener's is.
@@ -67,6 +77,37 @@ impl Connection {
         self.0.standing.change(|seen| {
             seen.is_busy().then(|| Standing::new(seen.phase(), seen.deadline().saturating_add(micros(by))))
         });
+    }
+
+    /// If the peer has finished sending its request: tells after the answer has been sent whether the peer was gone. It was if
+    /// it resets the connection then; a peer that takes the answer is not.
+    #[must_use]
+    pub fn departure(&self) -> Option<impl Future<Output = bool> + use<>> {
+        self.half_closed()?;
+        let mut departure = self.0.departure.get_or_init(|| watch::Sender::new(None)).subscribe();
+        Some(async move {
+            departure.wait_for(Option::is_some).await.is_ok_and(|departure| *departure == Some(true))
+        })
+    }
+
+    /// Whether somebody wants to know what [`Self::departure`] tells.
+    pub(super) fn departure_is_awaited(&self) -> bool {
+        self.0.departure.get().is_some()
+    }
+
+    /// The peer has reset the connection.
+    pub(super) fn peer_was_gone(&self) {
+        self.tell_departure(true);
+    }
+
+    fn tell_departure(&self, was_gone: bool) {
+        if let Some(departure) = self.0.departure.get() {
+            departure.send_if_modified(|told| {
+                let is_new = told.is_none();
+                told.get_or_insert(was_gone);
+                is_new
+            });
+        }
     }
 
     /// A complete head has arrived.
@@ -170,6 +211,7 @@ impl Connection {
     /// It is gone: nobody is to choose it to make room.
     pub(super) fn ended(&self) {
         self.0.standing.set(Standing::new(Phase::Ended, 0));
+        self.tell_departure(false);
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
+use super::Connection;
 use super::exchange::Exchanges;
 use super::registry::Slot;
 use super::request_body::RequestBody;
@@ -86,15 +87,17 @@ where
     })
     .await;
 
-    if http_ended && !connection.is_busy() {
+    if http_ended && connection.is_busy() {
+        connection.peer_was_gone();
+    } else if http_ended {
         connection.linger();
         slot.may_make_room();
-        part(exchanges.into_parts().io.into_inner()).await;
+        part(exchanges.into_parts().io.into_inner(), connection).await;
     }
 }
 
 /// Ends a connection so that its peer can read what it was sent.
-async fn part(mut socket: Socket) {
+async fn part(mut socket: Socket, connection: &Connection) {
     if socket.is_line_too_long() {
         // The socket's buffer takes a whole answer, as nothing else was sent; if not, the peer reads nothing anyway.
         socket.try_write(uri_too_long().as_bytes());
@@ -104,6 +107,9 @@ async fn part(mut socket: Socket) {
         poll_fn(|cx| Pin::new(&mut socket).poll_shutdown(cx)).await.ok();
     }
     timeout(LINGER, poll_fn(|cx| socket.poll_discard(cx))).await.ok();
+    if connection.departure_is_awaited() && timeout(LINGER, socket.reset()).await.is_ok() {
+        connection.peer_was_gone();
+    }
 }
 
 /// The bare answer that hyper gives to other heads that are no good.

@@ -28,8 +28,8 @@
 //!   up to 64 KiB and for a second; if that does not reach its end, the answer says `connection: close`. So no peer sends
 //!   another request on a connection that is about to be closed.
 //! - A peer that has only finished sending (it has shut down its side of the connection) gets its answers; one that is
-//!   idle is then closed. As it may be gone, it makes room for a newcomer when nobody is idle. A peer that resets the
-//!   connection ends its request.
+//!   idle is then closed. As it may be gone, it makes room for a newcomer when nobody is idle. Whether it was gone shows
+//!   when it is answered ([`Connection::departure`]). A peer that resets the connection ends its request.
 //! - Upgrades are not made; whoever begins with HTTP/2 is let go without an answer.
 
 mod accept;

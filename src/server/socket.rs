@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::Connection;
@@ -74,6 +74,11 @@ impl Socket {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Waits until the peer resets the connection, for good if it does not.
+    pub(super) async fn reset(&self) {
+        while self.stream.ready(Interest::ERROR).await.is_ok_and(|ready| !ready.is_error()) {}
     }
 
     /// Looks whether the peer is still there while its request is being answered, which hyper does not. Fails if it has

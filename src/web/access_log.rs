@@ -80,11 +80,14 @@ impl AccessLog {
 
     /// Writes the line of an answered request, if it gets one.
     ///
-    /// Who opened a link is logged in any case: without this line, in one of `nebulink::audit`.
+    /// Who opened a link is logged in any case: without this line, in one of `nebulink::audit`. So is who was found gone:
+    /// a caller may read the answer first and reset the connection then.
     pub(super) fn note(self, entry: &Entry<'_>, cold: bool) {
         if self.wants(entry.status, cold) {
             self.write(entry);
-        } else if let (StatusCode::FOUND, Some(identity)) = (entry.status, entry.identity) {
+        } else if let (StatusCode::FOUND | CLIENT_CLOSED_REQUEST, Some(identity)) =
+            (entry.status, entry.identity)
+        {
             self.write_opened(entry, identity);
         }
     }

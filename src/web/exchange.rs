@@ -10,8 +10,8 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::header::{HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
+use http::{Method, StatusCode, Uri};
 
-use super::Web;
 use super::access_log::{CLIENT_CLOSED_REQUEST, Entry};
 use super::caller::CallerOfRequest;
 use super::metrics::LinkOutcome;
@@ -20,6 +20,7 @@ use super::redirect;
 use super::request_id::RequestId;
 use super::route::{Form, Route};
 use super::trace::RequestSpan;
+use super::{Departure, Web};
 use crate::domain::Item;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -52,16 +53,18 @@ pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Res
             route = route.pattern(),
             "a request ended in a panic"
         );
-        Failure::from(Problem::Internal).into_response(&web.pages, &parts.headers, &request_id)
+        let failure = Failure::from(Problem::Internal);
+        let response = failure.into_response(&web.pages, &parts.headers, &request_id);
+        web.request_metrics.count(route, &parts.method, response.status(), began);
+        response
     });
     finish(&mut response, request_id);
-    web.request_metrics.count(route, &parts.method, response.status(), began);
     response
 }
 
-/// Answers a request, counts what became of its link, and writes its line in the log.
+/// Answers a request, counts it and what became of its link, and writes its line in the log.
 async fn observed(
-    web: &Web,
+    web: &Arc<Web>,
     route: Route,
     parts: &Parts,
     request_id: &RequestId,
@@ -69,20 +72,17 @@ async fn observed(
 ) -> Response {
     let span = web.tracing.as_ref().and_then(|tracing| tracing.begin(&web.gate, route, parts));
     let admitted = web.gate.admit(route.guard(), parts);
+    let identity = admitted.as_ref().ok().and_then(|admitted| admitted.identity);
+    let record = Record { web, route, method: &parts.method, request_id, identity, began };
     let reply = match (&admitted, route) {
         (Err(problem), _) => (*problem).into(),
         (Ok(admitted), Route::Redirect(form)) => {
             let caller = CallerOfRequest::new(&web.gate, admitted, parts);
-            let identity = admitted.identity;
             let mut guard = DisconnectGuard {
-                web,
-                route,
+                record: &record,
                 form,
-                parts,
-                request_id,
-                identity,
+                uri: &parts.uri,
                 span: span.as_ref(),
-                began,
                 is_armed: true,
             };
             let reply = match &span {
@@ -105,64 +105,100 @@ async fn observed(
         Ok(response) => response,
         Err(failure) => failure.into_response(&web.pages, &parts.headers, request_id),
     };
-    if let Some(span) = &span {
-        let link = reply.item.as_ref().map(Item::kind).zip(reply.outcome.map(LinkOutcome::as_str));
-        span.answered(response.status(), link);
+    let (status, outcome) = (response.status(), reply.outcome);
+    if reply.cold
+        && let Some(departure) = (web.departure)(&parts.extensions)
+    {
+        record.write_later(departure, status, span, reply.item.map(Item::into_owned), outcome);
+    } else {
+        record.write(status, span.as_ref(), reply.item.as_ref(), outcome, reply.cold);
     }
-    let entry = Entry {
-        request_id: request_id.as_str(),
-        route: route.pattern(),
-        method: &parts.method,
-        status: response.status(),
-        identity: admitted.as_ref().ok().and_then(|admitted| admitted.identity),
-        item: reply.item.as_ref(),
-        outcome: reply.outcome.map(LinkOutcome::as_str),
-        trace_id: span.as_ref().map(RequestSpan::trace_id),
-        began,
-    };
-    web.access_log.note(&entry, reply.cold);
     response
 }
 
-/// Counts and logs a request that ends before its answer is ready. The server then drops what answers it.
-struct DisconnectGuard<'a> {
-    web: &'a Web,
+/// A request as it is counted, logged and traced.
+struct Record<'a> {
+    web: &'a Arc<Web>,
     route: Route,
-    form: Form,
-    parts: &'a Parts,
+    method: &'a Method,
     request_id: &'a RequestId,
     identity: Option<&'a str>,
-    span: Option<&'a RequestSpan>,
+    /// When its head had been read.
     began: Instant,
+}
+
+impl Record<'_> {
+    fn write(
+        &self,
+        status: StatusCode,
+        span: Option<&RequestSpan>,
+        item: Option<&Item<'_>>,
+        outcome: Option<LinkOutcome>,
+        cold: bool,
+    ) {
+        let Self { web, route, method, request_id, identity, began } = *self;
+        let outcome = outcome.map(LinkOutcome::as_str);
+        web.request_metrics.count(route, method, status, began);
+        if let Some(span) = span {
+            span.answered(status, item.map(Item::kind).zip(outcome));
+        }
+        let entry = Entry {
+            request_id: request_id.as_str(),
+            route: route.pattern(),
+            method,
+            status,
+            identity,
+            item,
+            outcome,
+            trace_id: span.map(RequestSpan::trace_id),
+            began,
+        };
+        web.access_log.note(&entry, cold);
+    }
+
+    /// Writes it as soon as it is known whether the caller was gone before the answer came.
+    fn write_later(
+        &self,
+        departure: Departure,
+        status: StatusCode,
+        span: Option<RequestSpan>,
+        item: Option<Item<'static>>,
+        outcome: Option<LinkOutcome>,
+    ) {
+        let (web, method, request_id) = (Arc::clone(self.web), self.method.clone(), self.request_id.clone());
+        let identity = self.identity.map(str::to_owned);
+        let Self { route, began, .. } = *self;
+        let answered = Instant::now();
+        tokio::spawn(async move {
+            let was_gone = departure.await;
+            let (status, outcome) = if was_gone { (CLIENT_CLOSED_REQUEST, None) } else { (status, outcome) };
+            // The wait for this does not belong to the request.
+            let began = began + answered.elapsed();
+            let (method, identity) = (&method, identity.as_deref());
+            let record = Record { web: &web, route, method, request_id: &request_id, identity, began };
+            record.write(status, span.as_ref(), item.as_ref(), outcome, true);
+        });
+    }
+}
+
+/// Records a request that ends before its answer is ready. The server then drops what answers it.
+struct DisconnectGuard<'a> {
+    record: &'a Record<'a>,
+    form: Form,
+    uri: &'a Uri,
+    span: Option<&'a RequestSpan>,
     is_armed: bool,
 }
 
 impl Drop for DisconnectGuard<'_> {
     fn drop(&mut self) {
         // A panic is answered.
-        if !self.is_armed || std::thread::panicking() {
-            return;
+        if self.is_armed && !std::thread::panicking() {
+            // Read once more: nothing is kept for this on the way of the others.
+            let item = redirect::item(self.record.web, self.form, self.uri);
+            // Only what is not in memory is waited for, so it counts as cold.
+            self.record.write(CLIENT_CLOSED_REQUEST, self.span, item.as_ref(), None, true);
         }
-        let Self { web, route, parts, began, .. } = *self;
-        web.request_metrics.count(route, &parts.method, CLIENT_CLOSED_REQUEST, began);
-        if let Some(span) = self.span {
-            span.answered(CLIENT_CLOSED_REQUEST, None);
-        }
-        // Read once more: nothing is kept for this on the way of the others.
-        let item = redirect::item(web, self.form, &parts.uri);
-        let entry = Entry {
-            request_id: self.request_id.as_str(),
-            route: route.pattern(),
-            method: &parts.method,
-            status: CLIENT_CLOSED_REQUEST,
-            identity: self.identity,
-            item: item.as_ref(),
-            outcome: None,
-            trace_id: self.span.map(RequestSpan::trace_id),
-            began,
-        };
-        // Only what is not in memory is waited for, so it counts as cold.
-        web.access_log.note(&entry, true);
     }
 }
 

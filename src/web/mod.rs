@@ -26,6 +26,7 @@ mod timestamp;
 mod trace;
 mod trace_parent;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,7 @@ pub struct Web {
     projects: Vec<ProjectName>,
     max_wait: Duration,
     extend_deadline: ExtendDeadline,
+    departure: PeerDeparture,
     access_log: AccessLog,
     metrics: Metrics,
     request_metrics: RequestMetrics,
@@ -69,6 +71,13 @@ pub struct Web {
 /// Gives the request with these extensions so much more time.
 pub type ExtendDeadline = fn(&http::Extensions, Duration);
 
+/// True if a caller was gone before its answer came: it has reset the connection when that was sent.
+pub type Departure = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// If the caller of the request with these extensions has finished sending, it may be gone, which shows only when the answer
+/// is sent: this tells then.
+pub type PeerDeparture = fn(&http::Extensions) -> Option<Departure>;
+
 /// What [`Web`] is made from.
 #[derive(Clone)]
 pub struct Options {
@@ -84,6 +93,8 @@ pub struct Options {
     pub max_wait: Duration,
     /// How a request that waits gets the time for it.
     pub extend_deadline: ExtendDeadline,
+    /// How it is found out that a caller was gone before its answer came.
+    pub departure: PeerDeparture,
     /// Which answered requests are logged.
     pub access_log: AccessLog,
     /// Who may ask, and on what terms.
@@ -109,6 +120,7 @@ impl Web {
             projects: options.projects,
             max_wait: options.max_wait,
             extend_deadline: options.extend_deadline,
+            departure: options.departure,
             access_log: options.access_log,
             metrics: Metrics::new(),
             request_metrics: RequestMetrics::new(options.recorder),
