@@ -26,6 +26,7 @@
 //! | [`app`] | the composition root: builds everything from the settings and runs it | all of these |
 //! | [`demo`] | a stand-in for Nebuly, which the tests talk to as well | nothing of the crate |
 //! | [`cli`] | the commands | everything |
+//! | `fuzzing` | what must hold of the parsers that see foreign bytes; only in tests and under cargo-fuzz | everything |
 //!
 //! `tests/architecture.rs` holds this table.
 
@@ -34,6 +35,8 @@ pub mod cache;
 pub mod cli;
 pub mod demo;
 pub mod domain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod limits;
 pub mod nebuly;
 pub mod resolver;

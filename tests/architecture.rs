@@ -95,10 +95,10 @@ fn the_domain_knows_no_http_and_no_library_of_the_other_layers() {
 fn every_module_has_its_layer() {
     let root = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     let modules = root.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
-    let outermost = "cli";
+    let outermost = ["cli", "fuzzing"];
     for module in modules {
         assert!(
-            module == outermost || LAYERS.iter().any(|(name, _)| *name == module),
+            outermost.contains(&module) || LAYERS.iter().any(|(name, _)| *name == module),
             "{module} has no layer"
         );
     }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// What a path of this repository begins with, when a page names one.
-const FOLDERS: [&str; 8] = [".ci/", ".github/", "benches/", "config/", "docs/", "helm/", "src/", "tests/"];
+const FOLDERS: [&str; 9] =
+    [".ci/", ".github/", "benches/", "config/", "docs/", "fuzz/", "helm/", "src/", "tests/"];
 
 /// Attributes of OpenTelemetry that look like settings of ours.
 const OF_OPENTELEMETRY: [&str; 2] = ["server.address", "server.port"];

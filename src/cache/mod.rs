@@ -4,5 +4,12 @@ mod memory;
 mod shared;
 pub mod snapshot;
 
+/// The properties of what is read from outside.
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing {
+    pub use super::shared::fuzzing::shared_entry;
+    pub use super::snapshot::fuzzing::snapshot;
+}
+
 pub use memory::MemoryCache;
 pub use shared::{ContainsKey, SharedCache, SharedCacheError, SharedCacheOptions, SharedCacheWriter};

@@ -9,11 +9,15 @@ const BASE: &[u8] = b"/api/external/deeplinks/conversation/";
 /// The path, as some back end reads it, on which an id leaves its segment.
 ///
 /// The back end decodes in many passes. In the first, it decodes those escapes whose bit in `choices` is set, as a proxy
-/// does that decodes letters and dots but no slashes; in the others, all of them.
+/// does that decodes letters and dots but no slashes; in the others, all of them. If the highest bit is set, it drops tabs
+/// and line ends after each, as URL parsers do.
 pub(crate) fn leaves_its_segment(id: &str, choices: u64) -> Option<String> {
     let mut path = BASE.to_vec();
     path.extend(decode_some(id.as_bytes(), choices));
     loop {
+        if choices >> 63 == 1 {
+            path.retain(|byte| !matches!(byte, b'\t' | b'\n' | b'\r'));
+        }
         if has_left(&path) {
             return Some(String::from_utf8_lossy(&path).into_owned());
         }

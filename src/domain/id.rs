@@ -128,6 +128,8 @@ fn check(text: &str) -> Result<(), InvalidId> {
     if text.chars().any(char::is_control) {
         return Err(InvalidId::ControlCharacter);
     }
+    // URL parsers drop tabs and line ends, before and within an escape as well.
+    let is_dropped = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r');
     let mut spelling = Cow::Borrowed(text.as_bytes());
     loop {
         if has_dot_part(&spelling) {
@@ -135,14 +137,17 @@ fn check(text: &str) -> Result<(), InvalidId> {
         }
         // Decoding shortens, so this ends; a text without escapes leaves at once.
         match Cow::<[u8]>::from(percent_decode(&spelling)) {
-            Cow::Owned(decoded) if decoded.len() < spelling.len() => spelling = Cow::Owned(decoded),
-            _ => return Ok(()),
+            Cow::Owned(mut decoded) => {
+                decoded.retain(|byte| !is_dropped(byte));
+                spelling = Cow::Owned(decoded);
+            }
+            Cow::Borrowed(_) => return Ok(()),
         }
     }
 }
 
 /// Whether a part between slashes is `.` or `..`. What follows a `;`, `?` or `#` in a part is ignored, because a server
-/// that decodes takes it for parameters, a query or a fragment; tabs and line ends are, because URL parsers drop them.
+/// that decodes takes it for parameters, a query or a fragment.
 fn has_dot_part(text: &[u8]) -> bool {
     text.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| {
         let mut dots = 0_usize;
@@ -150,7 +155,6 @@ fn has_dot_part(text: &[u8]) -> bool {
             match byte {
                 b'.' => dots += 1,
                 b';' | b'?' | b'#' => break,
-                b'\t' | b'\n' | b'\r' => {}
                 _ => return false,
             }
         }
@@ -262,6 +266,8 @@ mod tests {
             ("a%2f..%3bx", InvalidId::DotPart),
             ("a%5c%2e", InvalidId::DotPart),
             (".%2509.", InvalidId::DotPart),
+            (".%%092E", InvalidId::DotPart),
+            ("%%09252e%%0d2e", InvalidId::DotPart),
             ("./x", InvalidId::DotPart),
             ("..?x", InvalidId::DotPart),
             ("..#x", InvalidId::DotPart),
@@ -286,7 +292,7 @@ mod tests {
 
         #[test]
         fn no_back_end_takes_an_accepted_id_out_of_its_segment(
-            text in "([./\\\\;?#a%]|%2e|%2E|%2f|%5c|%25|%252e|%3b|%3F|%23|%2523|%09|%20|%00|%32|%65){0,12}",
+            text in "([./\\\\;?#a%2e]|%2e|%2E|%2f|%5c|%25|%252e|%3b|%3F|%23|%2523|%09|%20|%00|%32|%65){0,12}",
             choices in any::<u64>(),
         ) {
             if check(&text).is_ok() {

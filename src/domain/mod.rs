@@ -4,7 +4,7 @@
 //! [`SharedLinks`], [`Callers`], [`LazyCaller`], [`RateLimit`], [`WaitingCallers`]), and time as
 //! a value ([`Timestamp`], [`MonotonicTime`]), so that freshness is a rule and not a clock.
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod back_end;
 mod caller;
 mod construction;

@@ -10,6 +10,8 @@ pub mod caller;
 mod card;
 mod cors;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod management;
 mod metrics;
 mod negotiation;

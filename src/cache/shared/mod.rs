@@ -7,6 +7,8 @@
 mod breaker;
 mod connection;
 mod entry;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod key;
 mod metrics;
 mod options;

@@ -5,6 +5,8 @@
 //! step, so that there is a whole one at any time.
 
 mod admission;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod lines;
 mod reader;
 mod record;

@@ -1,0 +1,61 @@
+//! What must hold of a snapshot, whatever its bytes are.
+
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "that a property does not hold is said by a panic"
+)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::admission::Admitted;
+use super::{Admission, Record, SnapshotError, SnapshotReader};
+use crate::domain::{AllowedHosts, ProjectName, Timestamp};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A link that is let in leads to an allowed host, and is the same once it is written and read again. A file of a newer
+/// version is found out before anything is taken from it.
+pub fn snapshot(input: &[u8]) {
+    let admission = admission();
+    let is_newer = reader(input).check_versions().is_err();
+    let mut reader = reader(input);
+    loop {
+        let link = match reader.read() {
+            Ok(Some(Ok(link))) => link,
+            Ok(Some(Err(_))) => continue,
+            Ok(None) => return assert!(!is_newer),
+            Err(error) => return assert!(is_newer && matches!(error, SnapshotError::NewerVersion { .. })),
+        };
+        let Ok(admitted) = admission.admit(link, NOW) else { continue };
+        let (_, _, known) = &admitted;
+        let url = known.url.as_str();
+        let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
+        assert!(
+            host.is_some_and(|host| host.ends_with(".nebuly.com")) && !url.contains("canary-key"),
+            "{url}"
+        );
+        assert_eq!(read_back(&admission, &admitted), admitted);
+    }
+}
+
+fn admission() -> Admission {
+    let mut hosts = AllowedHosts::default();
+    hosts.allow("*.nebuly.com").unwrap();
+    let projects = ["first", "second"].map(|name| ProjectName::try_from(name).unwrap());
+    Admission::new(projects.into(), hosts, Box::new(|text| text.contains("canary-key")), DAY)
+}
+
+fn reader(bytes: &[u8]) -> SnapshotReader<&[u8]> {
+    SnapshotReader::new(bytes, Path::new("links"))
+}
+
+/// What reading gives once a link is written.
+fn read_back(admission: &Admission, (scope, item, link): &Admitted) -> Admitted {
+    let id = item.id();
+    let project = admission.name(link.project).unwrap();
+    let written = serde_json::to_vec(&Record::new(*scope, item.kind(), &id, project, link).unwrap()).unwrap();
+    admission.admit(reader(&written).read().unwrap().unwrap().unwrap(), NOW).unwrap()
+}

@@ -1,0 +1,210 @@
+//! What must hold of ids and headers as a caller sends them.
+
+#![expect(clippy::unwrap_used, reason = "that a property does not hold is said by a panic")]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use opentelemetry::trace::TraceState;
+use url::Url;
+
+use super::caller::{Access, CallerOfRequest, Gate, Guard};
+use super::parameters::{Parameters, id_in_path};
+use super::trace_parent::TraceParent;
+use crate::domain::{
+    AllowedHosts, Caller, CallerKey, Callers, Item, Kind, LazyCaller as _, Share, Spellings, Text, Unlimited,
+};
+
+/// The host of pasted addresses.
+const ALLOWED_HOST: &str = "v2.platform.eu.nebuly.com";
+
+/// Every item that a text may mean, read as a query, as the end of a path, and as it is.
+pub(crate) fn meanings(input: &str) -> Vec<Item<'static>> {
+    let in_query = Parameters::parse(Some(input)).and_then(|parameters| parameters.id());
+    let texts = [in_query.ok(), id_in_path(input).ok(), Some(Text::from(input))];
+    let mut hosts = AllowedHosts::default();
+    hosts.allow(ALLOWED_HOST).unwrap();
+    let mut items = Vec::new();
+    for text in texts.into_iter().flatten() {
+        for kind in [Kind::Interaction, Kind::Conversation] {
+            let Ok(spellings) = Spellings::of_kind(kind, text.clone()) else { continue };
+            assert_eq!(spellings.first().kind(), kind);
+            match kind {
+                Kind::Interaction => assert!(spellings.others().is_empty(), "{spellings:?}"),
+                Kind::Conversation => {
+                    assert_eq!(spellings.first().id(), text.decoded, "it is asked for as it is");
+                    assert!(spellings.others().len() <= 1, "{spellings:?}");
+                }
+            }
+            items.extend(all(&spellings));
+        }
+        if let Ok(spellings) = Spellings::of_any_kind(text.clone(), &hosts) {
+            assert!(spellings.others().len() <= 2, "{spellings:?}");
+            if spellings.kind_was_named() {
+                let page = Url::parse(text.decoded.trim()).unwrap();
+                assert_eq!(page.host_str(), Some(ALLOWED_HOST), "{text:?}");
+            }
+            items.extend(all(&spellings));
+        }
+    }
+    items
+}
+
+fn all(spellings: &Spellings<'_>) -> Vec<Item<'static>> {
+    let mut items = spellings.others();
+    assert!(!items.contains(spellings.first()), "{spellings:?}");
+    items.push(spellings.first().clone().into_owned());
+    items
+}
+
+/// The caller's address is the one that the nearest hops wrote, whatever stands to the left of it. A trace's parent is
+/// what its bytes say, and its state is well formed and short.
+///
+/// Each line of the input is a line of the header.
+pub fn headers(input: &[u8]) {
+    let lines: Result<Vec<_>, _> = input.split(|byte| *byte == b'\n').map(HeaderValue::from_bytes).collect();
+    let Ok(lines) = lines else { return };
+    forwarded(&lines);
+    trace_parent(&lines);
+}
+
+/// `10.0.0.1` is a trusted proxy, as every address that begins with `10.` is.
+fn forwarded(lines: &[HeaderValue]) {
+    let proxy = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    let stranger = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    let person = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
+    let with = |more: &'static str| {
+        let mut lines = lines.to_vec();
+        lines.push(HeaderValue::from_static(more));
+        lines
+    };
+    assert_eq!(caller(stranger, lines), stranger, "nobody else is believed");
+    // What proxies append on the right counts, in a line of its own or in the last one.
+    assert_eq!(caller(proxy, &with("203.0.113.9")), person);
+    assert_eq!(caller(proxy, &with("203.0.113.9, 10.7.7.1 ,10.8.8.8")), person);
+    let mut appended = lines.to_vec();
+    if let Some(last) = appended.last_mut() {
+        *last = HeaderValue::from_bytes(&[last.as_bytes(), b", 203.0.113.9"].concat()).unwrap();
+        assert_eq!(caller(proxy, &appended), person);
+    }
+    // Hop by hop from the right: each is an address, and all but the last are trusted.
+    let found = caller(proxy, lines);
+    let items = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    let hops = items.map_while(address);
+    let mut nearest = proxy;
+    for hop in hops {
+        if !is_trusted(nearest) {
+            break;
+        }
+        nearest = hop;
+    }
+    assert_eq!(found, nearest);
+}
+
+fn is_trusted(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.octets()[0] == 10)
+}
+
+/// The address of an item, read in another way than the program does: by where brackets and the last colon are.
+fn address(item: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(item.trim_ascii()).ok().filter(|text| text.len() <= 80)?;
+    let is_port = |text: &str| text.parse::<u16>().is_ok() && !text.starts_with('+');
+    let address: IpAddr = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            let ends_well = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+            // A zone is for an address with a port alone.
+            let without_zone =
+                address.split_once('%').filter(|(_, zone)| !port.is_empty() && zone.parse::<u32>().is_ok());
+            let address = without_zone.map_or(address, |(address, _)| address);
+            IpAddr::V6(address.parse::<Ipv6Addr>().ok().filter(|_| ends_well)?)
+        }
+        None => match text.rsplit_once(':') {
+            Some((address, port)) if !address.contains(':') => {
+                IpAddr::V4(address.parse().ok().filter(|_| is_port(port))?)
+            }
+            _ => text.parse().ok()?,
+        },
+    };
+    Some(address.to_canonical())
+}
+
+/// The address by which a caller is known that comes from this peer with this header.
+fn caller(peer: IpAddr, lines: &[HeaderValue]) -> IpAddr {
+    let asked = Arc::new(Asked::default());
+    let gate = Gate::new(Access {
+        identity_header: None,
+        api_tokens: None,
+        cors_origins: Vec::new(),
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        peer: |extensions| extensions.get::<SocketAddr>().copied(),
+        callers: Arc::<Asked>::clone(&asked),
+    });
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.extensions.insert(SocketAddr::new(peer, 4711));
+    parts.headers =
+        lines.iter().map(|line| (HeaderName::from_static("x-forwarded-for"), line.clone())).collect();
+    let admitted = gate.admit(Guard::Identity, &parts).unwrap();
+    let _share = CallerOfRequest::new(&gate, &admitted, &parts).share();
+    let address = *asked.0.lock().unwrap();
+    address.unwrap()
+}
+
+/// Notes the address that is asked for.
+#[derive(Default)]
+struct Asked(Mutex<Option<IpAddr>>);
+
+impl Callers for Asked {
+    fn of(&self, key: &CallerKey<'_>) -> Caller {
+        if let CallerKey::Address(address) = key {
+            *self.0.lock().unwrap() = Some(*address);
+        }
+        Caller { share: Share::Caller(0), tokens: Arc::new(Unlimited) }
+    }
+}
+
+/// The first line is the parent, all of them are the state.
+fn trace_parent(lines: &[HeaderValue]) {
+    let Some(line) = lines.first() else { return };
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        headers.append("tracestate", line.clone());
+    }
+    headers.append("traceparent", line.clone());
+    let parent = TraceParent::of(&headers);
+    headers.append("traceparent", line.clone());
+    assert_eq!(TraceParent::of(&headers), None, "it is there twice");
+
+    let text = String::from_utf8_lossy(line.as_bytes());
+    assert_eq!(parent.is_some(), is_trace_parent(&text), "{text}");
+    let Some(parent) = parent else { return };
+    let context = parent.to_context(&headers);
+    assert!(context.is_valid() && context.is_remote());
+    let known = format!("-{}-{}-", context.trace_id(), context.span_id());
+    assert!(text.get(2..).is_some_and(|rest| rest.starts_with(&known)), "{text}");
+    assert!((0.0..=1.0).contains(&parent.fraction()));
+    let state = context.trace_state();
+    assert!(state.header().len() <= 512);
+    assert_eq!(state.header().parse::<TraceState>().as_ref().ok(), Some(state));
+}
+
+/// The grammar of W3C Trace Context, level 1, by positions.
+fn is_trace_parent(text: &str) -> bool {
+    let hex = |range| {
+        let digits: Option<&str> = text.get(range);
+        digits.filter(|digits| digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+    };
+    let dashes = [2, 35, 52].into_iter().all(|at| text.as_bytes().get(at) == Some(&b'-'));
+    let (Some(version), Some(trace), Some(span), Some(_)) = (hex(0..2), hex(3..35), hex(36..52), hex(53..55))
+    else {
+        return false;
+    };
+    let ends_well = match version {
+        "00" => text.len() == 55,
+        "ff" => false,
+        _ => text.len() == 55 || text.as_bytes().get(55) == Some(&b'-'),
+    };
+    let is_zero = |digits: &str| digits.bytes().all(|byte| byte == b'0');
+    dashes && ends_well && !is_zero(trace) && !is_zero(span)
+}
