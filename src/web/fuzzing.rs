@@ -13,7 +13,8 @@ use super::caller::{Access, CallerOfRequest, Gate, Guard};
 use super::parameters::{Parameters, id_in_path};
 use super::trace_parent::TraceParent;
 use crate::domain::{
-    AllowedHosts, Caller, CallerKey, Callers, Item, Kind, LazyCaller as _, Share, Spellings, Text, Unlimited,
+    AllowedHosts, Caller, CallerKey, Callers, FairnessKey, Item, Kind, LazyCaller as _, Spellings, Text,
+    Unlimited,
 };
 
 /// The host of pasted addresses.
@@ -146,7 +147,7 @@ fn caller(peer: IpAddr, lines: &[HeaderValue]) -> IpAddr {
     parts.headers =
         lines.iter().map(|line| (HeaderName::from_static("x-forwarded-for"), line.clone())).collect();
     let admitted = gate.admit(Guard::Identity, &parts).unwrap();
-    let _share = CallerOfRequest::new(&gate, &admitted, &parts).share();
+    CallerOfRequest::new(&gate, &admitted, &parts).caller();
     let address = *asked.0.lock().unwrap();
     address.unwrap()
 }
@@ -160,7 +161,7 @@ impl Callers for Asked {
         if let CallerKey::Address(address) = key {
             *self.0.lock().unwrap() = Some(*address);
         }
-        Caller { share: Share::Caller(0), tokens: Arc::new(Unlimited) }
+        Caller { fairness_key: FairnessKey::Caller(0), rate_limit: Arc::new(Unlimited) }
     }
 }
 
