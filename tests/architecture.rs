@@ -25,6 +25,10 @@ const LAYERS: [(&str, &[&str]); 12] = [
 /// The libraries that the domain may use: texts, URLs and ids, and nothing that knows HTTP, JSON or a runtime.
 const LIBRARIES_OF_THE_DOMAIN: [&str; 6] = ["bytes", "percent_encoding", "std", "thiserror", "url", "uuid"];
 
+/// The places outside `server` and `resolver` that spawn a task: the supervisor of background tasks, the accept loops,
+/// whose end ends the program, and an attempt to connect, whose callers learn when it is gone.
+const SPAWNS: [&str; 3] = ["app/background.rs", "app/listeners.rs", "cache/shared/connection.rs"];
+
 fn sources(module: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let file = root.join(format!("{module}.rs"));
@@ -102,4 +106,19 @@ fn every_module_has_its_layer() {
             "{module} has no layer"
         );
     }
+}
+
+/// A task that panics is gone without a word, unless somebody looks after it.
+#[test]
+fn nobody_but_the_supervisor_spawns_a_background_task() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut spawning = BTreeSet::new();
+    for path in ["app", "nebuly", "cache", "limits", "web"].into_iter().flat_map(sources) {
+        let spawns = code(&path).matches("spawn(").count();
+        assert!(spawns <= 1, "{} spawns {spawns} tasks", path.display());
+        if spawns > 0 {
+            spawning.insert(path.strip_prefix(&root).unwrap().display().to_string());
+        }
+    }
+    assert_eq!(spawning, SPAWNS.map(str::to_owned).into());
 }

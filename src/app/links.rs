@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::projects::{Projects, ids, read_authorities};
@@ -88,25 +89,39 @@ impl Links {
     pub(super) fn start(self, background: &mut Background) -> Kept {
         let Self { memory, snapshot, snapshot_interval, shared_writer, .. } = self;
         if let Some(writer) = shared_writer {
-            background.spawn(writer.run());
+            let writer = Arc::new(Mutex::new(writer));
+            background.supervise("shared_cache_writer", move || {
+                let writer = Arc::clone(&writer);
+                async move {
+                    writer.lock().await.run().await;
+                    // The cache is gone, and everything was written.
+                    std::future::pending::<()>().await;
+                }
+            });
         }
-        background.spawn({
+        background.supervise("housekeeping", {
             let memory = memory.clone();
-            async move {
-                let mut interval = tokio::time::interval(HOUSEKEEPING);
-                loop {
-                    interval.tick().await;
-                    memory.housekeep();
+            move || {
+                let memory = memory.clone();
+                async move {
+                    let mut interval = tokio::time::interval(HOUSEKEEPING);
+                    loop {
+                        interval.tick().await;
+                        memory.housekeep();
+                    }
                 }
             }
         });
         let kept = Kept { memory, snapshot };
         if kept.snapshot.is_some() {
             let kept = kept.clone();
-            background.spawn(async move {
-                loop {
-                    tokio::time::sleep(snapshot_interval).await;
-                    kept.save().await;
+            background.supervise("snapshot", move || {
+                let kept = kept.clone();
+                async move {
+                    loop {
+                        tokio::time::sleep(snapshot_interval).await;
+                        kept.save().await;
+                    }
                 }
             });
         }

@@ -3,6 +3,7 @@
 //! Nothing else makes a client, a cache or a task that outlives a request.
 
 mod access;
+mod background;
 mod descriptors;
 mod error;
 mod links;
@@ -18,11 +19,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use tokio::task::JoinSet;
+use tokio::sync::Mutex;
 use tracing::field::display;
 
 use self::access::API_TOKENS_PERIOD;
 pub use self::access::api_tokens_of;
+use self::background::Background;
 use self::descriptors::Descriptors;
 pub use self::error::StartError;
 use self::links::Links;
@@ -39,9 +41,6 @@ use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
 use crate::web::management::Part;
 use crate::web::{self, Web};
-
-/// Tasks that go on for as long as the program; they end with it.
-type Background = JoinSet<()>;
 
 /// The program, built and not yet serving.
 pub struct App {
@@ -60,6 +59,7 @@ pub struct App {
     api_tokens_file: Option<ApiTokensFile>,
     links: Links,
     traces: Option<Traces>,
+    background: Background,
 }
 
 /// How the program is told to stop.
@@ -140,6 +140,7 @@ impl App {
             api_tokens_file,
             links,
             traces,
+            background: Background::new(metrics.recorder()),
         })
     }
 
@@ -188,7 +189,7 @@ impl App {
         listeners: Listeners,
         shutdown: impl Future<Output = Shutdown>,
     ) -> Result<(), AcceptLoopEnded> {
-        let Self { limits, descriptors, drain, drain_timeout, mut links, .. } = self;
+        let Self { limits, descriptors, drain, drain_timeout, mut links, mut background, .. } = self;
         let mut shutdown = pin!(shutdown);
         let addresses = (listeners.public_address(), listeners.management_address());
         let (listen, management_listen) = (addresses.0.ok().map(display), addresses.1.ok().map(display));
@@ -203,12 +204,7 @@ impl App {
             self.open.spared(),
         );
         tracing::info!(version, listen, management_listen, "starting");
-        let mut background = Background::new();
-        background.spawn(self.metrics.keep_up());
-        background.spawn(self.keys.watch());
-        if let Some(file) = self.api_tokens_file {
-            background.spawn(file.watch(API_TOKENS_PERIOD));
-        }
+        watch(&mut background, self.metrics, self.keys, self.api_tokens_file);
 
         let stopped = tokio::select! {
             biased;
@@ -253,6 +249,24 @@ impl App {
         management.close(Duration::ZERO).await;
         tracing::info!(cut, "stopped");
         stopped.map(|_| ())
+    }
+}
+
+/// Starts the tasks that need no links.
+fn watch(
+    background: &mut Background,
+    metrics: MetricsReader,
+    keys: Arc<Keys>,
+    api_tokens_file: Option<ApiTokensFile>,
+) {
+    background.supervise("metrics", move || metrics.clone().keep_up());
+    background.supervise("keys", move || Arc::clone(&keys).watch());
+    if let Some(file) = api_tokens_file {
+        let file = Arc::new(Mutex::new(file));
+        background.supervise("api_tokens", move || {
+            let file = Arc::clone(&file);
+            async move { file.lock().await.watch(API_TOKENS_PERIOD).await }
+        });
     }
 }
 

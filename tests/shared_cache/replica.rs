@@ -57,11 +57,11 @@ impl Replica {
     pub(crate) fn with(options: SharedCacheOptions) -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let contains_key = Arc::new(|text: &str| text.contains(NEBULY_KEY));
-        let (cache, writer) = metrics::with_local_recorder(&recorder, || {
+        let (cache, mut writer) = metrics::with_local_recorder(&recorder, || {
             SharedCache::new(options, contains_key, Arc::new(SystemClock))
         })
         .unwrap();
-        drop(tokio::spawn(writer.run()));
+        drop(tokio::spawn(async move { writer.run().await }));
         Self { cache: Arc::new(cache), counts: recorder.handle() }
     }
 

@@ -26,7 +26,7 @@ pub struct SharedCacheWriter {
 
 impl SharedCacheWriter {
     /// Runs until the cache is gone. Needs a tokio runtime.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut is_refused = false;
         while self.waiting.recv_many(&mut batch, BATCH).await > 0 {

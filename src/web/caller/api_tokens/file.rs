@@ -58,7 +58,7 @@ impl ApiTokensFile {
     }
 
     /// Looks at the file again and again, once in `period`, and never ends.
-    pub async fn watch(mut self, period: Duration) {
+    pub async fn watch(&mut self, period: Duration) {
         let mut ticks = tokio::time::interval(period);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

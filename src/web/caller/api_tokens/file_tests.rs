@@ -117,9 +117,9 @@ fn a_file_that_cannot_be_used_is_an_error_at_the_start() {
 #[tokio::test]
 async fn a_watched_file_is_looked_at_again_and_again() {
     let (_folder, path) = file(&format!("one = {ONE}"));
-    let file = ApiTokensFile::open(path.clone()).unwrap();
+    let mut file = ApiTokensFile::open(path.clone()).unwrap();
     let tokens = file.tokens();
-    let watch = tokio::spawn(file.watch(Duration::from_millis(5)));
+    let watch = tokio::spawn(async move { file.watch(Duration::from_millis(5)).await });
     for (content, token) in [(format!("other = {OTHER}"), OTHER), (format!("one = {ONE}"), ONE)] {
         fs::write(&path, content).unwrap();
         let known = async {
