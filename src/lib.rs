@@ -16,7 +16,7 @@
 //! |---|---|---|
 //! | [`domain`] | ids, links, URLs, the freshness of an answer; the interfaces that the resolver needs | nothing of the crate |
 //! | `sync` | the lock and the task of code whose interleavings are tested | nothing of the crate |
-//! | [`files`] | files that settings name: their paths, and reads that wait for none for ever | nothing of the crate |
+//! | [`files`] | files that settings name: how they are shown, and read without waiting for ever | nothing of the crate |
 //! | [`nebuly`], [`cache`] | adapters: where links come from, and where they are remembered | `domain`, `files`, `sync` |
 //! | [`limits`] | adapter: what each caller may still cost | `domain` |
 //! | [`resolver`] | the policy: what is answered from where | `domain`, `sync` |

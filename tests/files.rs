@@ -1,4 +1,4 @@
-//! Files that settings name: those that hang or are something else.
+//! Files that settings name: those that hang or are something else, and paths that are secrets.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
@@ -12,10 +12,13 @@ use std::time::{Duration, Instant};
 use nebulink::demo::StandIn;
 use rustix::process::Signal;
 use support::process::{Logged, command, run};
-use support::{PATIENCE, key_of, request, stand_in, stand_in_with};
+use support::{KEY, PATIENCE, key_of, request, stand_in, stand_in_with};
 use tempfile::TempDir;
 
 const TOKEN: &str = "0123456789-abcdef";
+
+/// What must not be seen.
+const CANARY: &str = "nk-canary-8e7f6a5b";
 
 const NO_REGULAR_FILE: &str = "not a regular file";
 
@@ -187,4 +190,96 @@ async fn a_settings_file_may_be_a_pipe_and_one_that_nobody_writes_to_is_not_wait
     tokio::time::timeout(PATIENCE, written).await.unwrap().unwrap().unwrap();
     let (code, out, complaint) = running.await.unwrap();
     assert!(code == 0 && out.contains("cache.ttl = 7h"), "{out}{complaint}");
+}
+
+/// A setting that names a file, as variables.
+fn secrets_as_paths() -> Vec<(&'static str, String)> {
+    let url = format!("redis://:{CANARY}@cache.example:6379/0");
+    let in_base64 = format!("/9{}/AYABgQSkZJRgABAQ9", CANARY.replace('-', "ABC"));
+    [CANARY.to_owned(), url, in_base64]
+        .into_iter()
+        .flat_map(|secret| {
+            [
+                "NEBULINK_CONFIG",
+                "NEBULY_API_KEY_FILE",
+                "NEBULINK__NEBULY__CA_FILE",
+                "NEBULINK__SHARED_CACHE__URL_FILE",
+                "NEBULINK__SHARED_CACHE__CA_FILE",
+                "NEBULINK__ACCESS__API_TOKENS_FILE",
+                "NEBULINK__CACHE__SNAPSHOT_FILE",
+                "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            ]
+            .map(|name| (name, secret.clone()))
+        })
+        .collect()
+}
+
+#[track_caller]
+fn assert_hidden(setting: &str, output: &str) {
+    let canaries = [CANARY, "canaryABC"];
+    assert!(!canaries.iter().any(|canary| output.contains(canary)), "{setting}: {output}");
+}
+
+#[tokio::test]
+async fn a_secret_in_place_of_a_path_is_shown_nowhere() {
+    let stand_in = stand_in().await;
+    stand_in.add_conversation(KEY, "abc");
+    let folder = TempDir::new().unwrap();
+    for (setting, secret) in secrets_as_paths() {
+        let with_secret = || {
+            let mut command = command(&stand_in);
+            command.env(setting, &secret).current_dir(folder.path());
+            command
+                .env("NEBULINK__LOG__LEVEL", "trace")
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
+            if setting == "NEBULY_API_KEY_FILE" {
+                command.env_remove("NEBULY_API_KEY");
+            }
+            command
+        };
+        let mut check = with_secret();
+        check.args(["check"]);
+        let (code, out, complaint) = run(check).await;
+        assert_hidden(setting, &format!("{out}{complaint}"));
+        // A file of this name may be written.
+        if code == 0 {
+            assert!(
+                out.contains("cache.snapshot_file = (not shown, as it does not look like a path)"),
+                "{out}"
+            );
+            continue;
+        }
+        assert_eq!(code, 2, "{setting}: {out}{complaint}");
+        assert_hidden(setting, &refused("serve", with_secret()).await);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_in_place_of_a_path_is_not_logged_while_it_serves() {
+    let stand_in = stand_in_with(2).await;
+    stand_in.add_conversation(&key_of(1), "abc");
+    let folder = TempDir::new().unwrap();
+    two_projects(folder.path());
+    let config = folder.path().join("nebulink.toml");
+    let file = fs::read_to_string(&config).unwrap();
+    fs::write(&config, file.replace(&format!("'{}/key-0'", folder.path().display()), &format!("'{CANARY}'")))
+        .unwrap();
+    // What a crash left of a snapshot is removed, and told.
+    fs::write(folder.path().join(format!(".{CANARY}.nebulink-0123456789abcdef.tmp")), "").unwrap();
+    let with_secrets = || {
+        let mut command = configured(&stand_in, folder.path());
+        command.current_dir(folder.path()).env("NEBULINK__LOG__LEVEL", "trace");
+        command.env("NEBULINK__CACHE__SNAPSHOT_FILE", CANARY).env("NEBULINK__CACHE__SNAPSHOT_INTERVAL", "1s");
+        command
+    };
+    let mut process = Logged::start(with_secrets()).await;
+    process.logged("the key file gives no key").await;
+    process.logged("removed what a crash left").await;
+    assert_eq!(request(process.address, "GET", "/c/abc?project=project-1", &[]).await.status, 302);
+    process.logged("snapshot written").await;
+    process.running.signal(Signal::TERM);
+    process.logged("\"stopped\"").await;
+    assert_hidden("serve", &process.log());
+    assert_eq!(process.running.exit_code().await, 0);
+    assert!(folder.path().join(CANARY).exists(), "as a path it is good for a snapshot");
 }

@@ -34,7 +34,7 @@ fn all_that_is_wrong_is_reported_at_once_with_key_and_source() {
     let problems = Settings::load(&sources(Some(file.path()), &environment)).unwrap_err();
     let problems: Vec<(Option<&str>, &Source)> =
         problems.iter().map(|Problem { key, source, .. }| (key.as_deref(), source)).collect();
-    let of_file = Source::File(FilePath::new(file.path()));
+    let of_file = Source::File(FilePath::known(file.path()));
     let of_variable = |name: &str| Source::Environment(name.to_owned());
     assert_eq!(
         problems,

@@ -1,4 +1,4 @@
-//! Files that settings name: their paths, and how they are read without waiting for ever.
+//! Files that settings name: how their paths are shown, and how they are read without waiting for ever.
 
 mod bounded;
 mod path;

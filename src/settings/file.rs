@@ -28,7 +28,7 @@ pub(super) fn read(path: &Path, schema: &Schema, problems: &mut Vec<Problem>) ->
             return None;
         }
     };
-    let source = Source::File(FilePath::new(path));
+    let source = Source::File(FilePath::known(path));
     let Ok(text) = String::from_utf8(bytes) else {
         problems.push(Problem::with_source(source, "not UTF-8"));
         return None;

@@ -59,10 +59,10 @@ impl Source {
         }
     }
 
-    /// The reverse of [`Self::to_metadata`].
+    /// The reverse of [`Self::to_metadata`]; a file that values came from has been read.
     pub(super) fn from_metadata(metadata: &Metadata) -> Self {
         match &metadata.source {
-            Some(figment::Source::File(path)) => Self::File(FilePath::new(path)),
+            Some(figment::Source::File(path)) => Self::File(FilePath::known(path)),
             Some(figment::Source::Custom(key)) if metadata.name == FOLLOWS => Self::Follows(key.clone()),
             Some(figment::Source::Custom(name)) => Self::Environment(name.clone()),
             _ if metadata.name == COMMAND_LINE => Self::CommandLine,

@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         Some(setting)
     }
 
-    /// A setting that names a file. `Some(None)` if it is empty.
+    /// A setting that names a file, shown if it looks like a path. `Some(None)` if it is empty.
     #[expect(clippy::option_option, reason = "whether it could be read, and whether it is set")]
     pub(super) fn read_path(
         &mut self,

@@ -168,7 +168,7 @@ pub(super) fn path(text: &str) -> Parsed<FilePath> {
 /// The path of a file that can be read.
 pub(super) fn readable_file(text: &str) -> Parsed<FilePath> {
     content(&FilePath::new(text), MAX_LEN)?;
-    Ok(FilePath::new(text))
+    Ok(FilePath::known(text))
 }
 
 /// What a file of at most `max_len` bytes holds.

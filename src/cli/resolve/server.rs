@@ -150,7 +150,7 @@ fn certificates(file: Option<&Path>) -> anyhow::Result<Vec<Certificate>> {
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
         return Ok(roots.map(|root| Certificate::from_der(root)).collect::<Result<_, _>>()?);
     };
-    let file = SmallFile::new(FilePath::new(path), files::MAX_LEN);
+    let file = SmallFile::new(FilePath::known(path), files::MAX_LEN);
     let pem = file.begin().wait().with_context(|| format!("--ca-file {} cannot be read", path.display()))?;
     let found = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
     found.with_context(|| format!("--ca-file {} holds no usable certificate in PEM", path.display()))

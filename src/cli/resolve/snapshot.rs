@@ -44,7 +44,7 @@ impl Wanted {
 
     /// Reads the snapshot once, and keeps what is asked for.
     pub(super) fn look_up(&mut self, snapshot: &Path) -> anyhow::Result<()> {
-        let mut reader = SnapshotReader::open(&FilePath::new(snapshot))?;
+        let mut reader = SnapshotReader::open(&FilePath::known(snapshot))?;
         let mut broken = 0_u64;
         while let Some(line) = reader.read()? {
             match line {

@@ -40,7 +40,7 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_file_and_that_ov
     assert_eq!(cache.negative_ttl, Duration::from_secs(6));
     // All four sources have touched the section, and none is taken for another.
     assert_eq!(source(&loaded, "cache.max_size"), Source::Default);
-    assert_eq!(source(&loaded, "cache.ttl"), Source::File(FilePath::new(file.path())));
+    assert_eq!(source(&loaded, "cache.ttl"), Source::File(FilePath::known(file.path())));
     assert_eq!(source(&loaded, "cache.stale"), variable("NEBULINK__CACHE__STALE"));
     assert_eq!(source(&loaded, "cache.negative_ttl"), Source::CommandLine);
 }
