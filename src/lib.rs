@@ -16,12 +16,13 @@
 //! |---|---|---|
 //! | [`domain`] | ids, links, URLs, the freshness of an answer; the interfaces that the resolver needs | nothing of the crate |
 //! | `sync` | the lock and the task of code whose interleavings are tested | nothing of the crate |
-//! | [`nebuly`], [`cache`] | adapters: where links come from, and where they are remembered | `domain`, `sync` |
+//! | [`files`] | files that settings name: how they are shown, and read without waiting for ever | nothing of the crate |
+//! | [`nebuly`], [`cache`] | adapters: where links come from, and where they are remembered | `domain`, `files`, `sync` |
 //! | [`limits`] | adapter: what each caller may still cost | `domain` |
 //! | [`resolver`] | the policy: what is answered from where | `domain`, `sync` |
-//! | [`web`] | routes, who may ask, redirect, errors, pages | `domain`, `resolver` |
+//! | [`web`] | routes, who may ask, redirect, errors, pages | `domain`, `resolver`, `files` |
 //! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
-//! | [`settings`] | defaults, file, environment, command line | `domain` |
+//! | [`settings`] | defaults, file, environment, command line | `domain`, `files` |
 //! | [`telemetry`] | logs, metrics and traces | nothing of the crate |
 //! | [`app`] | the composition root: builds everything from the settings and runs it | all of these |
 //! | [`demo`] | a stand-in for Nebuly, which the tests talk to as well | nothing of the crate |
@@ -35,6 +36,7 @@ pub mod cache;
 pub mod cli;
 pub mod demo;
 pub mod domain;
+pub mod files;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod limits;

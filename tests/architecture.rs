@@ -7,19 +7,34 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module, and what else of the crate it may use.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
+    ("files", &[]),
     ("sync", &[]),
-    ("nebuly", &["domain", "sync"]),
-    ("cache", &["domain"]),
+    ("nebuly", &["domain", "files", "sync"]),
+    ("cache", &["domain", "files"]),
     ("limits", &["domain"]),
     ("resolver", &["domain", "sync"]),
-    ("web", &["domain", "resolver"]),
+    ("web", &["domain", "files", "resolver"]),
     ("server", &[]),
-    ("settings", &["domain"]),
+    ("settings", &["domain", "files"]),
     ("telemetry", &[]),
     ("demo", &[]),
-    ("app", &["cache", "domain", "limits", "nebuly", "resolver", "server", "settings", "telemetry", "web"]),
+    (
+        "app",
+        &[
+            "cache",
+            "domain",
+            "files",
+            "limits",
+            "nebuly",
+            "resolver",
+            "server",
+            "settings",
+            "telemetry",
+            "web",
+        ],
+    ),
 ];
 
 /// The libraries that the domain may use: texts, URLs and ids, and nothing that knows HTTP, JSON or a runtime.

@@ -30,7 +30,7 @@ async fn with_file(content: &str) -> (StandIn, TempDir, PathBuf, Client) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
     std::fs::write(&path, content).unwrap();
-    let client = Setup { key: KeySource::File(path.clone()), ..Setup::default() }.client(&stand_in);
+    let client = Setup { key: KeySource::File((&path).into()), ..Setup::default() }.client(&stand_in);
     (stand_in, folder, path, client)
 }
 
@@ -96,7 +96,7 @@ async fn a_rotation_under_load_fails_no_call_in_whichever_order_it_is_made() {
             // The file is seen before Nebuly takes its key.
             1 => {
                 replace(&path, new);
-                client.shared.keys().poll();
+                client.shared.keys().poll().await;
                 some_calls(&stand_in).await;
             }
             // Nebuly is a moment earlier.
@@ -131,7 +131,7 @@ async fn a_mounted_secret_is_exchanged_under_load_without_a_failed_call() {
     let folder = tempfile::tempdir().unwrap();
     publish(folder.path(), "..1", KEY);
     symlink("..data/key", folder.path().join("key")).unwrap();
-    let key = KeySource::File(folder.path().join("key"));
+    let key = KeySource::File(folder.path().join("key").into());
     let client = Setup { key, ..Setup::default() }.client(&stand_in);
     let load = Load::begin(&client);
     some_calls(&stand_in).await;
@@ -158,17 +158,17 @@ async fn a_file_that_is_bad_or_gone_keeps_the_old_key() {
     let (_stand_in, _folder, path, client) = with_file(KEY).await;
     for content in ["", "\n", "two words"] {
         replace(&path, content);
-        client.shared.keys().poll();
+        client.shared.keys().poll().await;
         assert!(client.finds("c0").await, "{content:?}");
         assert_eq!(client.shared.keys().complaints().len(), 1);
     }
     std::fs::remove_file(&path).unwrap();
-    client.shared.keys().poll();
+    client.shared.keys().poll().await;
     assert!(client.finds("c0").await);
     let complaint = client.shared.keys().complaints().remove(0);
     assert!(complaint.contains("default") && complaint.contains(path.to_str().unwrap()), "{complaint}");
     replace(&path, KEY);
-    client.shared.keys().poll();
+    client.shared.keys().poll().await;
     assert!(client.shared.keys().complaints().is_empty());
 }
 
@@ -179,7 +179,7 @@ async fn without_a_key_no_call_is_made_until_the_file_has_one() {
     assert_eq!(client.ask("c0").await, Err(NO_KEY));
     assert_eq!((stand_in.call_count(), client.spent()), (0, 0));
     replace(&path, KEY);
-    client.shared.keys().poll();
+    client.shared.keys().poll().await;
     assert!(client.finds("c0").await);
 }
 
@@ -210,7 +210,7 @@ async fn a_refused_key_is_tried_again_as_soon_as_its_file_changes() {
     let (stand_in, _folder, path, client) = with_file("nk-wrong").await;
     assert_eq!(client.ask("c0").await, Err(REFUSED));
     replace(&path, KEY);
-    client.shared.keys().poll();
+    client.shared.keys().poll().await;
     assert!(client.finds("c0").await);
     assert_eq!(stand_in.call_count(), 2);
 }
@@ -232,7 +232,7 @@ async fn refusals_never_open_the_circuit() {
 async fn a_url_with_the_key_of_another_project_or_the_one_before_is_refused() {
     let (stand_in, _folder, path, client) = with_file("nk-before").await;
     replace(&path, KEY);
-    client.shared.keys().poll();
+    client.shared.keys().poll().await;
     for key in [KEY, "nk-before"] {
         stand_in.set_fault(Some(Fault::Url(format!("{}/{key}", stand_in.platform_url()))));
         assert_eq!(client.ask("c0").await.unwrap_err().cause, Cause::BadAnswer, "{key}");
@@ -248,7 +248,7 @@ async fn the_start_fails_only_if_no_project_has_a_key() {
     let mut settings = support::settings(&stand_in, &[]);
     let mut second = settings.projects[0].clone();
     second.name = "second".try_into().unwrap();
-    settings.projects[0].key = settings::KeySource::File(missing.clone());
+    settings.projects[0].key = settings::KeySource::File((&missing).into());
     let error = App::build(&settings).err().unwrap();
     assert!(matches!(&error, StartError::NoKey(_)), "{error}");
     assert!(error.to_string().contains(missing.to_str().unwrap()), "{error}");
@@ -262,7 +262,7 @@ async fn running_with_a_wrong_key(stand_in: &StandIn) -> (TempDir, PathBuf, supp
     let path = folder.path().join("key");
     std::fs::write(&path, "nk-wrong").unwrap();
     let mut settings = support::settings(stand_in, &[]);
-    settings.projects.first_mut().unwrap().key = settings::KeySource::File(path.clone());
+    settings.projects.first_mut().unwrap().key = settings::KeySource::File((&path).into());
     let nebulink = support::Nebulink::start_with(&settings).await;
     (folder, path, nebulink)
 }

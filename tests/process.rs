@@ -6,22 +6,14 @@ mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use nebulink::demo::Fault;
 use rustix::process::{Pid, Signal, kill_process};
-use support::process::{Process, Running, binary, command};
+use support::process::{Process, Running, binary, command, run};
 use support::{KEY, PATIENCE, request, stand_in, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-/// Runs a command to its end: its exit code, standard output and standard error.
-async fn run(mut command: Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } =
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
-}
 
 #[tokio::test]
 async fn sigterm_drains_in_two_phases_and_loses_no_request() {

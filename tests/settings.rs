@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 
+use nebulink::files::FilePath;
 use nebulink::settings::{Problem, Settings, Source, Sources};
 
 fn sources(config_file: Option<&Path>, environment: &[(&str, &str)]) -> Sources {
@@ -33,7 +34,7 @@ fn all_that_is_wrong_is_reported_at_once_with_key_and_source() {
     let problems = Settings::load(&sources(Some(file.path()), &environment)).unwrap_err();
     let problems: Vec<(Option<&str>, &Source)> =
         problems.iter().map(|Problem { key, source, .. }| (key.as_deref(), source)).collect();
-    let of_file = Source::File(file.path().to_owned());
+    let of_file = Source::File(FilePath::known(file.path()));
     let of_variable = |name: &str| Source::Environment(name.to_owned());
     assert_eq!(
         problems,

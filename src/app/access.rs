@@ -1,10 +1,10 @@
 //! Who may ask, and on what terms.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::StartError;
+use crate::files::FilePath;
 use crate::limits;
 use crate::server;
 use crate::settings::{self, Settings};
@@ -19,7 +19,7 @@ pub(super) const API_TOKENS_PERIOD: Duration = Duration::from_secs(5);
 
 /// The file of API tokens, if one is set. A file that cannot be used leaves `/api` open to nobody, so it ends the start.
 pub fn api_tokens_of(access: &settings::Access) -> Result<Option<ApiTokensFile>, StartError> {
-    let open = |path: &PathBuf| {
+    let open = |path: &FilePath| {
         ApiTokensFile::open(path.clone()).map_err(|error| StartError::ApiTokens { path: path.clone(), error })
     };
     access.api_tokens_file.as_ref().map(open).transpose()

@@ -1,8 +1,7 @@
 //! Why the program cannot be built.
 
-use std::path::PathBuf;
-
 use crate::cache::SharedCacheError;
+use crate::files::FilePath;
 use crate::nebuly::{self, InvalidKey};
 use crate::telemetry::TracesError;
 use crate::web::caller::ApiTokensError;
@@ -26,21 +25,21 @@ pub enum StartError {
         error: InvalidKey,
     },
     /// A file of certificate authorities cannot be read.
-    #[error("{setting} {} cannot be read", path.display())]
+    #[error("{setting} {path} cannot be read")]
     CertificateAuthorities {
         /// The setting that names it.
         setting: &'static str,
         /// The file.
-        path: PathBuf,
+        path: FilePath,
         /// Why.
         #[source]
         error: std::io::Error,
     },
     /// `access.api_tokens_file` has no tokens that could be used.
-    #[error("access.api_tokens_file {} cannot be used", path.display())]
+    #[error("access.api_tokens_file {path} cannot be used")]
     ApiTokens {
         /// The file.
-        path: PathBuf,
+        path: FilePath,
         /// Why.
         #[source]
         error: ApiTokensError,

@@ -162,7 +162,7 @@ fn shared(
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<(SharedCache, SharedCacheWriter)>, StartError> {
     let Some(url) = settings.shared_cache.url.clone() else { return Ok(None) };
-    let certificate_authorities = settings.shared_cache.ca_file.as_deref();
+    let certificate_authorities = settings.shared_cache.ca_file.as_ref();
     let options = SharedCacheOptions {
         url,
         certificate_authorities: certificate_authorities

@@ -1,12 +1,12 @@
 //! The projects of Nebuly's that are asked.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use opentelemetry_sdk::trace::SdkTracer;
 
 use super::StartError;
 use crate::domain::ProjectIds;
+use crate::files::{self, FilePath, SmallFile};
 use crate::nebuly::{self, ApiKey, Endpoint, Keys, Nebuly};
 use crate::settings::{self, KeySource, Resolve, Settings};
 
@@ -22,7 +22,7 @@ pub struct Projects {
 /// that all have none is, unless Nebuly is never called.
 pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Projects, StartError> {
     install_crypto_provider();
-    let certificate_authorities = settings.nebuly.ca_file.as_deref();
+    let certificate_authorities = settings.nebuly.ca_file.as_ref();
     let options = nebuly::Options {
         endpoint: Endpoint::new(&settings.nebuly.api_base_url),
         allowed_hosts: settings.nebuly.allowed_hosts.clone(),
@@ -41,6 +41,7 @@ pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Pro
     };
     let clients = settings.projects.iter().map(client).collect::<Result<_, _>>()?;
     let keys = Arc::clone(shared.keys());
+    keys.load();
     if settings.nebuly.resolve == Resolve::Api && !keys.any() {
         return Err(StartError::NoKey(keys.complaints().join("; ")));
     }
@@ -56,9 +57,9 @@ pub(super) fn ids(project: &settings::Project) -> Option<ProjectIds> {
 }
 
 /// Certificate authorities in PEM.
-pub(super) fn read_authorities(setting: &'static str, path: &Path) -> Result<Vec<u8>, StartError> {
-    let refused = |error| StartError::CertificateAuthorities { setting, path: path.to_owned(), error };
-    std::fs::read(path).map_err(refused)
+pub(super) fn read_authorities(setting: &'static str, path: &FilePath) -> Result<Vec<u8>, StartError> {
+    let refused = |error| StartError::CertificateAuthorities { setting, path: path.clone(), error };
+    SmallFile::new(path.clone(), files::MAX_LEN).begin().wait().map_err(refused)
 }
 
 pub(super) fn install_crypto_provider() {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::serve::on_runtime;
 use super::{FAILED, WRONG_USAGE, complain, load, say};
-use crate::app::{api_tokens_of, projects_of, traces_of};
+use crate::app::{Projects, StartError, api_tokens_of, projects_of, traces_of};
 use crate::domain::Cause;
 use crate::nebuly::{Nebuly, Probe};
 use crate::settings::{Loaded, Resolve, Settings, Sources};
@@ -31,20 +31,23 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         // A path may be a token.
         say(&format!("Traces: sent to {}\n", traces.endpoint.origin().ascii_serialization()));
     }
-    let clients = match projects_of(&settings, None) {
-        Ok(projects) => projects.clients,
-        Err(error) => {
-            complain(&format!("{:#}", anyhow::Error::new(error)));
-            return ExitCode::from(WRONG_USAGE);
-        }
+    let (projects, error) = match projects_of(&settings, None) {
+        Ok(projects) => (Some(projects), None),
+        Err(error) => (None, Some(error)),
     };
-    if let Err(error) = api_tokens_of(&settings.access) {
-        complain(&format!("{:#}", anyhow::Error::new(error)));
+    let errors: Vec<StartError> =
+        [error, api_tokens_of(&settings.access).err(), traces_of(&settings.telemetry).err()]
+            .into_iter()
+            .flatten()
+            .collect();
+    let Some(Projects { clients, keys }) = projects.filter(|_| errors.is_empty()) else {
+        for error in errors {
+            complain(&format!("{:#}", anyhow::Error::new(error)));
+        }
         return ExitCode::from(WRONG_USAGE);
-    }
-    if let Err(error) = traces_of(&settings.telemetry) {
-        complain(&format!("{:#}", anyhow::Error::new(error)));
-        return ExitCode::from(WRONG_USAGE);
+    };
+    for complaint in keys.complaints() {
+        complain(&complaint);
     }
     if settings.nebuly.resolve == Resolve::Construct {
         say("Nebuly is not called: nebuly.resolve = \"construct\" builds every URL, and needs no key.");

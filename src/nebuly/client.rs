@@ -117,8 +117,8 @@ impl Shared {
 }
 
 impl Nebuly {
-    /// A client for one project. It connects when it is first used, and reads the file of its key now. That there is no
-    /// key in it is no error: calls fail until there is ([`Keys::watch`]).
+    /// A client for one project. It connects when it is first used. A file of its key is read by [`Keys::load`] and
+    /// [`Keys::watch`]; until there is a key in it, calls fail.
     pub fn new(
         options: &Options,
         project: ProjectName,

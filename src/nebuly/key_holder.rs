@@ -3,7 +3,7 @@
 //! Where a key is exchanged, the file and Nebuly change one after the other. So for as long as Nebuly refuses the key of
 //! the file, the one before it is used; and a call whose key was refused is made once more with the other one.
 
-use std::path::PathBuf;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::key_standing::{KeyStanding, Use};
 use super::metrics::KeyMetrics;
 use super::steady_clock::SteadyClock;
 use crate::domain::{CallFailure, Cause, ProjectName};
+use crate::files::{FilePath, Reading, SmallFile};
 
 /// After a 401 a file that has not changed is read once more, so much later: where a key is exchanged on both sides at
 /// the same moment, Nebuly may be the first to know.
@@ -32,7 +33,7 @@ pub enum KeySource {
     /// It never changes.
     Inline(ApiKey),
     /// It is what this file holds; it may be missing, and may change.
-    File(PathBuf),
+    File(FilePath),
     /// There is none: Nebuly is never called.
     NotNeeded,
 }
@@ -40,14 +41,16 @@ pub enum KeySource {
 /// The key of one project.
 pub(super) struct KeyHolder {
     project: ProjectName,
-    source: KeySource,
+    /// Nothing if the key never changes.
+    file: Option<SmallFile>,
     /// Nothing until the file has held a key.
     keys: ArcSwapOption<KeyPair>,
-    /// Why the file gave no key when it was last read. Locked while it is read.
+    /// Why the file gave no key when it was last read.
     problem: Mutex<Option<KeyFileProblem>>,
     /// Whether the alarm has been raised that Nebuly refuses the key.
     alarm: Mutex<bool>,
-    /// Held by the one call that looks for another key after a 401.
+    /// Held while the file is read, so that what was read first is taken over first, and by the one call that looks for
+    /// another key after a 401. Readers wait for it, and nobody else.
     looking: tokio::sync::Mutex<()>,
     clock: SteadyClock,
     metrics: KeyMetrics,
@@ -63,24 +66,31 @@ struct Held {
     standing: Mutex<KeyStanding>,
 }
 
-/// The use of a key by one call. Dropped without a word, it says nothing of the key.
+/// The use of a key by one call. Dropped without a word, it says nothing of the key, unless Nebuly has refused it.
 pub(super) struct Lease {
     holder: Arc<KeyHolder>,
     held: Arc<Held>,
     used: Use,
+    /// Nebuly has refused the key, and another one is looked for.
+    is_refused: bool,
 }
 
 impl KeyHolder {
-    /// Holds the key, if there is one already. Reads the file, if it is in one.
+    /// Holds the key, if it never changes. A file is not read yet.
     pub(super) fn new(
         project: ProjectName,
         source: KeySource,
         clock: SteadyClock,
         metrics: KeyMetrics,
     ) -> Self {
+        let (key, file) = match source {
+            KeySource::Inline(key) => (Some(key), None),
+            KeySource::File(path) => (None, Some(SmallFile::new(path, key_file::MAX_LEN))),
+            KeySource::NotNeeded => (None, None),
+        };
         let holder = Self {
             project,
-            source,
+            file,
             keys: ArcSwapOption::empty(),
             problem: Mutex::default(),
             alarm: Mutex::default(),
@@ -88,47 +98,58 @@ impl KeyHolder {
             clock,
             metrics,
         };
-        match &holder.source {
-            KeySource::Inline(key) => holder.hold(key.clone()),
-            KeySource::File(_) => holder.poll(),
-            KeySource::NotNeeded => {}
+        if let Some(key) = key {
+            holder.hold(key);
         }
         holder
     }
 
-    /// Reads the file once, if the key is in one, and takes over what it holds. Without a key in it, everything stays as
-    /// it is. Blocks for as long as reading takes.
-    pub(super) fn poll(&self) {
-        let KeySource::File(path) = &self.source else { return };
-        let mut problem = lock(&self.problem);
-        match key_file::read(path) {
+    /// Begins to read the file at start, if the key is in one. What is read goes to [`Self::take_over`].
+    pub(super) fn begin_reading(&self) -> Option<Reading> {
+        self.file.as_ref().map(SmallFile::begin)
+    }
+
+    /// Reads the file, if the key is in one, and takes over what it holds. Takes no longer than a read may take.
+    pub(super) async fn poll(&self) {
+        let _looking = self.looking.lock().await;
+        self.read_again().await;
+    }
+
+    /// [`Self::poll`], for whoever has [`Self::looking`].
+    async fn read_again(&self) {
+        if let Some(file) = &self.file {
+            self.take_over(file.read().await);
+        }
+    }
+
+    /// Takes over what was read of the file. Without a key in it, everything stays as it is, and an alarm is raised.
+    pub(super) fn take_over(&self, content: io::Result<Vec<u8>>) {
+        match key_file::parse(content) {
             Ok(key) => {
-                if problem.take().is_some() {
-                    tracing::info!(project = %self.project, path = %path.display(), "the key file is good again");
+                if lock(&self.problem).take().is_some() {
+                    tracing::info!(project = %self.project, path = self.path(), "the key file is good again");
                 }
                 self.hold(key);
             }
-            Err(found) => {
+            Err(problem) => {
                 self.metrics.file_error();
-                if problem.is_none() {
+                let text = problem.to_string();
+                if lock(&self.problem).replace(problem).is_none() {
                     tracing::error!(
                         project = %self.project,
-                        path = %path.display(),
-                        problem = %found,
+                        path = self.path(),
+                        problem = text,
                         old_key_is_kept = self.has_key(),
                         "the key file gives no key"
                     );
                 }
-                *problem = Some(found);
             }
         }
     }
 
-    /// [`Self::poll`], without blocking.
-    async fn read_again(self: &Arc<Self>) {
-        let holder = Arc::clone(self);
-        // It fails only when the runtime is shutting down.
-        drop(tokio::task::spawn_blocking(move || holder.poll()).await);
+    /// The path of the file, to be shown.
+    fn path(&self) -> Option<String> {
+        self.file.as_ref().map(|file| file.path().to_string())
     }
 
     /// Whether there is a key to call with, refused or not.
@@ -151,9 +172,8 @@ impl KeyHolder {
 
     /// Says what is wrong with the file, if something is: for people, without any secret.
     pub(super) fn complaint(&self) -> Option<String> {
-        let KeySource::File(path) = &self.source else { return None };
-        let problem = lock(&self.problem);
-        problem.as_ref().map(|problem| format!("{}: {}: {problem}", self.project, path.display()))
+        let path = self.file.as_ref()?.path();
+        lock(&self.problem).as_ref().map(|problem| format!("{}: {path}: {problem}", self.project))
     }
 
     /// Whether a call may be made as the keys stand. Asked before waiting for anything.
@@ -191,7 +211,7 @@ impl KeyHolder {
     }
 
     fn lease_of(self: &Arc<Self>, held: &Arc<Held>, used: Use) -> Lease {
-        Lease { holder: Arc::clone(self), held: Arc::clone(held), used }
+        Lease { holder: Arc::clone(self), held: Arc::clone(held), used, is_refused: false }
     }
 
     fn hold(&self, key: ApiKey) {
@@ -268,28 +288,25 @@ impl Lease {
 
     /// Nebuly refused it.
     pub(super) fn refused(mut self) {
-        let used = self.end();
-        lock(&self.held.standing).refused(used, self.holder.clock.now());
-        if self.holder.is_current(&self.held) {
-            self.holder.set_alarm(true);
-        }
+        self.is_refused = true;
     }
 
     /// Nebuly refused it: looks for another one, to make the call once more. Of many calls that come here at once, one
-    /// reads the file.
-    pub(super) async fn refused_unless_changed(self) -> Option<Self> {
+    /// reads the file. Whoever cannot wait for that may drop it: the key then counts as refused.
+    pub(super) async fn refused_unless_changed(mut self) -> Option<Self> {
+        self.is_refused = true;
         let (holder, held) = (Arc::clone(&self.holder), Arc::clone(&self.held));
         let _looking = holder.looking.lock().await;
         let is_news = !lock(&held.standing).is_refused();
         let others_looked = !is_news && self.used == Use::Plain;
-        if !others_looked && holder.is_current(&held) && matches!(holder.source, KeySource::File(_)) {
+        if !others_looked && holder.is_current(&held) && holder.file.is_some() {
             holder.read_again().await;
             if holder.is_current(&held) {
                 tokio::time::sleep(SECOND_LOOK).await;
                 holder.read_again().await;
             }
         }
-        self.refused();
+        drop(self);
         holder.lease_instead_of(&held, is_news)
     }
 
@@ -301,7 +318,14 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        lock(&self.held.standing).given_up(self.used);
+        if !self.is_refused {
+            lock(&self.held.standing).given_up(self.used);
+            return;
+        }
+        lock(&self.held.standing).refused(self.used, self.holder.clock.now());
+        if self.holder.is_current(&self.held) {
+            self.holder.set_alarm(true);
+        }
     }
 }
 

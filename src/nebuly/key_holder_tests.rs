@@ -1,6 +1,6 @@
 //! Keys from files that change under way, over a clock that the tests move.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ impl Bench {
         if let Some(content) = content {
             std::fs::write(&path, content).unwrap();
         }
-        Self::new(folder, KeySource::File(path))
+        Self::new(folder, KeySource::File(path.into()))
     }
 
     fn new(folder: tempfile::TempDir, source: KeySource) -> Self {
@@ -30,7 +30,17 @@ impl Bench {
         let (start, passed) = (Instant::now(), Arc::clone(&seconds));
         let clock = SteadyClock::new(move || start + Duration::from_secs(passed.load(Ordering::SeqCst)));
         let metrics = KeyMetrics::new(&project);
-        Self { holder: Arc::new(KeyHolder::new(project, source, clock, metrics)), folder, seconds }
+        let holder = Arc::new(KeyHolder::new(project, source, clock, metrics));
+        let bench = Self { folder, holder, seconds };
+        bench.read();
+        bench
+    }
+
+    /// Reads the file, as the start does.
+    fn read(&self) {
+        if let Some(reading) = self.holder.begin_reading() {
+            self.holder.take_over(reading.wait());
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -39,7 +49,7 @@ impl Bench {
 
     fn write(&self, content: &str) {
         std::fs::write(self.path(), content).unwrap();
-        self.holder.poll();
+        self.read();
     }
 
     fn uses(&self, key: &str) -> bool {
@@ -70,7 +80,7 @@ fn a_file_that_goes_bad_keeps_the_key_and_is_complained_of_until_it_is_good() {
         assert!(bench.uses("first-key") && bench.holder.complaint().is_some(), "{bad:?}");
     }
     std::fs::remove_file(bench.path()).unwrap();
-    bench.holder.poll();
+    bench.read();
     assert!(bench.uses("first-key"));
     bench.write("second-key");
     assert!(bench.uses("second-key") && bench.holder.complaint().is_none());
@@ -101,11 +111,11 @@ fn a_mounted_secret_that_is_exchanged_by_a_symbolic_link_is_seen() {
     publish(folder.path(), "..2026_11_20", "first-key");
     symlink("..data/key", folder.path().join("key")).unwrap();
     let path = folder.path().join("key");
-    let bench = Bench::new(folder, KeySource::File(path));
+    let bench = Bench::new(folder, KeySource::File(path.into()));
     assert!(bench.uses("first-key"));
     publish(bench.folder.path(), "..2026_11_21", "second-key");
     std::fs::remove_dir_all(bench.folder.path().join("..2026_11_20")).unwrap();
-    bench.holder.poll();
+    bench.read();
     assert!(bench.uses("second-key"));
 }
 
@@ -138,6 +148,14 @@ async fn a_401_without_another_key_refuses_it_for_ten_seconds() {
         trial.accepted();
         assert_eq!(bench.holder.check(), Ok(()));
     }
+}
+
+#[tokio::test]
+async fn whoever_cannot_wait_for_another_key_still_tells_that_this_one_is_refused() {
+    let bench = Bench::with_file(Some("first-key"));
+    let looking = bench.holder.lease().unwrap().refused_unless_changed();
+    assert!(tokio::time::timeout(SECOND_LOOK / 10, looking).await.is_err());
+    assert_eq!((bench.holder.check(), bench.holder.lease().err()), (Err(REFUSED), Some(REFUSED)));
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::key_holder::KeyHolder;
 
 /// How often the files of keys are read: a new key is to be in use within 10 s.
@@ -34,18 +36,27 @@ impl Keys {
         self.holders().iter().filter_map(|holder| holder.complaint()).collect()
     }
 
-    /// Reads all files once. Blocks for as long as that takes.
-    pub fn poll(&self) {
-        self.holders().iter().for_each(|holder| holder.poll());
+    /// Reads all files at start, at once: blocks no longer than one read may take.
+    pub fn load(&self) {
+        let holders = self.holders();
+        let reads: Vec<_> = holders.iter().map(|holder| (holder, holder.begin_reading())).collect();
+        for (holder, reading) in reads {
+            if let Some(reading) = reading {
+                holder.take_over(reading.wait());
+            }
+        }
+    }
+
+    /// Reads all files once more, at once, so that one that hangs holds up no other.
+    pub async fn poll(&self) {
+        join_all(self.holders().iter().map(|holder| holder.poll())).await;
     }
 
     /// Reads all files every few seconds, for ever.
     pub async fn watch(self: Arc<Self>) {
         loop {
             tokio::time::sleep(KEY_POLL).await;
-            let keys = Arc::clone(&self);
-            // It fails only when the runtime is shutting down.
-            drop(tokio::task::spawn_blocking(move || keys.poll()).await);
+            self.poll().await;
         }
     }
 

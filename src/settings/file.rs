@@ -8,6 +8,7 @@ use figment::value::{Dict, Value};
 use super::layer::Layer;
 use super::problem::{Problem, Source};
 use super::schema::{PROJECT_KEYS, PROJECTS, Schema, nearest, unknown};
+use crate::files::{self, FilePath, SmallFile};
 
 /// The longest name of an unknown key that a message repeats. Settings have short names, keys of Nebuly are long.
 const MAX_NAME: usize = 32;
@@ -16,16 +17,18 @@ const MAX_NAME: usize = 32;
 const HIDDEN_NAME: &str = "(a name that is not shown)";
 
 /// Reads a settings file. What is wrong with its form is added to the problems and left out of the layer, so that all
-/// of the rest is still looked at. Nothing is returned if there is nothing to look at.
+/// of the rest is still looked at. Nothing is returned if there is nothing to look at. It may be a pipe, as in
+/// `--config <(…)`, that is written to its end before the deadline.
 pub(super) fn read(path: &Path, schema: &Schema, problems: &mut Vec<Problem>) -> Option<Layer> {
-    let source = Source::file(path);
-    let bytes = match std::fs::read(path) {
+    let bytes = match SmallFile::or_pipe(path.into(), files::MAX_LEN).begin().wait() {
         Ok(bytes) => bytes,
         Err(error) => {
+            let source = Source::File(path.into());
             problems.push(Problem::with_source(source, format!("cannot be read: {error}")));
             return None;
         }
     };
+    let source = Source::File(FilePath::known(path));
     let Ok(text) = String::from_utf8(bytes) else {
         problems.push(Problem::with_source(source, "not UTF-8"));
         return None;

@@ -1,11 +1,11 @@
 //! What is wrong with the settings: all of it at once, each with its key and where it came from.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-
 use figment::Metadata;
+use std::fmt;
 
-/// The longest name, path or value that is shown, in characters.
+use crate::files::FilePath;
+
+/// The longest name or value that is shown, in characters.
 const MAX_SHOWN: usize = 256;
 
 const COMMAND_LINE: &str = "command line";
@@ -17,7 +17,7 @@ pub enum Source {
     /// `config/default.toml`.
     Default,
     /// The settings file at this path.
-    File(PathBuf),
+    File(FilePath),
     /// The environment variable of this name.
     Environment(String),
     /// An option of the command line.
@@ -59,20 +59,15 @@ impl Source {
         }
     }
 
-    /// The reverse of [`Self::to_metadata`].
+    /// The reverse of [`Self::to_metadata`]; a file that values came from has been read.
     pub(super) fn from_metadata(metadata: &Metadata) -> Self {
         match &metadata.source {
-            Some(figment::Source::File(path)) => Self::File(path.clone()),
+            Some(figment::Source::File(path)) => Self::File(FilePath::known(path)),
             Some(figment::Source::Custom(key)) if metadata.name == FOLLOWS => Self::Follows(key.clone()),
             Some(figment::Source::Custom(name)) => Self::Environment(name.clone()),
             _ if metadata.name == COMMAND_LINE => Self::CommandLine,
             _ => Self::Default,
         }
-    }
-
-    /// A file as a source.
-    pub(super) fn file(path: &Path) -> Self {
-        Self::File(path.to_owned())
     }
 }
 
@@ -114,7 +109,7 @@ impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => formatter.write_str("default"),
-            Self::File(path) => formatter.write_str(&escaped(&path.to_string_lossy())),
+            Self::File(path) => path.fmt(formatter),
             Self::Environment(name) => write!(formatter, "environment variable {}", escaped(name)),
             Self::CommandLine => formatter.write_str(COMMAND_LINE),
             Self::Follows(key) => write!(formatter, "{FOLLOWS} {key}"),

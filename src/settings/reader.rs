@@ -7,6 +7,7 @@ use super::not_yet::NO_EFFECT;
 use super::problem::{Problem, Problems, Source, escaped};
 use super::schema::{PROJECTS, Schema};
 use super::value::Parsed;
+use crate::files::FilePath;
 
 /// What is shown of an empty setting.
 const NOT_SET: &str = "(not set)";
@@ -84,6 +85,18 @@ impl<'a> Reader<'a> {
         Some(setting)
     }
 
+    /// A setting that names a file, shown if it looks like a path. `Some(None)` if it is empty.
+    #[expect(clippy::option_option, reason = "whether it could be read, and whether it is set")]
+    pub(super) fn read_path(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&Value) -> Parsed<Option<FilePath>>,
+    ) -> Option<Option<FilePath>> {
+        self.read_shown(key, parse, |_, path| {
+            path.as_ref().map_or_else(|| NOT_SET.to_owned(), FilePath::to_string)
+        })
+    }
+
     /// The entries of `[[projects]]` that are tables.
     pub(super) fn projects(&self) -> Vec<Item> {
         let entries = self.merged.find_ref(PROJECTS).and_then(Value::as_array).unwrap_or_default();
@@ -106,14 +119,14 @@ impl<'a> Reader<'a> {
         item: &Item,
         name: &str,
         parse: impl Fn(&Value) -> Parsed<Option<T>>,
-        show: impl Fn(&Value) -> String,
+        show: impl Fn(&Value, &T) -> String,
     ) -> Option<Option<T>> {
         let key = item.key(name);
         let Some(value) = item.settings.get(name) else { return Some(None) };
         let source = self.source_of(value);
         let setting = self.accept(&key, source.clone(), parse(value))?;
-        if setting.is_some() {
-            self.effective.push(Effective { key, value: show(value), source });
+        if let Some(setting) = &setting {
+            self.effective.push(Effective { key, value: show(value, setting), source });
         }
         Some(setting)
     }

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::files::FilePath;
+
 /// What the process was given. It is passed in, so that tests need neither a process nor its environment.
 #[derive(Clone, Default)]
 pub struct Sources {
@@ -30,7 +32,7 @@ impl fmt::Debug for Sources {
         let keys: Vec<_> = self.overrides.iter().map(|(key, _)| key).collect();
         formatter
             .debug_struct("Sources")
-            .field("config_file", &self.config_file)
+            .field("config_file", &self.config_file.as_ref().map(FilePath::from))
             .field("environment", &variables)
             .field("overrides", &keys)
             .finish()

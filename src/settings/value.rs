@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use figment::value::Value;
+
+use crate::files::{FilePath, MAX_LEN, SmallFile};
 
 /// What was read, or what was expected instead.
 pub(super) type Parsed<T> = Result<T, Cow<'static, str>>;
@@ -161,30 +161,21 @@ pub(super) fn printable(len: RangeInclusive<usize>) -> impl Fn(&str) -> Parsed<S
 
 /// A path, whatever is there.
 #[expect(clippy::unnecessary_wraps, reason = "has the form of a parser")]
-pub(super) fn path(text: &str) -> Parsed<PathBuf> {
-    Ok(PathBuf::from(text))
+pub(super) fn path(text: &str) -> Parsed<FilePath> {
+    Ok(FilePath::new(text))
 }
 
 /// The path of a file that can be read.
-pub(super) fn readable_file(text: &str) -> Parsed<PathBuf> {
-    let path = PathBuf::from(text);
-    read_start(&path, 1).map_err(|error| unreadable(&error))?;
-    Ok(path)
+pub(super) fn readable_file(text: &str) -> Parsed<FilePath> {
+    content(&FilePath::new(text), MAX_LEN)?;
+    Ok(FilePath::known(text))
 }
 
-/// What is said of a file that cannot be read. The system's words do not repeat its path.
-pub(super) fn unreadable(error: &io::Error) -> Cow<'static, str> {
-    format!("the file cannot be read: {error}").into()
-}
-
-/// The first bytes of a regular file. Anything else, say a pipe, could keep the start waiting for ever.
-pub(super) fn read_start(path: &Path, len: u64) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut start = Vec::new();
-    File::open(path)?.take(len).read_to_end(&mut start)?;
-    Ok(start)
+/// What a file of at most `max_len` bytes holds.
+pub(super) fn content(path: &FilePath, max_len: u64) -> Parsed<Vec<u8>> {
+    // The system's words do not repeat the path.
+    let unreadable = |error: io::Error| Cow::Owned(format!("the file cannot be read: {error}"));
+    SmallFile::new(path.clone(), max_len).begin().wait().map_err(unreadable)
 }
 
 /// The whole number that a float is: Helm's `toToml` writes `20` as `20.0`.

@@ -69,6 +69,7 @@ impl Setup {
         let shared = Shared::with_clock(self.max_in_flight, clock);
         let project = ProjectName::try_from("default").unwrap();
         let nebuly = Arc::new(Nebuly::new(&options, project, self.key, &shared).unwrap());
+        shared.keys().load();
         Client { nebuly, shared, passed, spent: Arc::default() }
     }
 }

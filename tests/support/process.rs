@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use nebulink::demo::StandIn;
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,6 +21,14 @@ pub struct Process {
     pub log: BufReader<ChildStderr>,
     pub address: SocketAddr,
     pub management: SocketAddr,
+}
+
+/// A running nebulink whose log is read as it comes.
+pub struct Logged {
+    pub running: Running,
+    pub address: SocketAddr,
+    pub management: SocketAddr,
+    log: Arc<Mutex<String>>,
 }
 
 impl Running {
@@ -96,6 +105,46 @@ impl Process {
     }
 }
 
+impl Logged {
+    /// Runs a command that serves, and waits until it does.
+    pub async fn start(mut command: Command) -> Self {
+        let mut running = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+        let stderr = BufReader::new(running.0.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let collected = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in stderr.lines() {
+                *collected.lock().unwrap() += &(line.unwrap() + "\n");
+            }
+        });
+        let unknown = SocketAddr::from(([0; 4], 0));
+        let mut process = Self { running, address: unknown, management: unknown, log };
+        let line: serde_json::Value =
+            serde_json::from_str(&process.logged(r#""message":"serving""#).await).unwrap();
+        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
+        (process.address, process.management) = (address("listen"), address("management_listen"));
+        process
+    }
+
+    /// All that it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits for a line of the log that has this in it.
+    pub async fn logged(&self, text: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| line.contains(text)) {
+                return line.to_owned();
+            }
+            assert!(began.elapsed() < PATIENCE, "no {text:?} in {log}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
 /// The next line with this message.
 fn line_of(log: &mut impl BufRead, message: &str) -> serde_json::Value {
     loop {
@@ -134,4 +183,17 @@ pub fn command(stand_in: &StandIn) -> Command {
         ("NEBULINK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0"),
     ]);
     command
+}
+
+/// Runs a command to its end: its exit code, standard output and standard error.
+pub async fn run(mut command: Command) -> (i32, String, String) {
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    let ended = tokio::time::timeout(PATIENCE, ended).await;
+    if ended.is_err() {
+        kill_process(pid, Signal::KILL).unwrap();
+    }
+    let Output { status, stdout, stderr } = ended.expect("it does not end").unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }

@@ -6,12 +6,12 @@
     reason = "that a property does not hold is said by a panic"
 )]
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::admission::Admitted;
 use super::{Admission, Record, SnapshotError, SnapshotReader};
 use crate::domain::{AllowedHosts, ProjectName, Timestamp};
+use crate::files::FilePath;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -49,7 +49,7 @@ fn admission() -> Admission {
 }
 
 fn reader(bytes: &[u8]) -> SnapshotReader<&[u8]> {
-    SnapshotReader::new(bytes, Path::new("links"))
+    SnapshotReader::new(bytes, &FilePath::new("links"))
 }
 
 /// What reading gives once a link is written.

@@ -14,7 +14,6 @@ mod replacement;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -29,6 +28,7 @@ use self::record::Record;
 use self::replacement::Replacement;
 use super::MemoryCache;
 use crate::domain::{CachedLink, Item, LinkCache as _, ResolvedLink, Scope, Timestamp};
+use crate::files::{FilePath, open_regular};
 
 /// How much is read or written at once: large enough that a million links take a few thousand calls.
 const BUFFER_SIZE: usize = 256 * 1024;
@@ -48,7 +48,7 @@ pub struct SnapshotFile(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
+    path: FilePath,
     admission: Admission,
     lines_skipped: Counter,
     /// Held while the file is written, so that of two writes the later one lasts.
@@ -73,28 +73,21 @@ pub struct Loaded {
 pub enum SnapshotError {
     /// A newer nebulink wrote it. It is neither read nor ever overwritten: go on without one.
     #[error(
-        "the snapshot {} is from a newer version of nebulink (format {version}, this version knows {}): \
+        "the snapshot {path} is from a newer version of nebulink (format {version}, this version knows {}): \
          it is left alone; move it away or name another file",
-        path.display(),
         record::VERSION
     )]
     NewerVersion {
         /// The file.
-        path: PathBuf,
+        path: FilePath,
         /// The version of its format.
         version: u64,
     },
-    /// Something stands there that is no regular file.
-    #[error("the snapshot {} is not a regular file", path.display())]
-    NotAFile {
-        /// What stands there.
-        path: PathBuf,
-    },
-    /// The operating system refused something.
-    #[error("the snapshot {} cannot be {what}", path.display())]
+    /// The operating system refused something, or no regular file stands there.
+    #[error("the snapshot {path} cannot be {what}")]
     Io {
         /// The file.
-        path: PathBuf,
+        path: FilePath,
         /// `read` or `written`.
         what: &'static str,
         /// Why.
@@ -106,7 +99,7 @@ pub enum SnapshotError {
 impl SnapshotFile {
     /// The snapshot at this path. Nothing is opened yet; its metrics go to the recorder that is installed by now.
     #[must_use]
-    pub fn new(path: impl Into<PathBuf>, admission: Admission) -> Self {
+    pub fn new(path: impl Into<FilePath>, admission: Admission) -> Self {
         metrics::describe_counter!(
             "nebulink_snapshot_lines_skipped_total",
             "Lines of the snapshot that were skipped because something is wrong with them"
@@ -137,7 +130,7 @@ impl SnapshotFile {
 impl Inner {
     fn load(&self, cache: &MemoryCache, now: Timestamp) -> Result<Loaded, SnapshotError> {
         let Some(mut file) = open(&self.path)? else {
-            tracing::info!(path = %self.path.display(), "no snapshot to read yet");
+            tracing::info!(path = %self.path, "no snapshot to read yet");
             return Ok(Loaded::default());
         };
         // All of it first: nothing is to be taken from a file that a newer version wrote.
@@ -192,7 +185,7 @@ impl Inner {
     }
 
     fn report(&self, Loaded { links, broken, unconfigured, expired }: Loaded) {
-        let path = self.path.display();
+        let path = &self.path;
         tracing::info!(%path, links, unconfigured, expired, "snapshot read");
         if broken > 0 {
             tracing::warn!(%path, broken, "broken lines of the snapshot were skipped");
@@ -209,7 +202,7 @@ impl Inner {
             SnapshotReader::new(&file, &self.path).check_versions()?;
         }
         let saved = self.write(links).map_err(|error| self.failed("written", error))?;
-        tracing::debug!(path = %self.path.display(), links = saved, "snapshot written");
+        tracing::debug!(path = %self.path, links = saved, "snapshot written");
         Ok(saved)
     }
 
@@ -236,14 +229,11 @@ impl Inner {
     }
 }
 
-/// Opens a snapshot; nothing if it is not there. What is no regular file is not opened: a pipe would hold us up forever.
-fn open(path: &Path) -> Result<Option<File>, SnapshotError> {
-    let failed = |error| SnapshotError::Io { path: path.to_owned(), what: "read", error };
-    match path.metadata() {
-        Ok(metadata) if !metadata.is_file() => Err(SnapshotError::NotAFile { path: path.to_owned() }),
-        Ok(_) => File::open(path).map(Some).map_err(failed),
+/// Opens a snapshot; nothing if it is not there. What is no regular file is an error.
+fn open(path: &FilePath) -> Result<Option<File>, SnapshotError> {
+    match open_regular(path.as_path()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed(error)),
+        file => file.map(Some).map_err(|error| SnapshotError::Io { path: path.clone(), what: "read", error }),
     }
 }
 

@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::{Path, PathBuf};
 
 use super::lines::{Line, Lines};
 use super::record::{KindName, Record, newer_version};
 use super::{BUFFER_SIZE, SnapshotError, open};
 use crate::domain::{Item, Timestamp};
+use crate::files::FilePath;
 
 /// Reads a snapshot line by line. It holds one line in memory.
 #[derive(Debug)]
 pub struct SnapshotReader<R = File> {
     lines: Lines<BufReader<R>>,
-    path: PathBuf,
+    path: FilePath,
 }
 
 /// What a line says. Kind and id are checked; the rest is as it stands there.
@@ -38,20 +38,17 @@ pub struct BrokenLine;
 
 impl SnapshotReader {
     /// Opens a snapshot.
-    pub fn open(path: &Path) -> Result<Self, SnapshotError> {
-        let missing = || SnapshotError::Io {
-            path: path.to_owned(),
-            what: "read",
-            error: io::ErrorKind::NotFound.into(),
-        };
+    pub fn open(path: &FilePath) -> Result<Self, SnapshotError> {
+        let missing =
+            || SnapshotError::Io { path: path.clone(), what: "read", error: io::ErrorKind::NotFound.into() };
         Ok(Self::new(open(path)?.ok_or_else(missing)?, path))
     }
 }
 
 impl<R: io::Read> SnapshotReader<R> {
     /// Reads what comes from here; the path is for errors alone.
-    pub(super) fn new(source: R, path: &Path) -> Self {
-        Self { lines: Lines::new(BufReader::with_capacity(BUFFER_SIZE, source)), path: path.to_owned() }
+    pub(super) fn new(source: R, path: &FilePath) -> Self {
+        Self { lines: Lines::new(BufReader::with_capacity(BUFFER_SIZE, source)), path: path.clone() }
     }
 
     /// The next line; nothing at the end. A line of a newer version is an error, and nothing of the file may be used.

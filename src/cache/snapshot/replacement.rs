@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::files::FilePath;
+
 /// What stands between a file's name and the random part of a temporary file's, which is 16 hexadecimal digits.
 const INFIX: &str = ".nebulink-";
 
@@ -32,9 +34,9 @@ pub(super) struct Replacement {
 impl Replacement {
     /// Begins to replace a file; also removes what crashes left of earlier attempts. A link is followed: it is its
     /// target that is replaced.
-    pub(super) fn begin(path: &Path) -> io::Result<Self> {
-        let target = match fs::canonicalize(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+    pub(super) fn begin(path: &FilePath) -> io::Result<Self> {
+        let target = match fs::canonicalize(path.as_path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.as_path().to_owned(),
             target => target?,
         };
         let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
@@ -51,7 +53,7 @@ impl Replacement {
             drop(replacement.file.try_lock());
             let metadata = replacement.file.metadata()?;
             if metadata.nlink() > 0 {
-                remove_leftovers(&folder, &name, metadata.uid());
+                remove_leftovers(&folder, &name, metadata.uid(), path);
                 return Ok(replacement);
             }
         }
@@ -108,7 +110,7 @@ fn is_temporary_name(candidate: &OsStr, name: &OsStr) -> bool {
 
 /// Removes temporary files that nobody writes any more: regular ones, of the same owner, under a name of ours.
 /// What cannot be looked at stays: it is in nobody's way.
-fn remove_leftovers(folder: &Path, name: &OsStr, owner: u32) {
+fn remove_leftovers(folder: &Path, name: &OsStr, owner: u32, snapshot: &FilePath) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if !is_temporary_name(&entry.file_name(), name) {
             continue;
@@ -122,8 +124,10 @@ fn remove_leftovers(folder: &Path, name: &OsStr, owner: u32) {
         let Ok(leftover) = OpenOptions::new().write(true).open(&path) else { continue };
         if leftover.try_lock().is_ok() {
             match fs::remove_file(&path) {
-                Ok(()) => tracing::info!(path = %path.display(), "removed what a crash left of a snapshot"),
-                Err(error) => tracing::warn!(path = %path.display(), %error, "a leftover cannot be removed"),
+                Ok(()) => tracing::info!(%snapshot, "removed what a crash left of a snapshot"),
+                Err(error) => {
+                    tracing::warn!(%snapshot, %error, "failed to remove what a crash left of a snapshot");
+                }
             }
         }
     }
@@ -137,7 +141,7 @@ mod tests {
     use super::*;
 
     fn replace(path: &Path, content: &str) {
-        let replacement = Replacement::begin(path).unwrap();
+        let replacement = Replacement::begin(&path.into()).unwrap();
         replacement.file().write_all(content.as_bytes()).unwrap();
         replacement.commit().unwrap();
     }
@@ -155,7 +159,7 @@ mod tests {
         let path = folder.path().join("links");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let replacement = Replacement::begin(&path).unwrap();
+        let replacement = Replacement::begin(&(&path).into()).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&replacement.temporary), 0o600);
         replacement.file().write_all(b"new").unwrap();
@@ -168,7 +172,7 @@ mod tests {
     #[test]
     fn what_is_not_committed_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
-        drop(Replacement::begin(&folder.path().join("links")).unwrap());
+        drop(Replacement::begin(&folder.path().join("links").into()).unwrap());
         assert_eq!(names(folder.path()), [""; 0]);
     }
 
@@ -191,7 +195,7 @@ mod tests {
         symlink(at("links.tmp"), at(".links.nebulink-00000000000000aa.tmp")).unwrap();
         fs::create_dir(at(".links.nebulink-00000000000000bb.tmp")).unwrap();
         // Somebody else is writing this one.
-        let other = Replacement::begin(&at("links")).unwrap();
+        let other = Replacement::begin(&at("links").into()).unwrap();
         replace(&at("links"), "new");
         let mut expected: Vec<OsString> = kept.map(OsString::from).into();
         expected.extend(

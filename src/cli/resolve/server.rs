@@ -18,6 +18,7 @@ use url::Url;
 use super::{KindName, complain_of, well_formed};
 use crate::cli::complain;
 use crate::domain::TargetUrl;
+use crate::files::{self, FilePath, SmallFile};
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -149,7 +150,8 @@ fn certificates(file: Option<&Path>) -> anyhow::Result<Vec<Certificate>> {
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
         return Ok(roots.map(|root| Certificate::from_der(root)).collect::<Result<_, _>>()?);
     };
-    let pem = std::fs::read(path).with_context(|| format!("--ca-file {} cannot be read", path.display()))?;
+    let file = SmallFile::new(FilePath::known(path), files::MAX_LEN);
+    let pem = file.begin().wait().with_context(|| format!("--ca-file {} cannot be read", path.display()))?;
     let found = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
     found.with_context(|| format!("--ca-file {} holds no usable certificate in PEM", path.display()))
 }

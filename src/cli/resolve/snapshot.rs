@@ -8,6 +8,7 @@ use super::{KindName, complain_of, well_formed};
 use crate::cache::snapshot::{BrokenLine, SnapshotLink, SnapshotReader};
 use crate::cli::complain;
 use crate::domain::{InvalidId, Item, TargetUrl, Timestamp};
+use crate::files::FilePath;
 
 /// The ids that were asked for, in order, and what is known of their items.
 pub(super) struct Wanted {
@@ -43,7 +44,7 @@ impl Wanted {
 
     /// Reads the snapshot once, and keeps what is asked for.
     pub(super) fn look_up(&mut self, snapshot: &Path) -> anyhow::Result<()> {
-        let mut reader = SnapshotReader::open(snapshot)?;
+        let mut reader = SnapshotReader::open(&FilePath::known(snapshot))?;
         let mut broken = 0_u64;
         while let Some(line) = reader.read()? {
             match line {

@@ -1,10 +1,9 @@
 //! `[access]`: who may ask.
 
-use std::path::PathBuf;
-
 use http::HeaderName;
 
 use super::Server;
+use crate::files::FilePath;
 use crate::settings::reader::Reader;
 use crate::settings::urls;
 use crate::settings::value::{list, optional, parsed, readable_file};
@@ -17,7 +16,7 @@ pub struct Access {
     /// The header that names the person. Without it everybody gets in.
     pub identity_header: Option<HeaderName>,
     /// The file of the tokens for `/api`; it could be read at the start, and its content has not been looked at.
-    pub api_tokens_file: Option<PathBuf>,
+    pub api_tokens_file: Option<FilePath>,
     /// Origins whose pages may read `/api`, as a browser spells them in `Origin`.
     pub cors_origins: Vec<String>,
 }
@@ -25,7 +24,7 @@ pub struct Access {
 impl Access {
     pub(in crate::settings) fn read(reader: &mut Reader<'_>, server: Option<&Server>) -> Option<Self> {
         let identity_header = reader.read("access.identity_header", optional(parsed(NOT_A_HEADER)));
-        let api_tokens_file = reader.read("access.api_tokens_file", optional(readable_file));
+        let api_tokens_file = reader.read_path("access.api_tokens_file", optional(readable_file));
         let cors_origins = reader.read("access.cors_origins", list(urls::origin));
         if matches!(&identity_header, Some(Some(_)))
             && server.is_some_and(|server| server.trusted_proxies.is_empty())

@@ -1,10 +1,10 @@
 //! `[cache]`: links in memory, and their snapshot.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use crate::files::FilePath;
 use crate::settings::reader::Reader;
 use crate::settings::value::{optional, path, positive, size, zero_or_more};
 
@@ -26,7 +26,7 @@ pub struct Cache {
     /// How long an unknown id stays absent; may be zero.
     pub negative_ttl: Duration,
     /// The snapshot, if one is kept. Whether it can be read or written has not been looked at.
-    pub snapshot_file: Option<PathBuf>,
+    pub snapshot_file: Option<FilePath>,
     /// Time between two writes of the snapshot.
     pub snapshot_interval: Duration,
 }
@@ -37,7 +37,7 @@ impl Cache {
         let ttl = reader.read("cache.ttl", positive());
         let stale = reader.read("cache.stale", zero_or_more());
         let negative_ttl = reader.read("cache.negative_ttl", zero_or_more());
-        let snapshot_file = reader.read("cache.snapshot_file", optional(path));
+        let snapshot_file = reader.read_path("cache.snapshot_file", optional(path));
         let snapshot_interval = reader.read("cache.snapshot_interval", positive());
         Some(Self {
             max_size: max_size?,

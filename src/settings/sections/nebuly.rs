@@ -1,6 +1,5 @@
 //! `[nebuly]`: where Nebuly is, and how it is asked.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use figment::value::Value;
@@ -8,6 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::AllowedHosts;
+use crate::files::FilePath;
 use crate::settings::reader::{Reader, shown_secret};
 use crate::settings::urls;
 use crate::settings::value::{Parsed, choice, flag, list, of_text, optional, positive, readable_file, whole};
@@ -33,7 +33,7 @@ pub struct Nebuly {
     /// Whether Nebuly is asked at all.
     pub resolve: Resolve,
     /// PEM file of certificate authorities that replace the public ones; it could be read at the start.
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Option<FilePath>,
     /// Proxy for the calls.
     pub proxy: Option<ProxyUrl>,
     /// Time to connect, at most `attempt_timeout`.
@@ -68,7 +68,7 @@ impl Nebuly {
         let platform_url = reader.read("nebuly.platform_url", of_text(platform_url));
         let allowed_hosts = reader.read("nebuly.allowed_hosts", allowed_hosts);
         let resolve = reader.read(RESOLVE, resolve);
-        let ca_file = reader.read("nebuly.ca_file", optional(readable_file));
+        let ca_file = reader.read_path("nebuly.ca_file", optional(readable_file));
         let proxy = reader.read_shown("nebuly.proxy", optional(urls::proxy), |_, url| {
             url.as_ref().map_or_else(|| shown_secret(false), urls::without_secrets)
         });

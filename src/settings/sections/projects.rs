@@ -1,11 +1,10 @@
 //! `[[projects]]`: the keys of Nebuly, one for each project.
 
-use std::path::PathBuf;
-
 use secrecy::SecretString;
 
 use super::nebuly::{RESOLVE, Resolve, resolve};
 use crate::domain::{ProjectIndex, ProjectName};
+use crate::files::FilePath;
 use crate::settings::problem::Source;
 use crate::settings::reader::{Item, Reader, shown, shown_secret};
 use crate::settings::schema::PROJECTS;
@@ -36,7 +35,7 @@ pub enum KeySource {
     /// In the settings or the environment: 1 to 4096 bytes of visible ASCII.
     Inline(SecretString),
     /// In a file, which has not been looked at: it is read, and read again, by whoever calls Nebuly.
-    File(PathBuf),
+    File(FilePath),
     /// Nowhere: it is not needed, since Nebuly is never called.
     NotNeeded,
 }
@@ -74,8 +73,9 @@ fn project(reader: &mut Reader<'_>, item: &Item) -> Option<Project> {
     let name = required_name(reader, item);
     let key = key(reader, item);
     let id = |value: &_| optional(printable(1..=MAX_ID_LEN))(value);
-    let project_id = reader.read_item(item, "project_id", id, shown);
-    let organization_id = reader.read_item(item, "organization_id", id, shown);
+    let show = |value: &_, _: &_| shown(value);
+    let project_id = reader.read_item(item, "project_id", id, show);
+    let organization_id = reader.read_item(item, "organization_id", id, show);
     match (&project_id, &organization_id) {
         (Some(Some(_)), Some(None)) => refuse(reader, item, "project_id", "set without organization_id"),
         (Some(None), Some(Some(_))) => refuse(reader, item, "organization_id", "set without project_id"),
@@ -95,7 +95,7 @@ fn never_calls(reader: &Reader<'_>) -> bool {
 
 fn required_name(reader: &mut Reader<'_>, item: &Item) -> Option<ProjectName> {
     let parse = optional(|text: &str| ProjectName::try_from(text).map_err(|error| error.to_string().into()));
-    let name = reader.read_item(item, "name", parse, shown)?;
+    let name = reader.read_item(item, "name", parse, |value, _| shown(value))?;
     if name.is_none() {
         refuse(reader, item, "name", "not set: a project needs a name such as default");
     }
@@ -104,8 +104,8 @@ fn required_name(reader: &mut Reader<'_>, item: &Item) -> Option<ProjectName> {
 
 /// Exactly one of `api_key` and `api_key_file`, or neither where Nebuly is never called.
 fn key(reader: &mut Reader<'_>, item: &Item) -> Option<KeySource> {
-    let inline = reader.read_item(item, "api_key", api_key, |_| shown_secret(true));
-    let file = reader.read_item(item, "api_key_file", optional(path), shown);
+    let inline = reader.read_item(item, "api_key", api_key, |_, _| shown_secret(true));
+    let file = reader.read_item(item, "api_key_file", optional(path), |_, path| path.to_string());
     match (inline?, file?) {
         (Some(key), None) => Some(KeySource::Inline(key)),
         (None, Some(path)) => Some(KeySource::File(path)),

@@ -1,16 +1,14 @@
 //! `[shared_cache]`: Redis or Valkey.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use url::Url;
 
-use crate::settings::reader::{Reader, shown, shown_secret};
+use crate::files::FilePath;
+use crate::settings::reader::{Reader, shown_secret};
 use crate::settings::urls;
-use crate::settings::value::{
-    Parsed, of_text, optional, path, positive, printable, read_start, readable_file, unreadable,
-};
+use crate::settings::value::{Parsed, content, of_text, optional, path, positive, printable, readable_file};
 
 /// The longest content of `url_file`, in bytes.
 const MAX_URL_FILE: u64 = 8 * 1024;
@@ -24,7 +22,7 @@ pub struct SharedCache {
     /// `redis://` or `rediss://`, from `url`, or read from `url_file`. May hold a user and a password.
     pub url: Option<SecretString>,
     /// PEM file of certificate authorities that replace the public ones; it could be read at the start.
-    pub ca_file: Option<PathBuf>,
+    pub ca_file: Option<FilePath>,
     /// The longest that a request waits for the shared cache.
     pub timeout: Duration,
     /// What its keys begin with: at most 128 printable characters.
@@ -35,7 +33,7 @@ impl SharedCache {
     pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let show = |url: Option<&Url>| url.map_or_else(|| shown_secret(false), urls::without_secrets);
         let url = reader.read_shown("shared_cache.url", optional(urls::redis), |_, url| show(url.as_ref()));
-        let url_file = reader.read_shown("shared_cache.url_file", optional(path), |value, _| shown(value));
+        let url_file = reader.read_path("shared_cache.url_file", optional(path));
         let from_file = url_file.flatten().map(|path| {
             let url = url_in(&path);
             if let Err(message) = &url {
@@ -43,7 +41,7 @@ impl SharedCache {
             }
             url.ok()
         });
-        let ca_file = reader.read("shared_cache.ca_file", optional(readable_file));
+        let ca_file = reader.read_path("shared_cache.ca_file", optional(readable_file));
         let timeout = reader.read("shared_cache.timeout", positive());
         let key_prefix = reader.read("shared_cache.key_prefix", of_text(printable(0..=MAX_PREFIX_LEN)));
         let url = match (url?, from_file) {
@@ -65,8 +63,8 @@ impl SharedCache {
 }
 
 /// The URL that a file holds.
-fn url_in(path: &Path) -> Parsed<Url> {
-    let bytes = read_start(path, MAX_URL_FILE).map_err(|error| unreadable(&error))?;
+fn url_in(path: &FilePath) -> Parsed<Url> {
+    let bytes = content(path, MAX_URL_FILE)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| "the file's content is not UTF-8")?;
     urls::redis(text.trim()).map_err(|message| format!("the file's content: {message}").into())
 }

@@ -5,7 +5,6 @@
 //! are secrets.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::files::FilePath;
 use crate::settings::environment::find;
 use crate::settings::problem::{Problem, Source};
 use crate::settings::urls;
@@ -53,7 +53,7 @@ pub struct TracesCaFile {
     /// The variable that names it.
     pub variable: &'static str,
     /// Where it is.
-    pub path: PathBuf,
+    pub path: FilePath,
 }
 
 /// What the program says of itself to others, beside logs and metrics.

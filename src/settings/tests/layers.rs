@@ -2,12 +2,14 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
 use super::super::{KeySource, Source};
 use super::*;
+use crate::files::FilePath;
 
 fn variable(name: &str) -> Source {
     Source::Environment(name.to_owned())
@@ -38,7 +40,7 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_file_and_that_ov
     assert_eq!(cache.negative_ttl, Duration::from_secs(6));
     // All four sources have touched the section, and none is taken for another.
     assert_eq!(source(&loaded, "cache.max_size"), Source::Default);
-    assert_eq!(source(&loaded, "cache.ttl"), Source::File(file.path().to_owned()));
+    assert_eq!(source(&loaded, "cache.ttl"), Source::File(FilePath::known(file.path())));
     assert_eq!(source(&loaded, "cache.stale"), variable("NEBULINK__CACHE__STALE"));
     assert_eq!(source(&loaded, "cache.negative_ttl"), Source::CommandLine);
 }
@@ -333,7 +335,7 @@ fn the_names_of_nebulys_example_describe_one_project() {
     let loaded =
         load_environment(&[("NEBULY_API_KEY", ""), ("NEBULY_API_KEY_FILE", "/nowhere/key")]).unwrap();
     let project = &loaded.settings.projects[0];
-    assert!(matches!(&project.key, KeySource::File(path) if path.as_os_str() == "/nowhere/key"));
+    assert!(matches!(&project.key, KeySource::File(path) if path.as_path() == Path::new("/nowhere/key")));
 }
 
 #[test]

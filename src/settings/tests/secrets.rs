@@ -75,6 +75,37 @@ fn malformed_secrets_are_not_shown() {
 }
 
 #[test]
+fn secrets_in_place_of_a_path_are_not_shown() {
+    const HIDDEN: &str = "(not shown, as it does not look like a path)";
+    for secret in [CANARY.to_owned(), format!("redis://:{CANARY}@cache:6379"), format!("/a/{CANARY}z")] {
+        let secret = secret.as_str();
+        for name in [
+            "NEBULINK_CONFIG",
+            "NEBULINK__NEBULY__CA_FILE",
+            "NEBULINK__SHARED_CACHE__CA_FILE",
+            "NEBULINK__SHARED_CACHE__URL_FILE",
+            "NEBULINK__ACCESS__API_TOKENS_FILE",
+            "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        ] {
+            let collector = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4318");
+            let loaded = load_environment(&[KEY, collector, (name, secret)]);
+            hidden(&loaded);
+            assert!(loaded.is_err(), "{name}");
+        }
+        // Whether there is a file is no matter of the settings.
+        let snapshot = ("NEBULINK__CACHE__SNAPSHOT_FILE", secret);
+        let loaded = load_environment(&[("NEBULY_API_KEY_FILE", secret), snapshot]);
+        hidden(&loaded);
+        let loaded = loaded.unwrap();
+        assert_eq!(effective(&loaded, "projects[0].api_key_file"), HIDDEN);
+        assert_eq!(effective(&loaded, "cache.snapshot_file"), HIDDEN);
+        let sources = Sources { config_file: Some(secret.into()), ..Sources::default() };
+        assert!(!format!("{sources:?}").contains(CANARY));
+        hidden(&load(&sources));
+    }
+}
+
+#[test]
 fn secrets_in_any_place_and_form_of_a_file_are_not_shown() {
     for content in [
         format!("[[projects]]\nname = 'a'\napi_key = ['{CANARY}']"),

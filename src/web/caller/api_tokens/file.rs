@@ -1,9 +1,7 @@
 //! The file that the tokens come from, read again when its content changes.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::ApiTokens;
 use super::set::{InvalidApiTokens, TokenSet};
+use crate::files::{FilePath, SmallFile};
 
 /// The longest file, in bytes.
 const MAX_LEN: u64 = 1 << 20;
@@ -19,7 +18,7 @@ const MAX_LEN: u64 = 1 << 20;
 ///
 /// The content is compared, not the time of the change: a mounted Secret changes by another link under the same name.
 pub struct ApiTokensFile {
-    path: PathBuf,
+    file: SmallFile,
     tokens: Arc<ApiTokens>,
     last: Seen,
 }
@@ -36,19 +35,20 @@ enum Seen {
 pub enum ApiTokensError {
     /// It cannot be read.
     #[error("it cannot be read")]
-    Unreadable(#[source] io::Error),
+    Unreadable(#[from] io::Error),
     /// It is not of its form.
     #[error(transparent)]
     Invalid(#[from] InvalidApiTokens),
 }
 
 impl ApiTokensFile {
-    /// Reads the tokens for the first time. Without them nothing may be served.
-    pub fn open(path: PathBuf) -> Result<Self, ApiTokensError> {
-        let content = read(&path).map_err(ApiTokensError::Unreadable)?;
+    /// Reads the tokens for the first time. Without them nothing may be served. Blocks no longer than a read may take.
+    pub fn open(path: FilePath) -> Result<Self, ApiTokensError> {
+        let file = SmallFile::new(path, MAX_LEN);
+        let content = file.begin().wait()?;
         let tokens = ApiTokens::default();
         tokens.replace(parse(&content)?);
-        Ok(Self { path, tokens: Arc::new(tokens), last: Seen::of(&content) })
+        Ok(Self { file, tokens: Arc::new(tokens), last: Seen::of(&content) })
     }
 
     /// The tokens as they are now, whenever they are asked for.
@@ -63,17 +63,14 @@ impl ApiTokensFile {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let path = self.path.clone();
-            // Even a small file may lie on a disk that hangs.
-            if let Ok(content) = tokio::task::spawn_blocking(move || read(&path)).await {
-                self.take(content);
-            }
+            self.poll().await;
         }
     }
 
     /// Looks at the file once. What cannot be used leaves the last good tokens in place, and is logged once.
-    pub fn poll(&mut self) {
-        self.take(read(&self.path));
+    pub async fn poll(&mut self) {
+        let content = self.file.read().await;
+        self.take(content);
     }
 
     fn take(&mut self, content: io::Result<Vec<u8>>) {
@@ -82,7 +79,7 @@ impl ApiTokensFile {
             return;
         }
         self.last = seen;
-        let tokens = content.map_err(ApiTokensError::Unreadable).and_then(|content| Ok(parse(&content)?));
+        let tokens = content.map_err(ApiTokensError::from).and_then(|content| Ok(parse(&content)?));
         match tokens {
             Ok(tokens) => {
                 tracing::info!(
@@ -104,7 +101,7 @@ impl ApiTokensFile {
 
 impl fmt::Debug for ApiTokensFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ApiTokensFile").field("path", &self.path).finish_non_exhaustive()
+        formatter.debug_struct("ApiTokensFile").field("path", self.file.path()).finish_non_exhaustive()
     }
 }
 
@@ -115,20 +112,7 @@ impl Seen {
 }
 
 fn parse(content: &[u8]) -> Result<TokenSet, InvalidApiTokens> {
-    if content.len() as u64 > MAX_LEN {
-        return Err(InvalidApiTokens::TooLong);
-    }
     TokenSet::parse(std::str::from_utf8(content).map_err(|_| InvalidApiTokens::NotText)?)
-}
-
-/// The content, or as much of it as tells that it is too long. Of a regular file only: a pipe could keep us for ever.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let mut content = Vec::new();
-    File::open(path)?.take(MAX_LEN + 1).read_to_end(&mut content)?;
-    Ok(content)
 }
 
 #[cfg(test)]

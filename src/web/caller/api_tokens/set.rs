@@ -39,9 +39,6 @@ pub enum InvalidApiTokens {
     /// Something else than text.
     #[error("the file is not UTF-8 text")]
     NotText,
-    /// Something else than a file of tokens.
-    #[error("the file is longer than 1 MiB")]
-    TooLong,
 }
 
 impl TokenSet {
