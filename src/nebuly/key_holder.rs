@@ -4,7 +4,7 @@
 //! the file, the one before it is used; and a call whose key was refused is made once more with the other one.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -16,6 +16,7 @@ use super::metrics::KeyMetrics;
 use super::steady_clock::SteadyClock;
 use crate::domain::{CallFailure, Cause, ProjectName};
 use crate::files::{FilePath, Reading, SmallFile};
+use crate::sync::{Mutex, lock};
 
 /// After a 401 a file that has not changed is read once more, so much later: where a key is exchanged on both sides at
 /// the same moment, Nebuly may be the first to know.
@@ -178,36 +179,53 @@ impl KeyHolder {
 
     /// Whether a call may be made as the keys stand. Asked before waiting for anything.
     pub(super) fn check(&self) -> Result<(), CallFailure> {
-        let keys = self.keys.load();
-        let keys = keys.as_ref().ok_or(NO_KEY)?;
-        let allowed = lock(&keys.current.standing).allows(self.clock.now()) || keys.fallback().is_some();
-        if allowed { Ok(()) } else { Err(REFUSED) }
+        self.of_keys(|keys| {
+            let allowed = lock(&keys.current.standing).allows(self.clock.now()) || keys.fallback().is_some();
+            allowed.then_some(())
+        })
     }
 
     /// The key for one call that is made now.
     pub(super) fn lease(self: &Arc<Self>) -> Result<Lease, CallFailure> {
-        let keys = self.keys.load_full().ok_or(NO_KEY)?;
-        let claimed = lock(&keys.current.standing).claim(self.clock.now());
-        match claimed {
-            Some(used) => Ok(self.lease_of(&keys.current, used)),
-            None => keys.fallback().map(|held| self.lease_of(held, Use::Plain)).ok_or(REFUSED),
-        }
+        self.of_keys(|keys| {
+            let claimed = lock(&keys.current.standing).claim(self.clock.now());
+            match claimed {
+                Some(used) => Some(self.lease_of(&keys.current, used)),
+                None => keys.fallback().map(|held| self.lease_of(held, Use::Plain)),
+            }
+        })
     }
 
     /// What a call is made once more with, whose key was refused; `is_news` if that was not known of it.
     fn lease_instead_of(self: &Arc<Self>, refused: &Arc<Held>, is_news: bool) -> Option<Lease> {
-        let keys = self.keys.load_full()?;
-        if Arc::ptr_eq(&keys.current, refused) {
-            return keys.fallback().map(|held| self.lease_of(held, Use::Plain));
+        let lease = self.of_keys(|keys| {
+            if Arc::ptr_eq(&keys.current, refused) {
+                return keys.fallback().map(|held| self.lease_of(held, Use::Plain));
+            }
+            let mut standing = lock(&keys.current.standing);
+            if is_news {
+                // Nebuly has just stopped taking the key before, so the current one is likely to be taken from now on.
+                standing.forget();
+            }
+            let used = standing.claim(self.clock.now())?;
+            drop(standing);
+            Some(self.lease_of(&keys.current, used))
+        });
+        lease.ok()
+    }
+
+    /// Looks for something in the keys as they are; where nothing is found, Nebuly refuses them. A key that is exchanged
+    /// while this looks at the one before is looked at, too.
+    fn of_keys<T>(&self, look: impl Fn(&KeyPair) -> Option<T>) -> Result<T, CallFailure> {
+        loop {
+            let keys = self.keys.load_full().ok_or(NO_KEY)?;
+            if let Some(found) = look(&keys) {
+                return Ok(found);
+            }
+            if self.is_current(&keys.current) {
+                return Err(REFUSED);
+            }
         }
-        let mut standing = lock(&keys.current.standing);
-        if is_news {
-            // Nebuly has just stopped taking the key before, so the current one is likely to be taken from now on.
-            standing.forget();
-        }
-        let used = standing.claim(self.clock.now())?;
-        drop(standing);
-        Some(self.lease_of(&keys.current, used))
     }
 
     fn lease_of(self: &Arc<Self>, held: &Arc<Held>, used: Use) -> Lease {
@@ -227,7 +245,7 @@ impl KeyHolder {
             // The alarm was about the key before: whoever has exchanged it need not wait for a call to see it end.
             let mut alarm = lock(&self.alarm);
             *alarm = false;
-            // Under the lock, as in `set_alarm`: else the metric may end up saying the opposite.
+            // Under the lock, as in `set_alarm`.
             self.metrics.set_rejected(false);
             drop(alarm);
             tracing::info!(project = %self.project, "another key is used from now on");
@@ -240,12 +258,15 @@ impl KeyHolder {
 
     /// Tells, once, that Nebuly refuses the current key, or that it takes it again.
     fn set_alarm(&self, refused: bool) {
-        let mut alarm = lock(&self.alarm);
-        if *alarm == refused {
-            return;
+        {
+            let mut alarm = lock(&self.alarm);
+            if *alarm == refused {
+                return;
+            }
+            *alarm = refused;
+            // Under the lock: else the metric may end up saying the opposite.
+            self.metrics.set_rejected(refused);
         }
-        *alarm = refused;
-        self.metrics.set_rejected(refused);
         if refused {
             tracing::error!(project = %self.project, "Nebuly refuses the key: exchange it");
         } else {
@@ -329,11 +350,84 @@ impl Drop for Lease {
     }
 }
 
-/// Nothing panics while it holds one of these locks, so what a poisoned one guards is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
+#[cfg(not(feature = "interleavings"))]
 #[path = "key_holder_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[cfg(feature = "interleavings")]
+mod interleavings {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use secrecy::SecretString;
+    use shuttle::future::{block_on, spawn, yield_now};
+
+    use super::*;
+
+    fn api_key(text: &str) -> ApiKey {
+        ApiKey::new(&SecretString::from(text)).unwrap()
+    }
+
+    /// A call as the client makes it: once more with another key, if the first is refused. Nebuly takes the old key up to
+    /// some moment, and the new one from the beginning.
+    async fn call(holder: Arc<KeyHolder>, old_is_refused: Arc<AtomicUsize>) -> bool {
+        let takes =
+            |lease: &Lease| *lease.key() == api_key("new") || old_is_refused.load(Ordering::SeqCst) == 0;
+        let Ok(lease) = holder.lease() else { return false };
+        yield_now().await;
+        if takes(&lease) {
+            lease.accepted();
+            return true;
+        }
+        let Some(another) = lease.refused_unless_changed().await else { return false };
+        yield_now().await;
+        let is_taken = takes(&another);
+        if is_taken {
+            another.accepted();
+        } else {
+            another.refused();
+        }
+        is_taken
+    }
+
+    /// A key is exchanged, and then the old one ends, while calls are made and given up: none fails, and no alarm is left.
+    #[test]
+    fn no_call_fails_while_a_key_is_exchanged() {
+        let exchange = || {
+            let project = ProjectName::try_from("default").unwrap();
+            let (metrics, began) = (KeyMetrics::new(&project), Instant::now());
+            // It stands still, so that nothing gets better by waiting.
+            let clock = SteadyClock::new(move || began);
+            let source = KeySource::Inline(api_key("old"));
+            let holder = Arc::new(KeyHolder::new(project, source, clock, metrics));
+            let old_is_refused = Arc::new(AtomicUsize::new(0));
+            let calls: Vec<_> =
+                (0..3).map(|_| spawn(call(Arc::clone(&holder), Arc::clone(&old_is_refused)))).collect();
+            let (given_up, ended) = (Arc::clone(&holder), Arc::clone(&old_is_refused));
+            let given_up = spawn(async move {
+                tokio::select! {
+                    _ = call(given_up, ended) => {}
+                    () = yield_now() => {}
+                }
+            });
+            let (exchanged, ended) = (Arc::clone(&holder), Arc::clone(&old_is_refused));
+            let exchange = spawn(async move {
+                yield_now().await;
+                exchanged.take_over(Ok(b"new\n".to_vec()));
+                yield_now().await;
+                ended.store(1, Ordering::SeqCst);
+            });
+            for call in calls {
+                assert!(block_on(call).unwrap(), "a call failed");
+            }
+            block_on(given_up).unwrap();
+            block_on(exchange).unwrap();
+            assert!(block_on(call(Arc::clone(&holder), old_is_refused)));
+            assert!(!*lock(&holder.alarm), "an alarm is left of a key that is no longer used");
+        };
+        shuttle::check_random(exchange, 2_000);
+        shuttle::check_pct(exchange, 2_000, 3);
+    }
+}
