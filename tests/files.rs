@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -192,6 +193,36 @@ async fn a_settings_file_may_be_a_pipe_and_one_that_nobody_writes_to_is_not_wait
     assert!(code == 0 && out.contains("cache.ttl = 7h"), "{out}{complaint}");
 }
 
+#[tokio::test]
+async fn where_no_snapshot_can_be_kept_the_start_ends_and_what_is_there_stays() {
+    let stand_in = stand_in().await;
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("notes"), "mine\n").unwrap();
+    fs::create_dir(at("folder")).unwrap();
+    symlink("/dev/null", at("link")).unwrap();
+    fifo(&at("fifo"));
+    for (path, reason) in [
+        (at("notes"), "holds something else than a snapshot"),
+        (at("folder"), NO_REGULAR_FILE),
+        (at("link"), NO_REGULAR_FILE),
+        (at("fifo"), NO_REGULAR_FILE),
+        (at("missing/links"), "cannot be written: No such file or directory"),
+        // Not even root may write there.
+        ("/sys/links".into(), "cannot be written"),
+    ] {
+        for name in ["check", "serve"] {
+            let mut command = command(&stand_in);
+            command.env("NEBULINK__CACHE__SNAPSHOT_FILE", &path);
+            let complaint = refused(name, command).await;
+            let expected = complaint.contains(reason) && complaint.contains(path.to_str().unwrap());
+            assert!(expected, "{complaint}");
+        }
+    }
+    assert_eq!(fs::read_to_string(at("notes")).unwrap(), "mine\n");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "something was left behind");
+}
+
 /// A setting that names a file, as variables.
 fn secrets_as_paths() -> Vec<(&'static str, String)> {
     let url = format!("redis://:{CANARY}@cache.example:6379/0");
@@ -282,4 +313,12 @@ async fn a_secret_in_place_of_a_path_is_not_logged_while_it_serves() {
     assert_hidden("serve", &process.log());
     assert_eq!(process.running.exit_code().await, 0);
     assert!(folder.path().join(CANARY).exists(), "as a path it is good for a snapshot");
+
+    // The file is read at the next start.
+    fs::write(folder.path().join(CANARY), "something else").unwrap();
+    let mut check = with_secrets();
+    check.arg("check");
+    let (code, out, complaint) = run(check).await;
+    assert!(code == 2 && complaint.contains("holds something else"), "{complaint}");
+    assert_hidden("check", &format!("{out}{complaint}"));
 }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::projects::{Projects, ids, read_authorities};
 use super::{Background, StartError};
-use crate::cache::snapshot::{Admission, SnapshotError, SnapshotFile};
+use crate::cache::snapshot::{self, Admission, SnapshotError, SnapshotFile};
 use crate::cache::{MemoryCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
 use crate::domain::{Clock, Construction, Lifetimes, ProjectName, SharedLinks};
 use crate::nebuly::{Keys, Nebuly};
@@ -65,7 +65,7 @@ pub(super) fn links(
     };
     let links = Links {
         memory,
-        snapshot: snapshot(settings, lifetimes, keys),
+        snapshot: snapshot(settings, lifetimes, keys)?,
         snapshot_interval: settings.cache.snapshot_interval,
         shared_writer,
         clock,
@@ -180,15 +180,25 @@ fn shared(
     Ok(Some(SharedCache::new(options, contains_key, Arc::clone(clock))?))
 }
 
-fn snapshot(settings: &Settings, lifetimes: Lifetimes, keys: Arc<Keys>) -> Option<SnapshotFile> {
-    let path = settings.cache.snapshot_file.clone()?;
+/// Fails if there is to be a snapshot and it cannot be kept: better now than at the end, when the links would be lost.
+pub fn check_snapshot(cache: &settings::Cache) -> Result<(), StartError> {
+    Ok(cache.snapshot_file.as_ref().map_or(Ok(()), snapshot::check)?)
+}
+
+fn snapshot(
+    settings: &Settings,
+    lifetimes: Lifetimes,
+    keys: Arc<Keys>,
+) -> Result<Option<SnapshotFile>, StartError> {
+    check_snapshot(&settings.cache)?;
+    let Some(path) = settings.cache.snapshot_file.clone() else { return Ok(None) };
     let admission = Admission::new(
         names(settings),
         settings.nebuly.allowed_hosts.clone(),
         Box::new(move |text| keys.are_in(text)),
         lifetimes.ttl.saturating_add(lifetimes.stale),
     );
-    Some(SnapshotFile::new(path, admission))
+    Ok(Some(SnapshotFile::new(path, admission)))
 }
 
 /// The names of the projects, in the order of [`crate::domain::ProjectIndex`].
