@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nebulink::demo::StandIn;
 use rustix::process::Signal;
-use support::process::{Logged, command, run};
+use support::process::{Logged, command, limited, run};
 use support::{KEY, PATIENCE, key_of, request, stand_in, stand_in_with};
 use tempfile::TempDir;
 
@@ -321,4 +321,45 @@ async fn a_secret_in_place_of_a_path_is_not_logged_while_it_serves() {
     let (code, out, complaint) = run(check).await;
     assert!(code == 2 && complaint.contains("holds something else"), "{complaint}");
     assert_hidden("check", &format!("{out}{complaint}"));
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_the_old_snapshot_whole_and_serving_goes_on() {
+    let stand_in = stand_in().await;
+    for id in ["old", "new"] {
+        stand_in.add_conversation(KEY, id);
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("links");
+    let settings = |command: &mut Command| {
+        command.env("NEBULINK__CACHE__SNAPSHOT_FILE", &path).env("NEBULINK__CACHE__SNAPSHOT_INTERVAL", "1s");
+        command.env("NEBULINK__SERVER__DRAIN_DELAY", "0s");
+    };
+    let mut first = command(&stand_in);
+    settings(&mut first);
+    let process = Logged::start(first).await;
+    assert_eq!(request(process.address, "GET", "/c/old", &[]).await.status, 302);
+    ends(process).await;
+    let old = fs::read_to_string(&path).unwrap();
+    assert!(old.lines().count() == 1 && old.contains("\"old\""), "{old}");
+
+    // A file may have 512 bytes: a longer write then fails as on a full disk, once the signal for it is ignored.
+    let mut limited = limited("trap '' XFSZ; ulimit -f 1", &command(&stand_in));
+    settings(&mut limited);
+    let process = Logged::start(limited).await;
+    assert_eq!(request(process.address, "GET", "/c/new", &[]).await.status, 302);
+    for number in 0..10 {
+        stand_in.add_conversation(KEY, &number.to_string());
+        assert_eq!(request(process.address, "GET", &format!("/c/{number}"), &[]).await.status, 302);
+    }
+    let failure = process.logged("failed to write the snapshot").await;
+    assert!(failure.contains("ERROR") && failure.contains("File too large"), "{failure}");
+    assert_eq!(
+        request(process.address, "GET", "/c/old", &[]).await.header("cache-status"),
+        Some("nebulink; hit")
+    );
+    assert_eq!(request(process.management, "GET", "/readyz", &[]).await.status, 200);
+    ends(process).await;
+    assert_eq!(fs::read_to_string(&path).unwrap(), old);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file stays behind");
 }

@@ -79,7 +79,8 @@ impl Links {
         if let Some(file) = &self.snapshot
             && let Err(error) = file.load_into(&self.memory, self.clock.now()).await
         {
-            complain(&error);
+            let cause = cause_of(&error);
+            tracing::error!(%error, cause, "failed to read the snapshot");
             // What could not be read may be worth more than what is known now: it is left alone.
             self.snapshot = None;
         }
@@ -142,7 +143,10 @@ impl Kept {
         if let Some(snapshot) = &self.snapshot {
             match snapshot.save_from(&self.memory).await {
                 Ok(links) => tracing::debug!(links, "snapshot written"),
-                Err(error) => complain(&error),
+                Err(error) => {
+                    let cause = cause_of(&error);
+                    tracing::error!(%error, cause, "failed to write the snapshot");
+                }
             }
         }
     }
@@ -210,7 +214,6 @@ fn project((client, project): (Nebuly, &settings::Project)) -> Project {
     Project { source: Box::new(client), ids: ids(project) }
 }
 
-fn complain(error: &SnapshotError) {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::error!(%error, cause, "the snapshot is of no use");
+fn cause_of(error: &SnapshotError) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
 }
