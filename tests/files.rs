@@ -5,13 +5,14 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nebulink::demo::StandIn;
 use rustix::process::Signal;
-use support::process::{Logged, command, run};
+use support::process::{Logged, command, limited, run};
 use support::{KEY, PATIENCE, key_of, request, stand_in, stand_in_with};
 use tempfile::TempDir;
 
@@ -192,6 +193,36 @@ async fn a_settings_file_may_be_a_pipe_and_one_that_nobody_writes_to_is_not_wait
     assert!(code == 0 && out.contains("cache.ttl = 7h"), "{out}{complaint}");
 }
 
+#[tokio::test]
+async fn where_no_snapshot_can_be_kept_the_start_ends_and_what_is_there_stays() {
+    let stand_in = stand_in().await;
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("notes"), "mine\n").unwrap();
+    fs::create_dir(at("folder")).unwrap();
+    symlink("/dev/null", at("link")).unwrap();
+    fifo(&at("fifo"));
+    for (path, reason) in [
+        (at("notes"), "holds something else than a snapshot"),
+        (at("folder"), NO_REGULAR_FILE),
+        (at("link"), NO_REGULAR_FILE),
+        (at("fifo"), NO_REGULAR_FILE),
+        (at("missing/links"), "cannot be written: No such file or directory"),
+        // Not even root may write there.
+        ("/sys/links".into(), "cannot be written"),
+    ] {
+        for name in ["check", "serve"] {
+            let mut command = command(&stand_in);
+            command.env("NEBULINK__CACHE__SNAPSHOT_FILE", &path);
+            let complaint = refused(name, command).await;
+            let expected = complaint.contains(reason) && complaint.contains(path.to_str().unwrap());
+            assert!(expected, "{complaint}");
+        }
+    }
+    assert_eq!(fs::read_to_string(at("notes")).unwrap(), "mine\n");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "something was left behind");
+}
+
 /// A setting that names a file, as variables.
 fn secrets_as_paths() -> Vec<(&'static str, String)> {
     let url = format!("redis://:{CANARY}@cache.example:6379/0");
@@ -282,4 +313,53 @@ async fn a_secret_in_place_of_a_path_is_not_logged_while_it_serves() {
     assert_hidden("serve", &process.log());
     assert_eq!(process.running.exit_code().await, 0);
     assert!(folder.path().join(CANARY).exists(), "as a path it is good for a snapshot");
+
+    // The file is read at the next start.
+    fs::write(folder.path().join(CANARY), "something else").unwrap();
+    let mut check = with_secrets();
+    check.arg("check");
+    let (code, out, complaint) = run(check).await;
+    assert!(code == 2 && complaint.contains("holds something else"), "{complaint}");
+    assert_hidden("check", &format!("{out}{complaint}"));
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_the_old_snapshot_whole_and_serving_goes_on() {
+    let stand_in = stand_in().await;
+    for id in ["old", "new"] {
+        stand_in.add_conversation(KEY, id);
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("links");
+    let settings = |command: &mut Command| {
+        command.env("NEBULINK__CACHE__SNAPSHOT_FILE", &path).env("NEBULINK__CACHE__SNAPSHOT_INTERVAL", "1s");
+        command.env("NEBULINK__SERVER__DRAIN_DELAY", "0s");
+    };
+    let mut first = command(&stand_in);
+    settings(&mut first);
+    let process = Logged::start(first).await;
+    assert_eq!(request(process.address, "GET", "/c/old", &[]).await.status, 302);
+    ends(process).await;
+    let old = fs::read_to_string(&path).unwrap();
+    assert!(old.lines().count() == 1 && old.contains("\"old\""), "{old}");
+
+    // A file may have 512 bytes: a longer write then fails as on a full disk, once the signal for it is ignored.
+    let mut limited = limited("trap '' XFSZ; ulimit -f 1", &command(&stand_in));
+    settings(&mut limited);
+    let process = Logged::start(limited).await;
+    assert_eq!(request(process.address, "GET", "/c/new", &[]).await.status, 302);
+    for number in 0..10 {
+        stand_in.add_conversation(KEY, &number.to_string());
+        assert_eq!(request(process.address, "GET", &format!("/c/{number}"), &[]).await.status, 302);
+    }
+    let failure = process.logged("failed to write the snapshot").await;
+    assert!(failure.contains("ERROR") && failure.contains("File too large"), "{failure}");
+    assert_eq!(
+        request(process.address, "GET", "/c/old", &[]).await.header("cache-status"),
+        Some("nebulink; hit")
+    );
+    assert_eq!(request(process.management, "GET", "/readyz", &[]).await.status, 200);
+    ends(process).await;
+    assert_eq!(fs::read_to_string(&path).unwrap(), old);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file stays behind");
 }

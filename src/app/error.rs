@@ -1,6 +1,7 @@
 //! Why the program cannot be built.
 
 use crate::cache::SharedCacheError;
+use crate::cache::snapshot::SnapshotError;
 use crate::files::FilePath;
 use crate::nebuly::{self, InvalidKey};
 use crate::telemetry::TracesError;
@@ -50,6 +51,9 @@ pub enum StartError {
     /// The shared cache cannot be used as it is set.
     #[error(transparent)]
     SharedCache(#[from] SharedCacheError),
+    /// The snapshot cannot be kept where `cache.snapshot_file` says.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Traces cannot be sent as it is set.
     #[error(transparent)]
     Traces(#[from] TracesError),

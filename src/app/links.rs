@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::projects::{Projects, ids, read_authorities};
 use super::{Background, StartError};
-use crate::cache::snapshot::{Admission, SnapshotError, SnapshotFile};
+use crate::cache::snapshot::{self, Admission, SnapshotError, SnapshotFile};
 use crate::cache::{MemoryCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
 use crate::domain::{Clock, Construction, Lifetimes, ProjectName, SharedLinks};
 use crate::nebuly::{Keys, Nebuly};
@@ -65,7 +65,7 @@ pub(super) fn links(
     };
     let links = Links {
         memory,
-        snapshot: snapshot(settings, lifetimes, keys),
+        snapshot: snapshot(settings, lifetimes, keys)?,
         snapshot_interval: settings.cache.snapshot_interval,
         shared_writer,
         clock,
@@ -79,7 +79,8 @@ impl Links {
         if let Some(file) = &self.snapshot
             && let Err(error) = file.load_into(&self.memory, self.clock.now()).await
         {
-            complain(&error);
+            let cause = cause_of(&error);
+            tracing::error!(%error, cause, "failed to read the snapshot");
             // What could not be read may be worth more than what is known now: it is left alone.
             self.snapshot = None;
         }
@@ -142,7 +143,10 @@ impl Kept {
         if let Some(snapshot) = &self.snapshot {
             match snapshot.save_from(&self.memory).await {
                 Ok(links) => tracing::debug!(links, "snapshot written"),
-                Err(error) => complain(&error),
+                Err(error) => {
+                    let cause = cause_of(&error);
+                    tracing::error!(%error, cause, "failed to write the snapshot");
+                }
             }
         }
     }
@@ -180,15 +184,25 @@ fn shared(
     Ok(Some(SharedCache::new(options, contains_key, Arc::clone(clock))?))
 }
 
-fn snapshot(settings: &Settings, lifetimes: Lifetimes, keys: Arc<Keys>) -> Option<SnapshotFile> {
-    let path = settings.cache.snapshot_file.clone()?;
+/// Fails if there is to be a snapshot and it cannot be kept: better now than at the end, when the links would be lost.
+pub fn check_snapshot(cache: &settings::Cache) -> Result<(), StartError> {
+    Ok(cache.snapshot_file.as_ref().map_or(Ok(()), snapshot::check)?)
+}
+
+fn snapshot(
+    settings: &Settings,
+    lifetimes: Lifetimes,
+    keys: Arc<Keys>,
+) -> Result<Option<SnapshotFile>, StartError> {
+    check_snapshot(&settings.cache)?;
+    let Some(path) = settings.cache.snapshot_file.clone() else { return Ok(None) };
     let admission = Admission::new(
         names(settings),
         settings.nebuly.allowed_hosts.clone(),
         Box::new(move |text| keys.are_in(text)),
         lifetimes.ttl.saturating_add(lifetimes.stale),
     );
-    Some(SnapshotFile::new(path, admission))
+    Ok(Some(SnapshotFile::new(path, admission)))
 }
 
 /// The names of the projects, in the order of [`crate::domain::ProjectIndex`].
@@ -200,7 +214,6 @@ fn project((client, project): (Nebuly, &settings::Project)) -> Project {
     Project { source: Box::new(client), ids: ids(project) }
 }
 
-fn complain(error: &SnapshotError) {
-    let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::error!(%error, cause, "the snapshot is of no use");
+fn cause_of(error: &SnapshotError) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
 }

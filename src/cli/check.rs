@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::serve::on_runtime;
 use super::{FAILED, WRONG_USAGE, complain, load, say};
-use crate::app::{Projects, StartError, api_tokens_of, projects_of, traces_of};
+use crate::app::{Projects, StartError, api_tokens_of, check_snapshot, projects_of, traces_of};
 use crate::domain::Cause;
 use crate::nebuly::{Nebuly, Probe};
 use crate::settings::{Loaded, Resolve, Settings, Sources};
@@ -35,11 +35,15 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         Ok(projects) => (Some(projects), None),
         Err(error) => (None, Some(error)),
     };
-    let errors: Vec<StartError> =
-        [error, api_tokens_of(&settings.access).err(), traces_of(&settings.telemetry).err()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let errors: Vec<StartError> = [
+        error,
+        api_tokens_of(&settings.access).err(),
+        check_snapshot(&settings.cache).err(),
+        traces_of(&settings.telemetry).err(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let Some(Projects { clients, keys }) = projects.filter(|_| errors.is_empty()) else {
         for error in errors {
             complain(&format!("{:#}", anyhow::Error::new(error)));

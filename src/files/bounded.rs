@@ -130,6 +130,15 @@ impl<T> Pending<T> {
     }
 }
 
+/// Does work on files that may block for ever on a thread of its own, and waits for it. Fails after [`DEADLINE`] with
+/// `TimedOut`; the work is then left to itself.
+pub fn within_deadline<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (sender, result) = mpsc::sync_channel(1);
+    let until = Instant::now() + DEADLINE;
+    spawn(move || drop(sender.send(work())))?;
+    Pending { result, until }.wait()
+}
+
 /// Opens a regular file for reading. Anything else, such as a FIFO, is an error, and is not waited for.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();

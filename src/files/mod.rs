@@ -3,5 +3,5 @@
 mod bounded;
 mod path;
 
-pub use self::bounded::{DEADLINE, MAX_LEN, Reading, SmallFile, open_regular};
+pub use self::bounded::{DEADLINE, MAX_LEN, Reading, SmallFile, open_regular, within_deadline};
 pub use self::path::FilePath;

@@ -18,6 +18,9 @@ pub(super) type Parsed<T> = Result<T, Cow<'static, str>>;
 /// The longest duration: ten years, so that no sum of durations and no timestamp overflows.
 pub(super) const MAX_DURATION: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 
+/// The shortest duration that is longer than zero.
+const SHORTEST: Duration = Duration::from_nanos(1);
+
 /// The longest text of a duration, in bytes. humantime panics on sums beyond 2^64 seconds, which need more.
 const MAX_DURATION_LEN: usize = 20;
 
@@ -108,7 +111,7 @@ where
     }
 }
 
-/// A duration in a range, shorter ones being called too short.
+/// A duration in a range.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Parsed<Duration> {
     move |value| {
         let text = text(value).map_err(|_| NOT_A_DURATION)?;
@@ -117,7 +120,10 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Pa
         }
         let duration = humantime::parse_duration(text).map_err(|_| NOT_A_DURATION)?;
         if duration < *range.start() {
-            return Err("must be longer than 0s".into());
+            return Err(match *range.start() {
+                SHORTEST => "must be longer than 0s".into(),
+                least => format!("must be at least {}", humantime::format_duration(least)).into(),
+            });
         }
         if duration > *range.end() {
             let days = range.end().as_secs() / (24 * 60 * 60);
@@ -129,7 +135,7 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Pa
 
 /// A duration longer than zero.
 pub(super) fn positive() -> impl Fn(&Value) -> Parsed<Duration> {
-    duration(Duration::from_nanos(1)..=MAX_DURATION)
+    duration(SHORTEST..=MAX_DURATION)
 }
 
 /// A duration that may be zero.

@@ -284,6 +284,9 @@ fn malformed_settings_are_refused_before_a_pod_sees_them() {
         ("cache", "ttl", json!(60)),
         ("cache", "ttl", json!("60")),
         ("cache", "max_size", json!("64 megs")),
+        ("cache", "snapshot_interval", json!("1ns")),
+        ("cache", "snapshot_interval", json!("999ms")),
+        ("cache", "snapshot_interval", json!("0.5s")),
         ("server", "listen", json!("8080")),
         ("server", "listen", json!(":8080")),
         ("server", "workers", json!("many")),
@@ -303,6 +306,9 @@ fn malformed_settings_are_refused_before_a_pod_sees_them() {
     ] {
         let refusal = helm.render(&json!({"config": {section: {name: value}}})).unwrap_err();
         assert!(refusal.contains(&format!("at '/config/{section}/{name}")), "{refusal}");
+    }
+    for interval in ["1s", "1.5s", "1000ms", "5m", "1m 30s", "1h500ms"] {
+        helm.render(&json!({"config": {"cache": {"snapshot_interval": interval}}})).unwrap();
     }
 }
 

@@ -83,3 +83,24 @@ fn the_test_of_key_files_gets_what_puts_them_into_pods() {
         assert!(without["spec"]["initContainers"].is_null());
     }
 }
+
+/// `check` fails where the folder of the snapshot is missing.
+#[test]
+fn the_test_of_a_snapshot_has_a_folder_of_its_own_for_it() {
+    let Some(helm) = Helm::find() else { return };
+    let claim = json!({"persistentVolumeClaim": {"claimName": "links"}});
+    let pod = pod(
+        &helm,
+        &json!({
+            "snapshot": {"enabled": true, "volume": claim},
+            "replicaCount": 1,
+            "autoscaling": {"enabled": false},
+            "updateStrategy": {"type": "Recreate", "rollingUpdate": null},
+        }),
+    );
+    let named =
+        |list: &Value| list.as_array().unwrap().iter().find(|item| item["name"] == "snapshot").cloned();
+    assert_eq!(named(&pod["spec"]["volumes"]), Some(json!({"name": "snapshot", "emptyDir": {}})));
+    let mount = named(&pod["spec"]["containers"][0]["volumeMounts"]);
+    assert_eq!(mount, Some(json!({"name": "snapshot", "mountPath": "/var/lib/nebulink"})));
+}

@@ -185,6 +185,15 @@ pub fn command(stand_in: &StandIn) -> Command {
     command
 }
 
+/// The same command under limits that a shell sets, such as `ulimit -n 100`.
+pub fn limited(limits: &str, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]).arg(command.get_program());
+    limited.args(command.get_args()).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
+}
+
 /// Runs a command to its end: its exit code, standard output and standard error.
 pub async fn run(mut command: Command) -> (i32, String, String) {
     let child = command.spawn().unwrap();

@@ -3,6 +3,10 @@
 //! A snapshot is JSON Lines, a link a line, without a header; [`record`] has the form of a line. Whoever reads one
 //! believes none of it: each line is checked like an answer from outside. Whoever writes one replaces the file in one
 //! step, so that there is a whole one at any time.
+//!
+//! A file that is neither empty nor a snapshot is somebody else's, whom a mistake in the settings would cost their data:
+//! it is neither read nor replaced. A snapshot has a line of its own form within its first 64 KiB, so it may begin with
+//! some broken ones.
 
 mod admission;
 #[cfg(any(test, fuzzing))]
@@ -13,7 +17,7 @@ mod record;
 mod replacement;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Seek as _, Write as _};
+use std::io::{self, BufWriter, Read as _, Seek as _, Write as _};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -24,14 +28,17 @@ pub use self::admission::{Admission, ContainsKey};
 use self::admission::{Admitted, Refusal};
 pub use self::lines::{Line, Lines};
 pub use self::reader::{BrokenLine, SnapshotLink, SnapshotReader};
-use self::record::Record;
+use self::record::{Record, is_of_a_snapshot};
 use self::replacement::Replacement;
 use super::MemoryCache;
 use crate::domain::{CachedLink, Item, LinkCache as _, ResolvedLink, Scope, Timestamp};
-use crate::files::{FilePath, open_regular};
+use crate::files::{FilePath, open_regular, within_deadline};
 
 /// How much is read or written at once: large enough that a million links take a few thousand calls.
 const BUFFER_SIZE: usize = 256 * 1024;
+
+/// How much of a file is looked at to tell whether it is a snapshot.
+const START_LEN: u64 = 64 * 1024;
 
 /// Links that go from one thread to the other at once.
 const BATCH_LEN: usize = 1024;
@@ -83,6 +90,14 @@ pub enum SnapshotError {
         /// The version of its format.
         version: u64,
     },
+    /// The file holds something, and no snapshot. It is neither read nor ever overwritten.
+    #[error(
+        "the snapshot {path} holds something else than a snapshot: it is left alone; move it away or name another file"
+    )]
+    NotASnapshot {
+        /// The file.
+        path: FilePath,
+    },
     /// The operating system refused something, or no regular file stands there.
     #[error("the snapshot {path} cannot be {what}")]
     Io {
@@ -94,6 +109,27 @@ pub enum SnapshotError {
         #[source]
         error: io::Error,
     },
+}
+
+/// Fails if no snapshot can be kept at this path: something else stands there, or its folder is not writable. Nothing is
+/// changed. What may pass by itself is no error here: a full disk, and a snapshot of a newer version. Blocks no longer
+/// than [`crate::files::DEADLINE`].
+pub fn check(path: &FilePath) -> Result<(), SnapshotError> {
+    let failed = |path: &FilePath, what, error| Err(SnapshotError::Io { path: path.clone(), what, error });
+    let checked = path.clone();
+    let check = move || {
+        open(&checked)?;
+        // Only an attempt tells for certain, whatever kind of file system it is.
+        match Replacement::begin(&checked) {
+            Err(error)
+                if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
+                failed(&checked, "written", error)
+            }
+            _ => Ok(()),
+        }
+    };
+    within_deadline(check).unwrap_or_else(|error| failed(path, "read", error))
 }
 
 impl SnapshotFile {
@@ -229,12 +265,20 @@ impl Inner {
     }
 }
 
-/// Opens a snapshot; nothing if it is not there. What is no regular file is an error.
+/// Opens a snapshot; nothing if it is not there. What is neither a snapshot nor empty is an error.
 fn open(path: &FilePath) -> Result<Option<File>, SnapshotError> {
-    match open_regular(path.as_path()) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        file => file.map(Some).map_err(|error| SnapshotError::Io { path: path.clone(), what: "read", error }),
+    let failed = |error| SnapshotError::Io { path: path.clone(), what: "read", error };
+    let mut file = match open_regular(path.as_path()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(failed)?,
+    };
+    let mut start = Vec::new();
+    (&file).take(START_LEN).read_to_end(&mut start).map_err(failed)?;
+    if !start.is_empty() && !start.split(|byte| *byte == b'\n').any(is_of_a_snapshot) {
+        return Err(SnapshotError::NotASnapshot { path: path.clone() });
     }
+    file.rewind().map_err(failed)?;
+    Ok(Some(file))
 }
 
 #[cfg(test)]

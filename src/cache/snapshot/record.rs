@@ -10,7 +10,7 @@ use crate::domain::{Kind, ProjectName, ResolvedLink, Scope};
 pub(super) const VERSION: u64 = 1;
 
 /// How lines of this version begin, as this program writes them.
-const BEGINNING: &[u8] = br#"{"v":1,"#;
+const BEGINNING: &[u8] = br#"{"v":1,"kind":""#;
 
 /// A line as it is written; members that are not known here are passed over.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,12 @@ impl<'a> Record<'a> {
     pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(line).ok().filter(|record: &Self| record.v == VERSION)
     }
+}
+
+/// Whether a line is one of a snapshot, of whatever version, even if its end is missing. Others write JSON with a member
+/// `v`, too, so that alone is not enough.
+pub(super) fn is_of_a_snapshot(line: &[u8]) -> bool {
+    line.starts_with(BEGINNING) || newer_version(line).is_some() || Record::parse(line).is_some()
 }
 
 /// The version of a line that this program is too old for.

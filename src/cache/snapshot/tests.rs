@@ -53,10 +53,6 @@ fn line(member: &str, value: &str) -> String {
     format!("{line}\n")
 }
 
-fn broken(count: u64) -> Loaded {
-    Loaded { broken: count, ..Loaded::default() }
-}
-
 #[test]
 fn a_line_looks_as_documented() {
     let folder = tempfile::tempdir().unwrap();
@@ -89,7 +85,7 @@ fn a_line_is_checked_like_an_answer_from_outside() {
         "{}\n".to_owned(),
         "null\n".to_owned(),
         "{\"v\":1,\n".to_owned(),
-        good.trim_end().trim_end_matches('}').to_owned(),
+        good.trim_end().trim_end_matches('}').to_owned() + "\n",
         line("v", "0"),
         line("v", "-1"),
         line("v", "\"1\""),
@@ -109,9 +105,12 @@ fn a_line_is_checked_like_an_answer_from_outside() {
         line("url", &format!("\"https://a.nebuly.com/{}\"", "x".repeat(20_000))),
         "\u{0}\u{1}\n".to_owned(),
     ] {
-        assert_eq!(load(&bad).0.unwrap(), broken(1), "{bad}");
+        let expected = Loaded { links: 1, broken: 1, ..Loaded::default() };
+        assert_eq!(load(good.clone() + &bad).0.unwrap(), expected, "{bad}");
+        assert_eq!(load(bad.clone() + &good).0.unwrap(), expected, "{bad}");
     }
-    assert_eq!(load(b"\xff\xfe\n").0.unwrap(), broken(1));
+    let expected = Loaded { links: 1, broken: 1, ..Loaded::default() };
+    assert_eq!(load([b"\xff\xfe\n", good.as_bytes()].concat()).0.unwrap(), expected);
     // The clock was set back since: they are stale, and not lost.
     for future in ["\"2027-01-15T08:01:00.001Z\"", "\"9999-01-01T00:00:00Z\""] {
         assert_eq!(load(line("resolved_at", future)).0.unwrap().links, 1, "{future}");
@@ -159,18 +158,86 @@ fn of_a_file_of_a_newer_version_nothing_is_taken_and_it_is_never_overwritten() {
     }
 }
 
+/// Neither loads, saves nor checks a snapshot at this path, and leaves no trace beside it.
+#[track_caller]
+fn assert_refused(path: &Path, reason: &str) {
+    let cache = MemoryCache::new(1 << 20);
+    let entries = || path.parent().and_then(|folder| folder.read_dir().ok()).map(Iterator::count);
+    let before = entries();
+    for error in [
+        inner(path).load(&cache, NOW).map(drop).unwrap_err(),
+        inner(path).save(cache.resolved()).map(drop).unwrap_err(),
+        check(&path.into()).unwrap_err(),
+    ] {
+        let error = format!("{:#}", anyhow::Error::new(error));
+        assert!(error.contains(reason), "{error}");
+    }
+    assert_eq!(entries(), before);
+}
+
 #[test]
 fn what_is_no_regular_file_is_neither_read_nor_replaced() {
+    use std::os::unix::fs::symlink;
     let folder = tempfile::tempdir().unwrap();
-    for path in [folder.path(), Path::new("/dev/null")] {
-        let cache = MemoryCache::new(1 << 20);
-        let loaded = inner(path).load(&cache, NOW).unwrap_err();
-        let saved = inner(path).save(cache.resolved()).unwrap_err();
-        for error in [loaded, saved] {
-            let error = format!("{:#}", anyhow::Error::new(error));
-            assert!(error.contains("not a regular file"), "{error}");
-        }
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("folder")).unwrap();
+    symlink("folder", at("link")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+    for path in [at("folder"), at("link"), at("fifo"), "/dev/null".into()] {
+        assert_refused(&path, "not a regular file");
     }
+}
+
+#[test]
+fn a_file_that_holds_something_else_is_neither_read_nor_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("links");
+    for content in [
+        "\n".to_owned(),
+        "[server]\nlisten = '[::]:80'\n".to_owned(),
+        // Another program's lines of JSON.
+        "{\"v\":1,\"level\":30,\"msg\":\"x\"}\n{\"v\":0}\n".to_owned(),
+        "\u{0}".repeat(1 << 20),
+        // What is behind does not count: it may be long.
+        "x".repeat(64 * 1024) + "\n" + &line("v", "1"),
+    ] {
+        std::fs::write(&path, &content).unwrap();
+        assert_refused(&path, "holds something else");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_snapshot_is_recognised_by_any_of_its_first_lines_and_an_empty_file_is_one() {
+    let good = line("v", "1");
+    for content in [
+        String::new(),
+        "broken\n".repeat(1_000) + &good,
+        "x".repeat(60_000) + "\n" + &good,
+        // Cut off while it was copied.
+        "{\"v\":1,\"kind\":\"interac".to_owned(),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("links");
+        std::fs::write(&path, &content).unwrap();
+        check(&(&path).into()).unwrap();
+        let cache = MemoryCache::new(1 << 20);
+        inner(&path).load(&cache, NOW).unwrap();
+        inner(&path).save(cache.resolved()).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_noticed_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for path in [folder.path().join("no/links"), file.join("links"), "/proc/links".into()] {
+        let error = check(&path.into()).unwrap_err();
+        assert!(matches!(error, SnapshotError::Io { .. }), "{error}");
+    }
+    check(&folder.path().join("links").into()).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "it left something behind");
 }
 
 #[test]

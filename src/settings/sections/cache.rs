@@ -6,10 +6,13 @@ use bytesize::ByteSize;
 
 use crate::files::FilePath;
 use crate::settings::reader::Reader;
-use crate::settings::value::{optional, path, positive, size, zero_or_more};
+use crate::settings::value::{MAX_DURATION, duration, optional, path, positive, size, zero_or_more};
 
 /// Below this a busy cache would hold hardly anything.
 const MIN_SIZE: ByteSize = ByteSize::mib(1);
+
+/// Writing all links more often would leave no time for serving them.
+const MIN_SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// More memory than machines have: more likely a mistake.
 const MAX_SIZE: ByteSize = ByteSize::tib(1);
@@ -27,7 +30,7 @@ pub struct Cache {
     pub negative_ttl: Duration,
     /// The snapshot, if one is kept. Whether it can be read or written has not been looked at.
     pub snapshot_file: Option<FilePath>,
-    /// Time between two writes of the snapshot.
+    /// Time between two writes of the snapshot, at least a second.
     pub snapshot_interval: Duration,
 }
 
@@ -38,7 +41,8 @@ impl Cache {
         let stale = reader.read("cache.stale", zero_or_more());
         let negative_ttl = reader.read("cache.negative_ttl", zero_or_more());
         let snapshot_file = reader.read_path("cache.snapshot_file", optional(path));
-        let snapshot_interval = reader.read("cache.snapshot_interval", positive());
+        let snapshot_interval =
+            reader.read("cache.snapshot_interval", duration(MIN_SNAPSHOT_INTERVAL..=MAX_DURATION));
         Some(Self {
             max_size: max_size?,
             ttl: ttl?,

@@ -58,6 +58,8 @@ fn durations_in_their_spellings() {
     );
     each_is_refused("cache.ttl", "must be at most 3650d", &["3651d", "11y", "584542046090y"]);
     each_is_refused("redirect.max_age", "must be at most 365d", &["366d"]);
+    each_is_refused("cache.snapshot_interval", "must be at least 1s", &["1ns", "999ms", "0s"]);
+    accepted("cache.snapshot_interval", "1s");
 }
 
 #[test]
@@ -70,7 +72,6 @@ fn zero_is_refused_where_it_makes_no_sense() {
         "nebuly.attempt_timeout",
         "nebuly.deadline",
         "cache.ttl",
-        "cache.snapshot_interval",
         "shared_cache.timeout",
         "lookup.window",
     ] {
