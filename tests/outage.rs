@@ -108,6 +108,14 @@ async fn replica(stand_in: &StandIn, redis: &RedisServer) -> Nebulink {
     Nebulink::start_with(&settings).await
 }
 
+/// A replica that waits for Redis however loaded the machine is, where a link has to come from there.
+async fn patient_replica(stand_in: &StandIn, redis: &RedisServer) -> Nebulink {
+    let mut settings = settings(stand_in, &UNLIMITED);
+    settings.shared_cache.url = Some(redis.url().into());
+    settings.shared_cache.timeout = PATIENCE;
+    Nebulink::start_with(&settings).await
+}
+
 /// Waits until links are shared, again.
 async fn is_used(redis: &RedisServer) {
     let size = async || redis.command::<usize>(&cmd("DBSIZE")).await;
@@ -189,7 +197,7 @@ async fn what_one_replica_has_resolved_costs_the_other_no_call() {
     let Some(redis) = RedisServer::start(&[]).await else { return };
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "abc");
-    let (one, other) = (replica(&stand_in, &redis).await, replica(&stand_in, &redis).await);
+    let (one, other) = (patient_replica(&stand_in, &redis).await, patient_replica(&stand_in, &redis).await);
     shared(&redis, &one, "abc").await;
     assert_eq!(stand_in.call_count(), 1);
     let answer = other.get("/c/abc").await;
@@ -203,7 +211,7 @@ async fn what_one_replica_has_resolved_costs_the_other_no_call() {
 async fn a_redis_that_lies_leads_nobody_astray() {
     let Some(redis) = RedisServer::start(&[]).await else { return };
     let stand_in = stand_in().await;
-    let one = replica(&stand_in, &redis).await;
+    let one = patient_replica(&stand_in, &redis).await;
     let ids = ["swapped-1", "swapped-2", "huge", "future", "well"];
     let mut keys = Vec::new();
     for id in ids {
@@ -218,7 +226,7 @@ async fn a_redis_that_lies_leads_nobody_astray() {
     value["resolved_at"] = "2999-01-01T00:00:00.000Z".into();
     redis.at_once(pipe().set(future, value.to_string())).await;
 
-    let other = replica(&stand_in, &redis).await;
+    let other = patient_replica(&stand_in, &redis).await;
     stand_in.forget_calls();
     for id in ids {
         let answer = other.get(&format!("/c/{id}")).await;

@@ -1,14 +1,13 @@
 //! A redis-server of one test's own.
 
-use std::io;
+use std::io::{self, BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::net::TcpStream;
 
 /// Far longer than anything here takes on a loaded machine; a test that reaches it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -102,19 +101,18 @@ impl RedisServer {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits until it takes connections; false if it ended instead.
+    /// Waits until it takes connections; false if it ended instead. It says so itself: what takes connections on its port
+    /// may be the server of another test.
     async fn listens(&mut self) -> bool {
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
-            if self.child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok() {
-                return true;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        false
+        let mut log = BufReader::new(self.child.stdout.take().unwrap());
+        let is_ready = tokio::task::spawn_blocking(move || {
+            let is_ready =
+                (&mut log).lines().any(|line| line.unwrap().contains("Ready to accept connections"));
+            // Read to its end, so that a full pipe holds nothing up.
+            std::thread::spawn(move || drop(io::copy(&mut log, &mut io::sink())));
+            is_ready
+        });
+        tokio::time::timeout(PATIENCE, is_ready).await.unwrap().unwrap()
     }
 }
 
@@ -129,7 +127,7 @@ fn spawn(arguments: &[String]) -> Option<Child> {
     let spawned = Command::new("redis-server")
         .args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"])
         .args(arguments)
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn();
     match spawned {
         Ok(child) => Some(child),
