@@ -1,6 +1,7 @@
 //! The one connection to the server, made when it is needed.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::reply_limit::{OwedReplies, ReplyLimit};
 
@@ -78,8 +79,11 @@ enum Outcome {
 struct Client {
     multiplexed: MultiplexedConnection,
     owed: OwedReplies,
-    _driver: Arc<AbortOnDropHandle<()>>,
+    _open: Arc<DropGuard>,
 }
+
+/// What moves bytes for a client; to be run until the client is gone.
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection for one exchange.
 pub(super) struct Connection {
@@ -131,10 +135,16 @@ impl Line {
         drop(tokio::spawn(async move {
             let made = tokio::time::timeout(CONNECT_TIMEOUT, address.connect());
             let made = made.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
-            report.send_replace(match made {
-                Ok(client) => Outcome::Ready(client),
-                Err(error) => Outcome::Failed(Fault::from(&error)),
-            });
+            let (outcome, driver) = match made {
+                Ok((client, driver)) => (Outcome::Ready(client), Some(driver)),
+                Err(error) => (Outcome::Failed(Fault::from(&error)), None),
+            };
+            report.send_replace(outcome);
+            // It would keep the client, and the client the driver.
+            drop(report);
+            if let Some(driver) = driver {
+                driver.await;
+            }
         }));
         state.attempts += 1;
         let number = state.attempts;
@@ -156,7 +166,7 @@ impl Connection {
 
 impl Address {
     /// Connects and logs in. Needs a tokio runtime.
-    async fn connect(&self) -> Result<Client, RedisError> {
+    async fn connect(&self) -> Result<(Client, Driver), RedisError> {
         let addresses = lookup_host((self.host.as_str(), self.port)).await?;
         let attempts: Vec<_> = addresses.map(|address| Box::pin(TcpStream::connect(address))).collect();
         if attempts.is_empty() {
@@ -172,7 +182,7 @@ impl Address {
         }
     }
 
-    async fn log_in<S>(&self, stream: S) -> Result<Client, RedisError>
+    async fn log_in<S>(&self, stream: S) -> Result<(Client, Driver), RedisError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -180,8 +190,11 @@ impl Address {
         let stream = ReplyLimit::new(stream, Arc::clone(&owed));
         let (multiplexed, driver) =
             MultiplexedConnection::new_with_config(&self.login, stream, options()).await?;
-        let driver = Arc::new(AbortOnDropHandle::new(tokio::spawn(driver)));
-        Ok(Client { multiplexed, owed, _driver: driver })
+        let open = CancellationToken::new();
+        let closed = open.clone();
+        // By itself it would wait for replies that nobody waits for any more.
+        let driver = async move { closed.run_until_cancelled(driver).await.unwrap_or(()) };
+        Ok((Client { multiplexed, owed, _open: Arc::new(open.drop_guard()) }, Box::pin(driver)))
     }
 }
 
