@@ -40,9 +40,11 @@ const LAYERS: [(&str, &[&str]); 13] = [
 /// The libraries that the domain may use: texts, URLs and ids, and nothing that knows HTTP, JSON or a runtime.
 const LIBRARIES_OF_THE_DOMAIN: [&str; 6] = ["bytes", "percent_encoding", "std", "thiserror", "url", "uuid"];
 
-/// The places outside `server` and `resolver` that spawn a task: the supervisor of background tasks, the accept loops,
-/// whose end ends the program, and an attempt to connect, whose callers learn when it is gone.
-const SPAWNS: [&str; 3] = ["app/background.rs", "app/listeners.rs", "cache/shared/connection.rs"];
+/// The places outside `server` and `resolver` that spawn a task: the supervisor of background tasks; the accept loops,
+/// whose end ends the program; an attempt to connect, whose callers learn when it is gone; and the record of a request
+/// whose caller may have left, which ends with its connection.
+const SPAWNS: [&str; 4] =
+    ["app/background.rs", "app/listeners.rs", "cache/shared/connection.rs", "web/exchange.rs"];
 
 fn sources(module: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
