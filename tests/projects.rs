@@ -192,7 +192,7 @@ async fn a_choice_between_projects_is_cached_like_a_link() {
 }
 
 #[tokio::test]
-async fn a_choice_lasts_through_an_outage_and_ends_when_one_project_alone_has_the_item() {
+async fn a_choice_lasts_until_one_of_its_projects_has_said_twice_that_the_item_is_gone() {
     let stand_in = stand_in_with(2).await;
     let ttl = [("cache.ttl", "1h"), ("cache.stale", "24h")];
     let nebulink = Nebulink::start_with(&settings_with(&stand_in, 2, &ttl)).await;
@@ -205,12 +205,46 @@ async fn a_choice_lasts_through_an_outage_and_ends_when_one_project_alone_has_th
     nebulink.clock.advance(Duration::from_secs(3600));
     assert_eq!(nebulink.get("/c/ticket?refresh").await.status, 409);
     assert_eq!(nebulink.get("/c/ticket").await.status, 409);
-    // It has not.
-    stand_in.set_fault_for(Matching::key(key_of(1)), Fault::status(StatusCode::NOT_FOUND));
+    // Nor is it gone because its project may not be asked for it, or says once that it is not there.
+    for status in [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND] {
+        stand_in.set_fault_for(Matching::key(key_of(1)), Fault::status(status));
+        assert_eq!(nebulink.get("/c/ticket?refresh").await.status, 409, "{status}");
+        assert_eq!(nebulink.get("/c/ticket").await.status, 409, "{status}");
+    }
+    nebulink.clock.advance(Duration::from_secs(60));
     let refreshed = nebulink.get("/c/ticket?refresh").await;
     let url = stand_in.url_of(&key_of(0), Item::from("ticket"));
     assert_eq!((refreshed.status, refreshed.header("location")), (302, Some(url.as_str())));
     assert_eq!(nebulink.get("/c/ticket").await.header("location"), Some(url.as_str()));
+}
+
+#[tokio::test]
+async fn a_link_is_not_exchanged_for_that_of_another_project_while_its_own_cannot_be_asked() {
+    let stand_in = stand_in_with(2).await;
+    let nebulink = nebulink(&stand_in, 2).await;
+    stand_in.add_conversation(&key_of(0), "ticket");
+    assert_eq!(nebulink.get("/c/ticket").await.status, 302);
+    stand_in.add_conversation(&key_of(1), "ticket");
+    stand_in.set_fault_for(Matching::key(key_of(0)), Fault::Drop);
+    // Both are known to have it.
+    assert_eq!(nebulink.get("/c/ticket?refresh").await.status, 409);
+    assert_eq!(nebulink.get("/c/ticket").await.status, 409);
+}
+
+#[tokio::test]
+async fn a_uuid_that_is_gone_from_its_project_is_asked_for_in_the_others() {
+    let stand_in = stand_in_with(2).await;
+    let nebulink = nebulink(&stand_in, 2).await;
+    stand_in.add_interaction(&key_of(0), uuid(1));
+    let target = format!("/i/{}", uuid(1));
+    assert_eq!(nebulink.get(&target).await.status, 302);
+    stand_in.add_interaction(&key_of(1), uuid(1));
+    stand_in.set_fault_for(Matching::key(key_of(0)), Fault::status(StatusCode::NOT_FOUND));
+    assert_eq!(nebulink.get(&format!("{target}?refresh")).await.status, 302);
+    nebulink.clock.advance(Duration::from_secs(60));
+    let moved = nebulink.get(&format!("{target}?refresh")).await;
+    let url = stand_in.url_of(&key_of(1), Item::from(uuid(1)));
+    assert_eq!(moved.header("location"), Some(url.as_str()));
 }
 
 #[tokio::test]

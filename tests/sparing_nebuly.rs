@@ -11,7 +11,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use nebulink::demo::{Fault, Matching, StandIn};
 use nebulink::domain::{Answer, CallFailure, CallOptions, Cause, FairnessKey};
 use support::client::{Client, Setup};
-use support::{KEY, PATIENCE, stand_in};
+use support::{KEY, Nebulink, PATIENCE, stand_in};
 use tokio::task::JoinSet;
 
 async fn with_conversations(count: usize) -> StandIn {
@@ -151,6 +151,14 @@ async fn a_deadline_does_not_become_a_rush_of_calls_that_are_given_up() {
     assert_eq!((answered, client.spent()), (stand_in.call_count(), stand_in.call_count()));
     assert!((4..=4 * 1500 / 300).contains(&answered), "{answered}");
     assert!(stand_in.most_in_flight() <= 4, "{}", stand_in.most_in_flight());
+}
+
+#[tokio::test]
+async fn a_short_deadline_leaves_time_for_a_call() {
+    let stand_in = with_conversations(1).await;
+    let nebulink = Nebulink::start(&stand_in, &[("nebuly.deadline", "800ms")]).await;
+    let answer = nebulink.get("/c/c0").await;
+    assert_eq!(answer.header("cache-status"), Some("nebulink; fwd=miss; fwd-status=200; stored"));
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Pro
         proxy: settings.nebuly.proxy.as_ref().map(|proxy| proxy.0.clone()),
         connect_timeout: settings.nebuly.connect_timeout,
         attempt_timeout: settings.nebuly.attempt_timeout,
+        deadline: settings.nebuly.deadline,
         retries: settings.nebuly.retries,
         tracer,
     };

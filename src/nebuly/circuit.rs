@@ -90,6 +90,16 @@ impl Circuit {
         Self { state: State::Closed, era: 0, failed_probes: 0, links: Links::default() }
     }
 
+    /// Whether a call would be let through now, or how long the pause still is. Nothing is claimed by asking: a call that
+    /// waits for its turn after this is no probe yet.
+    pub(super) fn look(&self, now: Instant) -> Result<Ticket, Duration> {
+        match self.state {
+            State::Open { until } if now < until => Err(until.duration_since(now)),
+            State::Probing => Err(Duration::ZERO),
+            State::Closed | State::Open { .. } => Ok(Ticket { era: self.era }),
+        }
+    }
+
     /// Lets a call through, or says how long the pause still is. Each call that was let through is to end with
     /// [`Self::settle`] or [`Self::abandon`].
     pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Duration> {

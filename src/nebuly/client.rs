@@ -30,8 +30,12 @@ use crate::domain::{
 };
 
 /// No call starts with less time than this, or than a whole attempt if that is shorter: it would only be given up, make
-/// room for the next of its kind, and say nothing of Nebuly by ending in a timeout.
+/// room for the next of its kind, and say nothing of Nebuly by ending in a timeout. Of a short deadline it is the half:
+/// else no call would ever be made.
 const MIN_BUDGET: Duration = Duration::from_secs(1);
+
+/// How long a call whose key was refused looks for another one: ten times what the second look takes.
+const KEY_LOOK: Duration = Duration::from_secs(1);
 
 /// The time was up before the call could begin. It never got to Nebuly, so it was not Nebuly that was too slow.
 const OUT_OF_TIME: CallFailure = CallFailure { cause: Cause::Overloaded { retry_after: None }, status: None };
@@ -55,6 +59,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// How long one attempt may take, from connecting to the last byte.
     pub attempt_timeout: Duration,
+    /// How long callers give a resolution at most.
+    pub deadline: Duration,
     /// Further attempts after one that failed in a way that may pass.
     pub retries: u32,
     /// What makes the spans of calls, if any request is traced.
@@ -86,6 +92,8 @@ pub struct Nebuly {
     pub(super) attempts: Attempts,
     pub(super) endpoint: Endpoint,
     pub(super) attempt_timeout: Duration,
+    /// No call starts with less time left.
+    min_budget: Duration,
     pub(super) key: Arc<KeyHolder>,
     pub(super) get_interactions: CallMetrics,
     project: ProjectName,
@@ -142,6 +150,7 @@ impl Nebuly {
             attempts: Attempts { http, acceptance },
             endpoint: options.endpoint.clone(),
             attempt_timeout: options.attempt_timeout,
+            min_budget: options.attempt_timeout.min(MIN_BUDGET).min(options.deadline / 2),
             key,
             get_interactions: CallMetrics::new(&project, "get_interactions"),
             retries: options.retries,
@@ -177,7 +186,7 @@ impl Nebuly {
     /// Waits before another attempt, or says that there is no time for one.
     async fn pause(&self, failed: u32, deadline: Instant) -> bool {
         let pause = backoff::pause(failed);
-        let enough_time = time_left(deadline) >= pause + self.min_budget();
+        let enough_time = time_left(deadline) >= pause + self.min_budget;
         if enough_time {
             tokio::time::sleep(pause).await;
         }
@@ -196,7 +205,7 @@ impl Nebuly {
         let mut admission = self.breaker.admit()?;
         let turn = self.turn(options, &admission).await?;
         // While it waited, the circuit may have opened, and the key may have been refused to others.
-        admission.renew()?;
+        admission.begin()?;
         let lease = self.key.lease()?;
 
         let mut attempted = self.attempt(item, options, &turn.permit, turn.token, &lease, made).await?;
@@ -213,26 +222,33 @@ impl Nebuly {
     /// while this waits, waits in its own turn; the first turn counts.
     async fn turn(&self, options: &CallOptions, admission: &Admission<'_>) -> Result<Turn, CallFailure> {
         // The last moment at which the call may begin.
-        let patience = time_left(options.deadline).checked_sub(self.min_budget()).ok_or(OUT_OF_TIME)?;
+        let patience = time_left(options.deadline).checked_sub(self.min_budget).ok_or(OUT_OF_TIME)?;
         let first_of_all = async {
             let mut turns = FuturesUnordered::new();
             let mut next = options.callers.at(0);
-            let mut callers = 0;
+            let (mut callers, mut has_place) = (0, false);
+            let mut first_failure = None;
             loop {
                 tokio::select! {
                     biased;
-                    Some(turn) = turns.next() => {
-                        let turn: Result<Turn, _> = turn;
-                        if turn.is_ok() || turns.is_empty() {
-                            break turn;
-                        }
-                    }
+                    // Those who are there already come first: none of them is to miss its turn because another's failed.
                     caller = &mut next => {
-                        let wait = if callers == 0 { Wait::First } else { Wait::Further };
+                        let wait = if has_place { Wait::Further } else { Wait::First };
+                        has_place = true;
                         turns.push(self.turn_of(caller, wait, patience));
                         callers += 1;
                         next = options.callers.at(callers);
                     }
+                    Some(turn) = turns.next() => match turn {
+                        Ok(turn) => break Ok(turn),
+                        Err((wait, failure)) => {
+                            has_place &= wait == Wait::Further;
+                            let failure = *first_failure.get_or_insert(failure);
+                            if turns.is_empty() {
+                                break Err(failure);
+                            }
+                        }
+                    },
                 }
             }
         };
@@ -243,14 +259,20 @@ impl Nebuly {
         }
     }
 
-    /// Waits until a caller has a token and its turn.
-    async fn turn_of(&self, caller: Caller, wait: Wait, patience: Duration) -> Result<Turn, CallFailure> {
-        let (token, until_it_is_there) = Token::acquire(&caller.rate_limit, patience)?;
+    /// Waits until a caller has a token and its turn. A failure comes with how it waited.
+    async fn turn_of(
+        &self,
+        caller: Caller,
+        wait: Wait,
+        patience: Duration,
+    ) -> Result<Turn, (Wait, CallFailure)> {
+        let (token, until_it_is_there) =
+            Token::acquire(&caller.rate_limit, patience).map_err(|failure| (wait, failure))?;
         if !until_it_is_there.is_zero() {
             tokio::time::sleep(until_it_is_there).await;
         }
         let permit = self.semaphore.acquire(caller.fairness_key, wait).await;
-        let permit = permit.map_err(|QueueFull| TOO_MANY_WAIT)?;
+        let permit = permit.map_err(|QueueFull| (wait, TOO_MANY_WAIT))?;
         Ok(Turn { permit, token, caller })
     }
 
@@ -264,7 +286,9 @@ impl Nebuly {
         lease: Lease,
         made: &mut u32,
     ) -> Attempted {
-        let looked = tokio::time::timeout(time_left(options.deadline), lease.refused_unless_changed()).await;
+        // Not longer, because it holds its turn meanwhile, and the file may be on a mount that hangs.
+        let patience = time_left(options.deadline).min(KEY_LOOK);
+        let looked = tokio::time::timeout(patience, lease.refused_unless_changed()).await;
         let Ok(Some(another)) = looked else { return Attempted::KeyRefused };
         // Its token may be there only later: nobody waits for that with a call in flight.
         let Ok((token, _)) = Token::acquire(&caller.rate_limit, Duration::MAX) else {
@@ -288,7 +312,7 @@ impl Nebuly {
         made: &mut u32,
     ) -> Result<Attempted, CallFailure> {
         let budget = self.attempt_timeout.min(time_left(options.deadline));
-        if budget < self.min_budget() {
+        if budget < self.min_budget {
             return Err(OUT_OF_TIME);
         }
         let url = self.endpoint.deep_link(item).map_err(|error| {
@@ -326,10 +350,6 @@ impl Nebuly {
                 Err(failure)
             }
         }
-    }
-
-    fn min_budget(&self) -> Duration {
-        self.attempt_timeout.min(MIN_BUDGET)
     }
 }
 

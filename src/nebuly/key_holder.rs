@@ -256,11 +256,12 @@ impl KeyHolder {
         self.keys.load().as_ref().is_some_and(|keys| Arc::ptr_eq(&keys.current, held))
     }
 
-    /// Tells, once, that Nebuly refuses the current key, or that it takes it again.
-    fn set_alarm(&self, refused: bool) {
+    /// Tells, once, that Nebuly refuses this key, or that it takes it again; nothing, if another one is used by now.
+    fn set_alarm(&self, held: &Arc<Held>, refused: bool) {
         {
             let mut alarm = lock(&self.alarm);
-            if *alarm == refused {
+            // Under the lock, which an exchange takes after it: so no alarm is raised of a key that is gone.
+            if *alarm == refused || !self.is_current(held) {
                 return;
             }
             *alarm = refused;
@@ -296,8 +297,8 @@ impl Lease {
             standing.accepted(used);
             !standing.is_refused()
         };
-        if is_well && self.holder.is_current(&self.held) {
-            self.holder.set_alarm(false);
+        if is_well {
+            self.holder.set_alarm(&self.held, false);
         }
     }
 
@@ -344,9 +345,7 @@ impl Drop for Lease {
             return;
         }
         lock(&self.held.standing).refused(self.used, self.holder.clock.now());
-        if self.holder.is_current(&self.held) {
-            self.holder.set_alarm(true);
-        }
+        self.holder.set_alarm(&self.held, true);
     }
 }
 
@@ -424,8 +423,8 @@ mod interleavings {
             }
             block_on(given_up).unwrap();
             block_on(exchange).unwrap();
-            assert!(block_on(call(Arc::clone(&holder), old_is_refused)));
             assert!(!*lock(&holder.alarm), "an alarm is left of a key that is no longer used");
+            assert!(block_on(call(Arc::clone(&holder), old_is_refused)));
         };
         shuttle::check_random(exchange, 2_000);
         shuttle::check_pct(exchange, 2_000, 3);

@@ -9,7 +9,7 @@ use super::single_flight::{FlightResult, Source};
 use super::survey::{Survey, survey};
 use crate::domain::{
     AbsentLink, Answer, CachedLink, CallFailure, CallOptions, Cause, Clock, Freshness, Item, Lifetimes,
-    LinkCache, ProjectIndex, ProjectSet, Refreshed, ResolvedLink, Scope, SharedLink, SharedLinks,
+    LinkCache, ProjectIndex, ProjectSet, Refreshed, Refreshes, ResolvedLink, Scope, SharedLink, SharedLinks,
 };
 
 /// All of it; shared by every resolution.
@@ -30,15 +30,6 @@ pub(super) struct Remembered {
 
 /// Where an item leads: one link, or one for each of several projects that have it. Never none.
 type Links = Arc<[ResolvedLink]>;
-
-/// What was known of an item before the projects were asked.
-enum Before {
-    Unknown,
-    /// Some projects do not have it.
-    Absent(AbsentLink),
-    /// It led somewhere, and still may; to several places, if several projects have it.
-    Resolved(Links),
-}
 
 impl Knowledge {
     /// What memory can answer, without asking anybody.
@@ -160,7 +151,11 @@ impl Knowledge {
         let duration = began.elapsed();
         let failed = survey.failure;
         let status = survey.status;
-        let outcome = self.settle(scope, item, before.map_or(Before::Unknown, Before::Absent), survey);
+        let outcome = if survey.found.is_empty() {
+            self.settle_absent(scope, item, before, survey.absent, failed)
+        } else {
+            self.settle_found(scope, item, &[], survey)
+        };
         let status = match (&outcome, failed) {
             (Outcome::Failed(failure), _) => failure.status,
             _ => status,
@@ -168,18 +163,19 @@ impl Knowledge {
         FlightResult { outcome, source: Source::Nebuly { status, duration } }
     }
 
-    /// Draws the conclusion from what the projects said, and keeps it.
-    fn settle(&self, scope: Scope, item: Item<'static>, before: Before, survey: Survey) -> Outcome {
+    /// Draws the conclusion from the projects that have the item, and keeps it. What was `known` before stays known where a
+    /// project neither confirmed nor ended it.
+    fn settle_found(
+        &self,
+        scope: Scope,
+        item: Item<'static>,
+        known: &[ResolvedLink],
+        survey: Survey,
+    ) -> Outcome {
         let now = self.clock.now();
         let incomplete = survey.is_incomplete() && !item.is_unique() && self.projects.only(scope).is_none();
+        let kept = self.still_known(known, &survey);
         let mut found = survey.found;
-        if found.is_empty() {
-            let known = match before {
-                Before::Absent(absent) => Some(absent),
-                Before::Resolved(_) | Before::Unknown => None,
-            };
-            return self.settle_absent(scope, item, known, survey.absent, survey.failure);
-        }
         for (project, url) in &found {
             self.projects.note_found(*project, &item, url);
         }
@@ -187,38 +183,52 @@ impl Knowledge {
             // The first that knows it wins.
             found.truncate(1);
         }
-        // In the order of the settings, not in that of the answers.
-        found.sort_by_key(|(project, _)| *project);
-        let links: Links =
+        let found: Vec<_> =
             found.into_iter().map(|(project, url)| ResolvedLink::new(url, project, now)).collect();
-        if links.len() > 1 {
+        if found.len() + kept.len() > 1 {
             // Each is what its project says: kept for whoever chooses it.
-            for link in links.iter() {
+            for link in &found {
                 let only = Scope::Only(link.project);
                 self.memory.insert(only, item.clone(), CachedLink::Resolved(link.clone()));
             }
         }
-        if !incomplete {
+        let is_certain = kept.is_empty() && !incomplete;
+        let mut links = [found, kept].concat();
+        // In the order of the settings, not in that of the answers.
+        links.sort_by_key(|link| link.project);
+        let links = Links::from(links);
+        if is_certain {
             self.keep(scope, item, &links);
             return outcome(&links);
         }
-        // A project that could not be asked may have it, too.
-        let refreshes = match before {
-            Before::Resolved(known) if known.len() > links.len() => {
-                let paused = self.paused(&known);
-                self.remember(scope, item, &paused);
-                return outcome(&paused);
-            }
-            // If it was so before, it is asked for again after the pause of a refresh that failed.
-            Before::Resolved(known) => self.paused(&known).first().map(|link| link.refreshes),
-            Before::Absent(_) | Before::Unknown => None,
-        };
-        // It is answered now, and asked for again at its next use.
-        let (refreshes, resolved_at) = (refreshes.unwrap_or_default(), now.before(self.lifetimes.ttl));
-        let due: Links =
-            links.iter().cloned().map(|link| ResolvedLink { resolved_at, refreshes, ..link }).collect();
-        self.remember(scope, item, &due);
+        // It is answered now, and asked for again at its next use; if that was so before, after the pause of a refresh that
+        // failed.
+        let pause = self.paused(known).first().map(|link| link.refreshes).unwrap_or_default();
+        let resolved_at = now.before(self.lifetimes.ttl);
+        let due = links.iter().cloned().map(|link| {
+            let refreshes = Refreshes { gone_since: link.refreshes.gone_since, ..pause };
+            ResolvedLink { resolved_at, refreshes, ..link }
+        });
+        self.remember(scope, item, &due.collect());
         outcome(&links)
+    }
+
+    /// The links whose projects have not found them again, and have not said twice that their items are gone.
+    fn still_known(&self, known: &[ResolvedLink], survey: &Survey) -> Vec<ResolvedLink> {
+        let (at, now) = (self.clock.now(), self.clock.monotonic());
+        let lost =
+            known.iter().filter(|link| survey.found.iter().all(|(project, _)| *project != link.project));
+        let still_there = lost.cloned().filter_map(|link| {
+            // As long as one cannot be asked, none is ended.
+            if survey.is_incomplete() || !survey.gone.contains(link.project) {
+                return Some(link.failed(now));
+            }
+            match link.answered(Answer::Absent { status: 404 }, at, now) {
+                Refreshed::Link(link) => Some(link),
+                Refreshed::Gone => None,
+            }
+        });
+        still_there.collect()
     }
 
     /// Keeps which projects do not have an item that none was found to have.
@@ -261,22 +271,19 @@ impl Knowledge {
         let nebuly = |status| Source::Nebuly { status, duration: began.elapsed() };
         if !survey.found.is_empty() {
             let status = survey.status;
-            return FlightResult {
-                outcome: self.settle(scope, item, Before::Resolved(known), survey),
-                source: nebuly(status),
-            };
+            let outcome = self.settle_found(scope, item, &known, survey);
+            return FlightResult { outcome, source: nebuly(status) };
         }
-        let refreshed = if survey.is_incomplete() {
-            Some(self.paused(&known))
-        } else {
-            let status = survey.status.filter(|_| survey.gone).unwrap_or(403);
-            self.absent_now(&known, status)
-        };
-        let Some(links) = refreshed else {
-            let absent = AbsentLink { said_by: self.projects.of(scope), said_at: self.clock.monotonic() };
-            self.memory.insert(scope, item, CachedLink::Absent(absent));
-            return FlightResult { outcome: Outcome::Absent, source: nebuly(survey.status) };
-        };
+        let links = Links::from(self.still_known(&known, &survey));
+        if links.is_empty() {
+            let absent = AbsentLink { said_by: survey.absent, said_at: self.clock.monotonic() };
+            self.memory.insert(scope, item.clone(), CachedLink::Absent(absent));
+            if absent.said_by == self.projects.of(scope) {
+                return FlightResult { outcome: Outcome::Absent, source: nebuly(survey.status) };
+            }
+            // Another project may have it.
+            return self.ask(scope, item, options).await;
+        }
         let now = self.clock.now();
         let source = match links.first().map(|link| self.lifetimes.freshness(link.resolved_at, now)) {
             Some(Freshness::Fresh) => Source::Memory,
@@ -287,20 +294,9 @@ impl Knowledge {
     }
 
     /// Links whose refresh has failed: as before, but not to be asked for again for a growing pause.
-    fn paused(&self, links: &Links) -> Links {
+    fn paused(&self, links: &[ResolvedLink]) -> Links {
         let now = self.clock.monotonic();
         links.iter().cloned().map(|link| link.failed(now)).collect()
-    }
-
-    /// What is left of links once Nebuly has said that it does not know their item; nothing if it is gone for good.
-    fn absent_now(&self, links: &Links, status: u16) -> Option<Links> {
-        let (at, now) = (self.clock.now(), self.clock.monotonic());
-        let answered = |link: ResolvedLink| link.answered(Answer::Absent { status }, at, now);
-        let still_there = links.iter().cloned().map(|link| match answered(link) {
-            Refreshed::Link(link) => Some(link),
-            Refreshed::Gone => None,
-        });
-        still_there.collect()
     }
 
     /// The URL that Nebuly would give, built from known ids: only where the project is certain.

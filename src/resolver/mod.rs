@@ -46,8 +46,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How many flights a caller follows one after the other, each of which ran out of its leader's time before a call could
-/// begin.
+/// How many flights a caller follows one after the other, each of which ended for a reason that was its leader's alone.
 const MAX_FOLLOWED: usize = 4;
 
 /// Finds out where links lead.
@@ -113,6 +112,7 @@ impl Resolver {
     /// What a text means, and where that leads.
     pub async fn resolve(&self, inquiry: &Inquiry<'_>) -> Resolution {
         if inquiry.mode == Mode::Cached
+            && self.policy.construct != Construct::Always
             && let Some(hit) = self.cached(inquiry.scope, inquiry.spellings.first())
             && hit.is_resolved()
         {
@@ -152,6 +152,7 @@ impl Resolver {
     /// Asks for each meaning of a text, until somebody has one.
     async fn resolve_once(&self, inquiry: &Inquiry<'_>, mode: Mode) -> Resolution {
         let Inquiry { spellings, scope, .. } = *inquiry;
+        let until = deadline(self.policy.deadline);
         let others = spellings.others();
         let cached = |item: &Item<'_>| (mode == Mode::Cached).then(|| self.cached(scope, item)).flatten();
         let known = cached(spellings.first());
@@ -163,7 +164,7 @@ impl Resolver {
         }
         let mut resolution = match known {
             Some(known) => known,
-            None => self.ask(inquiry, spellings.first(), mode, false).await,
+            None => self.ask(inquiry, spellings.first(), mode, until, false).await,
         };
         for other in &others {
             match resolution.outcome {
@@ -172,7 +173,10 @@ impl Resolver {
                     let next = match cached(other) {
                         Some(hit) => hit,
                         // What was begun is finished, whatever it costs.
-                        None => self.ask(inquiry, other, mode, matches!(resolution.via, Via::Calls(_))).await,
+                        None => {
+                            let begun = matches!(resolution.via, Via::Calls(_));
+                            self.ask(inquiry, other, mode, until, begun).await
+                        }
                     };
                     resolution = next.after(resolution.via);
                 }
@@ -207,12 +211,18 @@ impl Resolver {
         drop(lead.run(async move { knowledge.refresh_if_due(scope, item, options).await }));
     }
 
-    /// Resolves one item, together with whoever else is asking for it just now. `begun` if calls were made for this
-    /// request already: what was begun is finished, whatever it costs.
-    async fn ask(&self, inquiry: &Inquiry<'_>, item: &Item<'_>, mode: Mode, begun: bool) -> Resolution {
+    /// Resolves one item by this deadline, together with whoever else is asking for it just now. `begun` if calls were
+    /// made for this request already: what was begun is finished, whatever it costs.
+    async fn ask(
+        &self,
+        inquiry: &Inquiry<'_>,
+        item: &Item<'_>,
+        mode: Mode,
+        until: Instant,
+        begun: bool,
+    ) -> Resolution {
         let scope = inquiry.scope;
         let item = item.clone().into_owned();
-        let until = deadline(self.policy.deadline);
         let Caller { fairness_key, rate_limit } = inquiry.caller.caller().clone();
         let tokens = Arc::new(Prepaid::new(rate_limit));
         let caller = Caller { fairness_key, rate_limit: Arc::clone(&tokens) as _ };
@@ -233,15 +243,33 @@ impl Resolver {
                     (lead.run(async move { knowledge.resolve(scope, item, mode, options).await }), true)
                 }
             };
-            let could_go_on = !is_leader && followed < MAX_FOLLOWED && flight.deadline() < until;
-            match flight.wait().await {
+            let follows_on = !is_leader && followed < MAX_FOLLOWED;
+            let leader_has_less_time = flight.deadline() < until;
+            let result = if flight.deadline() > until {
+                // It goes on for those who came later.
+                let waited = tokio::time::timeout_at(until.into(), flight.wait()).await;
+                waited.unwrap_or(Ok(FlightResult::OUT_OF_TIME))
+            } else {
+                flight.wait().await
+            };
+            match result {
                 Err(Abandoned) => {
                     if let Err(wait) = pay() {
                         return self.without_a_token(scope, item, mode, wait).await;
                     }
                 }
-                // The leader's time was up, and this caller's is not.
-                Ok(result) if could_go_on && result.is_out_of_time() => followed += 1,
+                // The leader's time was up, or its tokens were: this caller may have more of them.
+                Ok(result) if follows_on && leader_has_less_time && result.is_out_of_time() => followed += 1,
+                Ok(result) if follows_on && result.is_rate_limited() => {
+                    followed += 1;
+                    if let Err(wait) = pay() {
+                        return self.without_a_token(scope, item, mode, wait).await;
+                    }
+                }
+                // Nebuly itself is wanted.
+                Ok(result) if follows_on && mode == Mode::Refresh && result.source == Source::Shared => {
+                    followed += 1;
+                }
                 Ok(result) => return self.conclude(result, scope, &item, mode, !is_leader),
             }
         }
@@ -259,7 +287,7 @@ impl Resolver {
             return hit;
         }
         if let Some(result) = self.knowledge.take_shared(scope, &item).await {
-            return resolution(result, mode, false);
+            return self.conclude(result, scope, &item, Mode::Cached, false);
         }
         let failure =
             CallFailure { cause: Cause::RateLimited { retry_after: retry_after(wait) }, status: None };
@@ -301,7 +329,12 @@ impl Resolver {
         if !outage || self.policy.construct != Construct::InOutages || !inquiry.spellings.kind_was_named() {
             return None;
         }
-        let found = self.knowledge.construct(inquiry.scope, inquiry.spellings.first())?;
+        let item = inquiry.spellings.first();
+        if self.knowledge.remembered(inquiry.scope, item).is_some() {
+            // Nebuly has just said that it is not there: it is another spelling that could not be asked for.
+            return None;
+        }
+        let found = self.knowledge.construct(inquiry.scope, item)?;
         Some(Resolution { outcome: Outcome::Resolved(found), via: Via::Constructed })
     }
 

@@ -71,7 +71,7 @@ pub enum Via {
     Stale,
     /// Not from Nebuly: built from known ids.
     Constructed,
-    /// From calls to Nebuly that this request waited for; or not at all, if `made` is nothing.
+    /// From calls to Nebuly that this request waited for, or that could not be made.
     Calls(Calls),
 }
 

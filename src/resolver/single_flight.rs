@@ -167,12 +167,23 @@ impl Flight {
 }
 
 impl FlightResult {
+    /// The time was up before a call could begin.
+    pub(super) const OUT_OF_TIME: Self = Self {
+        outcome: Outcome::Failed(CallFailure {
+            cause: Cause::Overloaded { retry_after: None },
+            status: None,
+        }),
+        source: Source::Nebuly { status: None, duration: Duration::ZERO },
+    };
+
     /// Whether the time of the flight was up before a call could begin.
-    pub(super) const fn is_out_of_time(&self) -> bool {
-        matches!(
-            self.outcome,
-            Outcome::Failed(CallFailure { cause: Cause::Overloaded { retry_after: None }, status: None })
-        )
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.outcome == Self::OUT_OF_TIME.outcome
+    }
+
+    /// Whether the leader's tokens were used up.
+    pub(super) const fn is_rate_limited(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(CallFailure { cause: Cause::RateLimited { .. }, .. }))
     }
 }
 

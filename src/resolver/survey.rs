@@ -25,8 +25,8 @@ pub(super) struct Survey {
     pub(super) absent: ProjectSet,
     /// The status of the answer that counts: of the first that said so.
     pub(super) status: Option<u16>,
-    /// Whether every absence so far means that the item is gone, not that the call was refused.
-    pub(super) gone: bool,
+    /// Those of them that say that the item is gone, not that the call was refused.
+    pub(super) gone: ProjectSet,
     /// Why the first of those could not be asked that could not.
     pub(super) failure: Option<CallFailure>,
     /// Whether one that was asked has not answered.
@@ -40,7 +40,7 @@ pub(super) async fn survey(
     item: &Item<'static>,
     options: &CallOptions,
 ) -> Survey {
-    let mut survey = Survey { gone: true, ..Survey::default() };
+    let mut survey = Survey::default();
     let ask = |project: ProjectIndex| async move {
         let answer = match projects.source(project) {
             Some(source) => source.resolve(item, options).await,
@@ -98,9 +98,11 @@ impl Survey {
                 self.found.push((project, url));
             }
             Ok(Answer::Absent { status }) => {
-                self.gone &= Answer::Absent { status }.is_gone();
                 self.status.get_or_insert(status);
                 self.absent.insert(project);
+                if (Answer::Absent { status }).is_gone() {
+                    self.gone.insert(project);
+                }
             }
             Err(failure) => {
                 self.failure.get_or_insert(failure);

@@ -60,6 +60,7 @@ impl Setup {
             proxy: None,
             connect_timeout: Duration::from_secs(2),
             attempt_timeout: self.attempt_timeout,
+            deadline: Duration::from_secs(10),
             retries: self.retries,
             tracer: None,
         };
