@@ -1,5 +1,6 @@
 //! `nebulink serve`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -43,10 +44,10 @@ pub(super) fn on_runtime<T>(
         _ => Builder::new_multi_thread(),
     };
     let runtime = builder.worker_threads(workers).enable_all().build()?;
-    let result = runtime.block_on(work);
-    // Nothing is waited for: a thread may read a file that hangs.
+    let result = catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+    // Nothing is waited for, not even after a panic: a thread may read a file that hangs.
     runtime.shutdown_background();
-    result
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 async fn serve(settings: Settings, signals: Signals) -> anyhow::Result<ExitCode> {
