@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::serve::on_runtime;
-use super::{FAILED, WRONG_USAGE, complain, load, say};
+use super::{FAILED, WRONG_USAGE, complain, load, process, say};
 use crate::app::{
     Projects, StartError, api_tokens_of, check_shared_cache, check_snapshot, projects_of, traces_of,
 };
@@ -17,6 +17,7 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
+    process::keep_secrets();
     say("Settings:");
     for setting in &effective {
         say(&format!("  {} = {}  ({})", setting.key, setting.value, setting.source));
