@@ -65,3 +65,29 @@ async fn serve(settings: Settings, signals: Signals) -> anyhow::Result<ExitCode>
     app.run(listeners, signals.listen()?).await?;
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_does_not_wait_for_a_thread_that_hangs() {
+        let (release, hang) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        let work = async {
+            let (begun, begin) = mpsc::channel();
+            drop(tokio::task::spawn_blocking(move || begun.send(()).is_ok() && hang.recv().is_ok()));
+            begin.recv().unwrap();
+            panic!("on purpose");
+        };
+        thread::spawn(move || {
+            ended.send(catch_unwind(AssertUnwindSafe(|| on_runtime::<()>(1, work))).is_err())
+        });
+        assert_eq!(end.recv_timeout(Duration::from_secs(30)), Ok(true));
+        drop(release);
+    }
+}
