@@ -223,6 +223,28 @@ async fn where_no_snapshot_can_be_kept_the_start_ends_and_what_is_there_stays() 
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "something was left behind");
 }
 
+#[tokio::test]
+async fn a_shared_cache_that_cannot_be_used_ends_check_and_start_alike() {
+    let stand_in = stand_in().await;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("ca.pem");
+    fs::write(&path, "no certificate\n").unwrap();
+    let missing = folder.path().join("missing.pem");
+    for (url, authorities, reason) in [
+        ("redis://cache.example/canary", None, "shared_cache.url is no URL of Redis"),
+        ("rediss://cache.example/0", Some(&path), "shared_cache.ca_file holds no usable certificate"),
+        ("rediss://cache.example/0", Some(&missing), "No such file or directory"),
+    ] {
+        for name in ["check", "serve"] {
+            let mut command = command(&stand_in);
+            command.env("NEBULINK__SHARED_CACHE__URL", url);
+            command.envs(authorities.map(|path| ("NEBULINK__SHARED_CACHE__CA_FILE", path)));
+            let complaint = refused(name, command).await;
+            assert!(complaint.contains(reason) && !complaint.contains("canary"), "{complaint}");
+        }
+    }
+}
+
 /// A setting that names a file, as variables.
 fn secrets_as_paths() -> Vec<(&'static str, String)> {
     let url = format!("redis://:{CANARY}@cache.example:6379/0");

@@ -9,6 +9,9 @@ const OWN: usize = 64;
 /// Descriptors of one call to Nebuly: it may connect to an IPv6 and an IPv4 address at once.
 const PER_CALL: usize = 2;
 
+/// Idle connections to Nebuly that the client of a project keeps at most, beside those of calls in flight.
+const IDLE_PER_PROJECT: usize = 32;
+
 /// Connections of the management listener: probes and a scraper or two need a handful.
 const MANAGEMENT_CONNECTIONS: usize = 256;
 
@@ -27,8 +30,11 @@ impl Descriptors {
     /// As many as the settings ask for.
     pub(super) fn unbounded(settings: &Settings) -> Self {
         let calls = settings.nebuly.max_in_flight.saturating_mul(PER_CALL);
+        // No project has had more connections than there may be calls.
+        let idle =
+            IDLE_PER_PROJECT.min(settings.nebuly.max_in_flight).saturating_mul(settings.projects.len());
         Self {
-            reserved: OWN.saturating_add(calls),
+            reserved: OWN.saturating_add(calls).saturating_add(idle),
             public: settings.server.max_connections,
             management: MANAGEMENT_CONNECTIONS,
         }
@@ -53,14 +59,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn calls_and_idle_connections_to_nebuly_are_counted_in() {
+        let environment = vec![("NEBULY_API_KEY".into(), "nk".into())];
+        let sources = crate::settings::Sources { environment, ..Default::default() };
+        let settings = Settings::load(&sources).unwrap().settings;
+        // docs/operations.md says so, too.
+        assert_eq!(Descriptors::unbounded(&settings).total(), 10_480);
+    }
+
+    #[test]
     fn few_descriptors_bound_the_connections_and_leave_enough_for_the_rest() {
-        let all = Descriptors { reserved: 192, public: 10_000, management: 256 };
+        let all = Descriptors { reserved: 224, public: 10_000, management: 256 };
         for (limit, public, management) in [
             (usize::MAX, 10_000, 256),
             (all.total(), 10_000, 256),
-            (4096, 3648, 256),
-            (1024, 704, 128),
-            (512, 256, 64),
+            (4096, 3616, 256),
+            (1024, 672, 128),
+            (512, 224, 64),
             (300, 75, 37),
             (0, 1, 1),
         ] {

@@ -40,11 +40,7 @@ pub(super) fn links(
     if clients.is_empty() {
         return Err(StartError::NoProject);
     }
-    let lifetimes = Lifetimes {
-        ttl: settings.cache.ttl,
-        stale: settings.cache.stale,
-        negative_ttl: settings.cache.negative_ttl,
-    };
+    let lifetimes = lifetimes(&settings.cache);
     let memory = MemoryCache::new(settings.cache.max_size);
     let (shared, shared_writer) = shared(settings, lifetimes, &keys, &clock)?.unzip();
     let sources = Sources {
@@ -165,9 +161,19 @@ fn shared(
     keys: &Arc<Keys>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<(SharedCache, SharedCacheWriter)>, StartError> {
+    let Some(options) = shared_cache_options(settings, lifetimes)? else { return Ok(None) };
+    let keys = Arc::clone(keys);
+    let contains_key = Arc::new(move |text: &str| keys.are_in(text));
+    Ok(Some(SharedCache::new(options, contains_key, Arc::clone(clock))?))
+}
+
+fn shared_cache_options(
+    settings: &Settings,
+    lifetimes: Lifetimes,
+) -> Result<Option<SharedCacheOptions>, StartError> {
     let Some(url) = settings.shared_cache.url.clone() else { return Ok(None) };
     let certificate_authorities = settings.shared_cache.ca_file.as_ref();
-    let options = SharedCacheOptions {
+    Ok(Some(SharedCacheOptions {
         url,
         certificate_authorities: certificate_authorities
             .map(|path| read_authorities("shared_cache.ca_file", path))
@@ -178,10 +184,13 @@ fn shared(
         projects: names(settings),
         allowed_hosts: settings.nebuly.allowed_hosts.clone(),
         lifetimes,
-    };
-    let keys = Arc::clone(keys);
-    let contains_key = Arc::new(move |text: &str| keys.are_in(text));
-    Ok(Some(SharedCache::new(options, contains_key, Arc::clone(clock))?))
+    }))
+}
+
+/// Fails if the shared cache cannot be used as it is set. Nothing is connected to.
+pub fn check_shared_cache(settings: &Settings) -> Result<(), StartError> {
+    let options = shared_cache_options(settings, lifetimes(&settings.cache))?;
+    Ok(options.map_or(Ok(()), |options| options.check())?)
 }
 
 /// Fails if there is to be a snapshot and it cannot be kept: better now than at the end, when the links would be lost.
@@ -208,6 +217,10 @@ fn snapshot(
 /// The names of the projects, in the order of [`crate::domain::ProjectIndex`].
 pub(super) fn names(settings: &Settings) -> Vec<ProjectName> {
     settings.projects.iter().map(|project| project.name.clone()).collect()
+}
+
+const fn lifetimes(cache: &settings::Cache) -> Lifetimes {
+    Lifetimes { ttl: cache.ttl, stale: cache.stale, negative_ttl: cache.negative_ttl }
 }
 
 fn project((client, project): (Nebuly, &settings::Project)) -> Project {

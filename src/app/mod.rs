@@ -28,7 +28,7 @@ use self::background::Background;
 use self::descriptors::Descriptors;
 pub use self::error::StartError;
 use self::links::Links;
-pub use self::links::check_snapshot;
+pub use self::links::{check_shared_cache, check_snapshot};
 use self::listeners::Serving;
 pub use self::listeners::{AcceptLoopEnded, Listeners};
 pub use self::logging::log_options;

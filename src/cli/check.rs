@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use super::serve::on_runtime;
-use super::{FAILED, WRONG_USAGE, complain, load, say};
-use crate::app::{Projects, StartError, api_tokens_of, check_snapshot, projects_of, traces_of};
+use super::{FAILED, WRONG_USAGE, complain, load, process, say};
+use crate::app::{
+    Projects, StartError, api_tokens_of, check_shared_cache, check_snapshot, projects_of, traces_of,
+};
 use crate::domain::Cause;
 use crate::nebuly::{Nebuly, Probe};
 use crate::settings::{Loaded, Resolve, Settings, Sources};
@@ -15,6 +17,7 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
+    process::keep_secrets();
     say("Settings:");
     for setting in &effective {
         say(&format!("  {} = {}  ({})", setting.key, setting.value, setting.source));
@@ -38,6 +41,7 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
     let errors: Vec<StartError> = [
         error,
         api_tokens_of(&settings.access).err(),
+        check_shared_cache(&settings).err(),
         check_snapshot(&settings.cache).err(),
         traces_of(&settings.telemetry).err(),
     ]

@@ -47,6 +47,7 @@ async fn serve(sources: &Sources, signals: Signals) -> anyhow::Result<ExitCode> 
         Err(code) => return Ok(code),
     };
     telemetry::init(&log_options(&settings.log)).context("there is no thread for the log")?;
+    process::keep_secrets();
     let app = App::build(&settings)?;
     let descriptors = process::raise_file_limit(app.wanted_descriptors());
     let app = app.within_descriptors(descriptors);

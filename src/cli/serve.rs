@@ -1,5 +1,6 @@
 //! `nebulink serve`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -43,10 +44,10 @@ pub(super) fn on_runtime<T>(
         _ => Builder::new_multi_thread(),
     };
     let runtime = builder.worker_threads(workers).enable_all().build()?;
-    let result = runtime.block_on(work);
-    // Nothing is waited for: a thread may read a file that hangs.
+    let result = catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+    // Nothing is waited for, not even after a panic: a thread may read a file that hangs.
     runtime.shutdown_background();
-    result
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 async fn serve(settings: Settings, signals: Signals) -> anyhow::Result<ExitCode> {
@@ -63,4 +64,30 @@ async fn serve(settings: Settings, signals: Signals) -> anyhow::Result<ExitCode>
     let listeners = Listeners::bind(&settings.server)?;
     app.run(listeners, signals.listen()?).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_does_not_wait_for_a_thread_that_hangs() {
+        let (release, hang) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        let work = async {
+            let (begun, begin) = mpsc::channel();
+            drop(tokio::task::spawn_blocking(move || begun.send(()).is_ok() && hang.recv().is_ok()));
+            begin.recv().unwrap();
+            panic!("on purpose");
+        };
+        thread::spawn(move || {
+            ended.send(catch_unwind(AssertUnwindSafe(|| on_runtime::<()>(1, work))).is_err())
+        });
+        assert_eq!(end.recv_timeout(Duration::from_secs(30)), Ok(true));
+        drop(release);
+    }
 }

@@ -77,6 +77,9 @@ pub struct Limits {
     pub request_timeout: Duration,
 }
 
+/// The longest that [`serve`] waits for the tasks of requests that it cut.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Serves until `drain` closes, then until the open requests are answered or `drain` aborts, and returns how many
 /// requests that cut off.
 ///
@@ -122,7 +125,12 @@ where
     tokio::select! {
         biased;
         () = registry.emptied() => 0,
-        () = drain.aborting() => registry.end_all(),
+        () = drain.aborting() => {
+            let cut = registry.end_all();
+            // What each of them logs and counts at its end is not to be lost with the process.
+            let _not_longer = tokio::time::timeout(LAST_LINES, registry.emptied()).await;
+            cut
+        }
     }
 }
 

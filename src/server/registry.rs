@@ -236,8 +236,9 @@ impl Drop for Slot {
             tracing::error!(peer = %self.connection.peer(), "connection ended by a panic");
         }
         self.connection.ended();
-        self.registry.lock().open.remove(&self.key);
+        // First, so that nobody is counted any more once `emptied` ends.
         self.registry.open.count.fetch_sub(1, Ordering::Relaxed);
+        self.registry.lock().open.remove(&self.key);
         self.registry.changed.notify_one();
     }
 }

@@ -111,6 +111,10 @@ impl Environment {
         for (name, value) in variables {
             let name = name.to_string_lossy();
             let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else { continue };
+            if !rest.contains("__") && is_service_link(rest) {
+                // Of a Service whose name begins with `nebulink--`.
+                continue;
+            }
             let path = rest.to_ascii_lowercase().replace("__", ".");
             let (section, setting) = path.split_once('.').unwrap_or((&path, ""));
             let known = schema.settings().any(|(known_section, known)| {

@@ -284,9 +284,7 @@ fn malformed_settings_are_refused_before_a_pod_sees_them() {
         ("cache", "ttl", json!(60)),
         ("cache", "ttl", json!("60")),
         ("cache", "max_size", json!("64 megs")),
-        ("cache", "snapshot_interval", json!("1ns")),
-        ("cache", "snapshot_interval", json!("999ms")),
-        ("cache", "snapshot_interval", json!("0.5s")),
+        ("cache", "snapshot_interval", json!("often")),
         ("server", "listen", json!("8080")),
         ("server", "listen", json!(":8080")),
         ("server", "workers", json!("many")),
@@ -307,8 +305,15 @@ fn malformed_settings_are_refused_before_a_pod_sees_them() {
         let refusal = helm.render(&json!({"config": {section: {name: value}}})).unwrap_err();
         assert!(refusal.contains(&format!("at '/config/{section}/{name}")), "{refusal}");
     }
-    for interval in ["1s", "1.5s", "1000ms", "5m", "1m 30s", "1h500ms"] {
-        helm.render(&json!({"config": {"cache": {"snapshot_interval": interval}}})).unwrap();
+    let with_interval =
+        |interval: &str| helm.render(&json!({"config": {"cache": {"snapshot_interval": interval}}}));
+    for interval in ["0", "0s", "1ns", "999ms", "0.5s", "0.01m", "999ms 999us", "0.5s 499ms"] {
+        let refusal = with_interval(interval).unwrap_err();
+        let reason = format!("config.cache.snapshot_interval ({interval}) must be at least 1s");
+        assert!(refusal.contains(&reason), "{refusal}");
+    }
+    for interval in ["1s", "1.5s", "1000ms", "1000000us", "0.02m", "5m", "1m 30s", "1h500ms", "600ms 400ms"] {
+        with_interval(interval).unwrap();
     }
 }
 

@@ -81,9 +81,15 @@ impl Server {
         self.serving.is_finished()
     }
 
-    /// Waits for the end of `serve`, and returns how many requests were cut.
+    /// Waits for the end of `serve`, by which every connection has ended, and returns how many requests were cut.
     pub(crate) fn ended(self) -> usize {
-        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, self.serving).await }).unwrap().unwrap()
+        let Self { runtime, serving, open, .. } = self;
+        let (cut, open) = runtime.block_on(async {
+            let cut = tokio::time::timeout(PATIENCE, serving).await.unwrap().unwrap();
+            (cut, open.get())
+        });
+        assert_eq!(open, 0, "connections that outlive `serve`");
+        cut
     }
 
     /// Drops the future of `serve`.

@@ -74,8 +74,14 @@
 {{- end }}
 {{- end }}
 
-{{- /* Durations that have to fit into each other, of those that are set: the program adapts its defaults to them. */}}
+{{- /* Durations that are too short, or have to fit into each other, of those that are set: the program adapts its defaults to
+them. */}}
 {{- define "nebulink.checkTimeouts" -}}
+{{- with get (default dict .Values.config.cache) "snapshot_interval" }}
+{{- if lt (include "nebulink.nanoseconds" . | float64) 1e9 }}
+{{- fail (printf "config.cache.snapshot_interval (%s) must be at least 1s" .) }}
+{{- end }}
+{{- end }}
 {{- $inner := "" }}
 {{- range $key := list "nebuly.connect_timeout" "nebuly.attempt_timeout" "nebuly.deadline" "server.request_timeout" }}
 {{- $path := splitList "." $key }}

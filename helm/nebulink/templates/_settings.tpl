@@ -133,18 +133,19 @@ organization_id = {{ toJson . }}
 {{- printf "%.0f" $sum }}
 {{- end }}
 
-{{- /* The whole seconds that the program may take from SIGTERM to its end. */}}
+{{- /* The whole seconds from SIGTERM to the end of the drain. */}}
 {{- define "nebulink.drainSeconds" -}}
 {{- $delay := include "nebulink.milliseconds" .Values.config.server.drain_delay | int64 }}
 {{- $timeout := include "nebulink.milliseconds" .Values.config.server.drain_timeout | int64 }}
 {{- div (add $delay $timeout 999) 1000 }}
 {{- end }}
 
-{{- /* The grace period. What the program writes and sends at its end fits into the five seconds. */}}
+{{- /* The grace period. The program's end takes up to 12 seconds more than the drain: one for requests that were cut, ten for
+the snapshot (traces get two beside it) and one for the log. One is spare. */}}
 {{- define "nebulink.gracePeriod" -}}
 {{- $drain := include "nebulink.drainSeconds" . | int64 }}
 {{- if kindIs "invalid" .Values.terminationGracePeriodSeconds }}
-{{- add $drain 5 }}
+{{- add $drain 13 }}
 {{- else }}
 {{- if le (int64 .Values.terminationGracePeriodSeconds) $drain }}
 {{- fail (printf "terminationGracePeriodSeconds must be more than the %d seconds of config.server.drain_delay and drain_timeout: else pods are killed while they still answer" $drain) }}

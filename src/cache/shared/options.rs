@@ -49,6 +49,11 @@ pub enum SharedCacheError {
 }
 
 impl SharedCacheOptions {
+    /// Fails if no shared cache can be made from these options. Nothing is connected to.
+    pub fn check(&self) -> Result<(), SharedCacheError> {
+        self.address().map(|_| ())
+    }
+
     /// The server's address, and how to log in there. A password stays inside.
     pub(super) fn address(&self) -> Result<Address, SharedCacheError> {
         let mut url = Url::parse(self.url.expose_secret()).map_err(|_| SharedCacheError::Url)?;

@@ -112,8 +112,8 @@ pub enum SnapshotError {
 }
 
 /// Fails if no snapshot can be kept at this path: something else stands there, or its folder is not writable. Nothing is
-/// changed. What may pass by itself is no error here: a full disk, and a snapshot of a newer version. Blocks no longer
-/// than [`crate::files::DEADLINE`].
+/// changed, but that temporary files are removed that a crash left. What may pass by itself is no error here: a full disk,
+/// and a snapshot of a newer version. Blocks no longer than [`crate::files::DEADLINE`].
 pub fn check(path: &FilePath) -> Result<(), SnapshotError> {
     let failed = |path: &FilePath, what, error| Err(SnapshotError::Io { path: path.clone(), what, error });
     let checked = path.clone();

@@ -49,8 +49,11 @@ impl Replacement {
             let mut options = OpenOptions::new();
             let file = options.write(true).create_new(true).mode(OWNER_ALONE).open(&temporary)?;
             let replacement = Self { file, temporary, target: target.clone(), folder: folder.clone() };
-            // Some file systems have no locks; there, leftovers stay.
-            drop(replacement.file.try_lock());
+            // Some file systems have no locks; there, leftovers stay. A lock that is taken is that of somebody who is about
+            // to remove the file.
+            if matches!(replacement.file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+                continue;
+            }
             let metadata = replacement.file.metadata()?;
             if metadata.nlink() > 0 {
                 remove_leftovers(&folder, &name, metadata.uid(), path);

@@ -251,6 +251,7 @@ fn what_kubernetes_sets_for_any_service_is_left_alone() {
         "NEBULINK_LOG",
         "NEBULINK_A__B",
         "NEBULINK_SERVER",
+        "NEBULINK__CANARY",
     ] {
         for ending in [
             "SERVICE_HOST",
