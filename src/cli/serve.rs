@@ -77,17 +77,17 @@ mod tests {
     #[test]
     fn a_panic_does_not_wait_for_a_thread_that_hangs() {
         let (release, hang) = mpsc::channel::<()>();
-        let (ended, end) = mpsc::channel();
+        let (outcome, ended) = mpsc::channel();
         let work = async {
-            let (begun, begin) = mpsc::channel();
-            drop(tokio::task::spawn_blocking(move || begun.send(()).is_ok() && hang.recv().is_ok()));
-            begin.recv().unwrap();
+            let (reading, has_begun) = mpsc::channel();
+            drop(tokio::task::spawn_blocking(move || reading.send(()).is_ok() && hang.recv().is_ok()));
+            has_begun.recv().unwrap();
             panic!("on purpose");
         };
         thread::spawn(move || {
-            ended.send(catch_unwind(AssertUnwindSafe(|| on_runtime::<()>(1, work))).is_err())
+            outcome.send(catch_unwind(AssertUnwindSafe(|| on_runtime::<()>(1, work))).is_err())
         });
-        assert_eq!(end.recv_timeout(Duration::from_secs(30)), Ok(true));
+        assert_eq!(ended.recv_timeout(Duration::from_secs(30)), Ok(true));
         drop(release);
     }
 }
