@@ -1,5 +1,6 @@
 //! How many connections the file descriptors of the process allow.
 
+use crate::nebuly::POOL_MAX_IDLE;
 use crate::settings::Settings;
 
 /// Descriptors of the program itself: standard streams, listeners, the runtime, files that are read or written, the shared
@@ -8,9 +9,6 @@ const OWN: usize = 64;
 
 /// Descriptors of one call to Nebuly: it may connect to an IPv6 and an IPv4 address at once.
 const PER_CALL: usize = 2;
-
-/// Idle connections to Nebuly that the client of a project keeps at most, beside those of calls in flight.
-const IDLE_PER_PROJECT: usize = 32;
 
 /// Connections of the management listener: probes and a scraper or two need a handful.
 const MANAGEMENT_CONNECTIONS: usize = 256;
@@ -31,8 +29,7 @@ impl Descriptors {
     pub(super) fn unbounded(settings: &Settings) -> Self {
         let calls = settings.nebuly.max_in_flight.saturating_mul(PER_CALL);
         // No project has had more connections than there may be calls.
-        let idle =
-            IDLE_PER_PROJECT.min(settings.nebuly.max_in_flight).saturating_mul(settings.projects.len());
+        let idle = POOL_MAX_IDLE.min(settings.nebuly.max_in_flight).saturating_mul(settings.projects.len());
         Self {
             reserved: OWN.saturating_add(calls).saturating_add(idle),
             public: settings.server.max_connections,

@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 /// we close first and no call is written to a connection that is just being closed.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How many unused connections are kept.
-const POOL_MAX_IDLE: usize = 32;
+/// How many unused connections the client of a project keeps, beside those of calls in flight.
+pub const POOL_MAX_IDLE: usize = 32;
 
 /// The client cannot be made from these options.
 #[derive(Debug, thiserror::Error)]

@@ -38,7 +38,7 @@ mod wire;
 
 pub use client::{Nebuly, Options, Shared};
 pub use endpoint::Endpoint;
-pub use http_client::StartError;
+pub use http_client::{POOL_MAX_IDLE, StartError};
 pub use key::{ApiKey, InvalidKey};
 pub use key_holder::KeySource;
 pub use keys::Keys;
