@@ -110,14 +110,15 @@ fn is_trusted(address: IpAddr) -> bool {
 /// The address of an item, read in another way than the program does: by where brackets and the last colon are.
 fn address(item: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(item.trim_ascii()).ok().filter(|text| text.len() <= 80)?;
-    let is_port = |text: &str| text.parse::<u16>().is_ok() && !text.starts_with('+');
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = |text: &str| is_number(text) && text.parse::<u16>().is_ok();
     let address: IpAddr = match text.strip_prefix('[') {
         Some(rest) => {
             let (address, port) = rest.split_once(']')?;
             let ends_well = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
             // A zone is for an address with a port alone.
-            let without_zone =
-                address.split_once('%').filter(|(_, zone)| !port.is_empty() && zone.parse::<u32>().is_ok());
+            let is_zone = |text: &str| is_number(text) && text.parse::<u32>().is_ok();
+            let without_zone = address.split_once('%').filter(|(_, zone)| !port.is_empty() && is_zone(zone));
             let address = without_zone.map_or(address, |(address, _)| address);
             IpAddr::V6(address.parse::<Ipv6Addr>().ok().filter(|_| ends_well)?)
         }
