@@ -170,13 +170,12 @@ impl Resolver {
             match resolution.outcome {
                 Outcome::Resolved(_) | Outcome::Ambiguous(_) => break,
                 Outcome::Absent => {
-                    let next = match cached(other) {
-                        Some(hit) => hit,
+                    let next = if let Some(hit) = cached(other) {
+                        hit
+                    } else {
                         // What was begun is finished, whatever it costs.
-                        None => {
-                            let begun = matches!(resolution.via, Via::Calls(_));
-                            self.ask(inquiry, other, mode, until, begun).await
-                        }
+                        let begun = matches!(resolution.via, Via::Calls(_));
+                        self.ask(inquiry, other, mode, until, begun).await
                     };
                     resolution = next.after(resolution.via);
                 }
