@@ -138,6 +138,7 @@ impl Clock for Defective {
     }
 
     fn monotonic(&self) -> MonotonicTime {
+        assert!(!self.0.load(Ordering::SeqCst), "the clock is broken");
         MonotonicTime::default()
     }
 }
