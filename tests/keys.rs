@@ -248,7 +248,7 @@ async fn the_start_fails_only_if_no_project_has_a_key() {
     let mut settings = support::settings(&stand_in, &[]);
     let mut second = settings.projects[0].clone();
     second.name = "second".try_into().unwrap();
-    settings.projects[0].key = settings::KeySource::File((&missing).into());
+    settings.projects[0].key = settings::ApiKeySetting::File((&missing).into());
     let error = App::build(&settings).err().unwrap();
     assert!(matches!(&error, StartError::NoKey(_)), "{error}");
     assert!(error.to_string().contains(missing.to_str().unwrap()), "{error}");
@@ -262,7 +262,7 @@ async fn running_with_a_wrong_key(stand_in: &StandIn) -> (TempDir, PathBuf, supp
     let path = folder.path().join("key");
     std::fs::write(&path, "nk-wrong").unwrap();
     let mut settings = support::settings(stand_in, &[]);
-    settings.projects.first_mut().unwrap().key = settings::KeySource::File((&path).into());
+    settings.projects.first_mut().unwrap().key = settings::ApiKeySetting::File((&path).into());
     let nebulink = support::Nebulink::start_with(&settings).await;
     (folder, path, nebulink)
 }

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::Path;
 
 use nebulink::files::FilePath;
-use nebulink::settings::{Problem, Settings, Source, Sources};
+use nebulink::settings::{SettingProblem, SettingSource, SettingSources, Settings};
 
-fn sources(config_file: Option<&Path>, environment: &[(&str, &str)]) -> Sources {
-    Sources {
+fn sources(config_file: Option<&Path>, environment: &[(&str, &str)]) -> SettingSources {
+    SettingSources {
         config_file: config_file.map(Path::to_owned),
         environment: environment
             .iter()
@@ -32,17 +32,17 @@ fn all_that_is_wrong_is_reported_at_once_with_key_and_source() {
     file.write_all(b"[cache]\nttl = 'soon'\nsize = '1MiB'\n").unwrap();
     let environment = [("NEBULINK__SERVER__WORKERS", "many"), ("NEBULINK__SERVER__WORKER", "4")];
     let problems = Settings::load(&sources(Some(file.path()), &environment)).unwrap_err();
-    let problems: Vec<(Option<&str>, &Source)> =
-        problems.iter().map(|Problem { key, source, .. }| (key.as_deref(), source)).collect();
-    let of_file = Source::File(FilePath::known(file.path()));
-    let of_variable = |name: &str| Source::Environment(name.to_owned());
+    let problems: Vec<(Option<&str>, &SettingSource)> =
+        problems.iter().map(|SettingProblem { key, source, .. }| (key.as_deref(), source)).collect();
+    let of_file = SettingSource::File(FilePath::known(file.path()));
+    let of_variable = |name: &str| SettingSource::Environment(name.to_owned());
     assert_eq!(
         problems,
         [
             (Some("cache.size"), &of_file),
             (Some("server.worker"), &of_variable("NEBULINK__SERVER__WORKER")),
             (Some("server.workers"), &of_variable("NEBULINK__SERVER__WORKERS")),
-            (Some("projects"), &Source::Default),
+            (Some("projects"), &SettingSource::Default),
             (Some("cache.ttl"), &of_file),
         ]
     );
@@ -50,7 +50,7 @@ fn all_that_is_wrong_is_reported_at_once_with_key_and_source() {
 
 #[test]
 fn the_process_environment_is_taken_as_it_is() {
-    let sources = Sources::of_process(None, vec![("server.listen".to_owned(), "[::]:0".to_owned())]);
+    let sources = SettingSources::of_process(None, vec![("server.listen".to_owned(), "[::]:0".to_owned())]);
     assert_eq!(sources.environment.len(), std::env::vars_os().count());
     assert_eq!(sources.overrides.len(), 1);
 }

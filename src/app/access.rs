@@ -18,7 +18,7 @@ const CALLERS: usize = 100_000;
 pub(super) const API_TOKENS_PERIOD: Duration = Duration::from_secs(5);
 
 /// The file of API tokens, if one is set. A file that cannot be used leaves `/api` open to nobody, so it ends the start.
-pub fn api_tokens_of(access: &settings::Access) -> Result<Option<ApiTokensFile>, StartError> {
+pub fn api_tokens_of(access: &settings::AccessSettings) -> Result<Option<ApiTokensFile>, StartError> {
     let open = |path: &FilePath| {
         ApiTokensFile::open(path.clone()).map_err(|error| StartError::ApiTokens { path: path.clone(), error })
     };

@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn calls_and_idle_connections_to_nebuly_are_counted_in() {
         let environment = vec![("NEBULY_API_KEY".into(), "nk".into())];
-        let sources = crate::settings::Sources { environment, ..Default::default() };
+        let sources = crate::settings::SettingSources { environment, ..Default::default() };
         let settings = Settings::load(&sources).unwrap().settings;
         // docs/operations.md says so, too.
         assert_eq!(Descriptors::unbounded(&settings).total(), 10_480);

@@ -194,7 +194,7 @@ pub fn check_shared_cache(settings: &Settings) -> Result<(), StartError> {
 }
 
 /// Fails if there is to be a snapshot and it cannot be kept: better now than at the end, when the links would be lost.
-pub fn check_snapshot(cache: &settings::Cache) -> Result<(), StartError> {
+pub fn check_snapshot(cache: &settings::CacheSettings) -> Result<(), StartError> {
     Ok(cache.snapshot_file.as_ref().map_or(Ok(()), snapshot::check)?)
 }
 
@@ -219,11 +219,11 @@ pub(super) fn names(settings: &Settings) -> Vec<ProjectName> {
     settings.projects.iter().map(|project| project.name.clone()).collect()
 }
 
-const fn lifetimes(cache: &settings::Cache) -> Lifetimes {
+const fn lifetimes(cache: &settings::CacheSettings) -> Lifetimes {
     Lifetimes { ttl: cache.ttl, stale: cache.stale, negative_ttl: cache.negative_ttl }
 }
 
-fn project((client, project): (Nebuly, &settings::Project)) -> Project {
+fn project((client, project): (Nebuly, &settings::ProjectSettings)) -> Project {
     Project { source: Box::new(client), ids: ids(project) }
 }
 

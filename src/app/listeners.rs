@@ -34,7 +34,7 @@ pub(super) struct Serving {
 
 impl Listeners {
     /// Opens both sockets. The kernel queues connections from now on, so that nothing else can take the ports.
-    pub fn bind(settings: &settings::Server) -> Result<Self, BindError> {
+    pub fn bind(settings: &settings::ServerSettings) -> Result<Self, BindError> {
         Ok(Self {
             public: server::bind(settings.listen)?,
             management: server::bind(settings.management_listen)?,

@@ -6,22 +6,22 @@ use crate::web::{AccessLog, Escaping, Requests};
 
 /// What the log is made from.
 #[must_use]
-pub fn log_options(settings: &settings::Log) -> LogOptions {
+pub fn log_options(settings: &settings::LogSettings) -> LogOptions {
     let format = match settings.format {
-        settings::LogFormat::Auto => None,
-        settings::LogFormat::Text => Some(LogFormat::Text),
-        settings::LogFormat::Json => Some(LogFormat::Json),
+        settings::LogFormatSetting::Auto => None,
+        settings::LogFormatSetting::Text => Some(LogFormat::Text),
+        settings::LogFormatSetting::Json => Some(LogFormat::Json),
     };
     LogOptions { format, level: settings.level.clone() }
 }
 
-pub(super) fn access_log(settings: &settings::Log) -> AccessLog {
+pub(super) fn access_log(settings: &settings::LogSettings) -> AccessLog {
     AccessLog {
         requests: match settings.access {
-            settings::AccessLog::All => Requests::All,
-            settings::AccessLog::Cold => Requests::Cold,
-            settings::AccessLog::Errors => Requests::Errors,
-            settings::AccessLog::None => Requests::None,
+            settings::AccessLogSetting::All => Requests::All,
+            settings::AccessLogSetting::Cold => Requests::Cold,
+            settings::AccessLogSetting::Errors => Requests::Errors,
+            settings::AccessLogSetting::None => Requests::None,
         },
         escaping: match log_options(settings).format_of_stderr() {
             LogFormat::Text => Escaping::PrintableAscii,

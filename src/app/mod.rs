@@ -288,7 +288,7 @@ mod tests {
     use std::future::pending;
 
     use super::*;
-    use crate::settings::Sources;
+    use crate::settings::SettingSources;
 
     fn app() -> (App, Listeners) {
         let environment = [
@@ -297,7 +297,8 @@ mod tests {
             ("NEBULINK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0"),
         ]
         .map(|(name, value)| (name.into(), value.into()));
-        let sources = Sources { config_file: None, environment: environment.to_vec(), overrides: Vec::new() };
+        let sources =
+            SettingSources { config_file: None, environment: environment.to_vec(), overrides: Vec::new() };
         let settings = Settings::load(&sources).unwrap().settings;
         (App::build(&settings).unwrap(), Listeners::bind(&settings.server).unwrap())
     }

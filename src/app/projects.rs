@@ -8,7 +8,7 @@ use super::StartError;
 use crate::domain::ProjectIds;
 use crate::files::{self, FilePath, SmallFile};
 use crate::nebuly::{self, ApiKey, Endpoint, Keys, Nebuly};
-use crate::settings::{self, KeySource, Resolve, Settings};
+use crate::settings::{self, ApiKeySetting, Resolve, Settings};
 
 /// The clients of all projects.
 pub struct Projects {
@@ -37,7 +37,7 @@ pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Pro
         tracer,
     };
     let shared = nebuly::Shared::new(settings.nebuly.max_in_flight);
-    let client = |project: &settings::Project| {
+    let client = |project: &settings::ProjectSettings| {
         Ok::<_, StartError>(Nebuly::new(&options, project.name.clone(), key(project)?, &shared)?)
     };
     let clients = settings.projects.iter().map(client).collect::<Result<_, _>>()?;
@@ -50,7 +50,7 @@ pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Pro
 }
 
 /// The ids that URLs of a project are built from, if the operator set them.
-pub(super) fn ids(project: &settings::Project) -> Option<ProjectIds> {
+pub(super) fn ids(project: &settings::ProjectSettings) -> Option<ProjectIds> {
     Some(ProjectIds {
         project_id: project.project_id.clone()?,
         organization_id: project.organization_id.clone()?,
@@ -68,14 +68,14 @@ pub(super) fn install_crypto_provider() {
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
-fn key(project: &settings::Project) -> Result<nebuly::KeySource, StartError> {
+fn key(project: &settings::ProjectSettings) -> Result<nebuly::KeySource, StartError> {
     Ok(match &project.key {
-        KeySource::Inline(secret) => {
+        ApiKeySetting::Inline(secret) => {
             let key = ApiKey::new(secret)
                 .map_err(|error| StartError::Key { project: project.name.to_string(), error })?;
             nebuly::KeySource::Inline(key)
         }
-        KeySource::File(path) => nebuly::KeySource::File(path.clone()),
-        KeySource::NotNeeded => nebuly::KeySource::NotNeeded,
+        ApiKeySetting::File(path) => nebuly::KeySource::File(path.clone()),
+        ApiKeySetting::NotNeeded => nebuly::KeySource::NotNeeded,
     })
 }

@@ -7,12 +7,12 @@ use crate::telemetry::{Authorities, Traces, TracesOptions};
 use crate::web::{Sampling, Tracing};
 
 /// Starts what sends traces, if a collector is named. Nothing is sent before there is a span.
-pub fn traces_of(settings: &settings::Telemetry) -> Result<Option<Traces>, StartError> {
+pub fn traces_of(settings: &settings::TelemetrySettings) -> Result<Option<Traces>, StartError> {
     settings.traces.as_ref().map(|settings| Ok(Traces::start(traces_options(settings)?)?)).transpose()
 }
 
 /// What traces are sent with.
-fn traces_options(settings: &settings::Traces) -> Result<TracesOptions, StartError> {
+fn traces_options(settings: &settings::TracesSettings) -> Result<TracesOptions, StartError> {
     install_crypto_provider();
     let authorities = |file: &settings::TracesCaFile| {
         let pem = read_authorities(file.variable, &file.path)?;
@@ -32,7 +32,7 @@ fn traces_options(settings: &settings::Traces) -> Result<TracesOptions, StartErr
 }
 
 /// How requests are traced.
-pub(super) fn tracing(settings: &settings::Telemetry, traces: Option<&Traces>) -> Option<Tracing> {
-    let settings::Sampling { parent_decides, ratio } = settings.traces.as_ref()?.sampling;
+pub(super) fn tracing(settings: &settings::TelemetrySettings, traces: Option<&Traces>) -> Option<Tracing> {
+    let settings::SamplingSettings { parent_decides, ratio } = settings.traces.as_ref()?.sampling;
     Some(Tracing { tracer: traces?.tracer(), sampling: Sampling { parent_decides, ratio } })
 }

@@ -9,11 +9,11 @@ use crate::app::{
 };
 use crate::domain::Cause;
 use crate::nebuly::{Nebuly, Probe};
-use crate::settings::{Loaded, Resolve, Settings, Sources};
+use crate::settings::{LoadedSettings, Resolve, SettingSources, Settings};
 
 /// Says what is wrong with the settings, prints them without secrets, and tries each key.
-pub(super) fn run(sources: &Sources) -> ExitCode {
-    let Loaded { settings, effective, warnings } = match load(sources) {
+pub(super) fn run(sources: &SettingSources) -> ExitCode {
+    let LoadedSettings { settings, effective, warnings } = match load(sources) {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };

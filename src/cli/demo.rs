@@ -13,7 +13,7 @@ use super::signals::Signals;
 use super::{FAILED, WRONG_USAGE, complain, load, process, say};
 use crate::app::{App, Listeners, log_options};
 use crate::demo::{Demo, SampleLink};
-use crate::settings::Sources;
+use crate::settings::SettingSources;
 use crate::telemetry;
 
 /// Where the demo listens, unless the command line says otherwise. Loopback: it is nobody else's business.
@@ -26,7 +26,7 @@ const MANAGEMENT_LISTEN: &str = "127.0.0.1:0";
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Serves the samples until a signal.
-pub(super) fn run(sources: &Sources) -> ExitCode {
+pub(super) fn run(sources: &SettingSources) -> ExitCode {
     if sources.config_file.is_some() {
         complain("the demo takes no settings file: it brings its own; --set KEY=VALUE changes one of them");
         return ExitCode::from(WRONG_USAGE);
@@ -40,7 +40,7 @@ pub(super) fn run(sources: &Sources) -> ExitCode {
     })
 }
 
-async fn serve(sources: &Sources, signals: Signals) -> anyhow::Result<ExitCode> {
+async fn serve(sources: &SettingSources, signals: Signals) -> anyhow::Result<ExitCode> {
     let demo = Demo::start().await.context("the stand-in for Nebuly could not be started")?;
     let settings = match load(&sources_of(&demo, sources)) {
         Ok(loaded) => loaded.settings,
@@ -62,7 +62,7 @@ async fn serve(sources: &Sources, signals: Signals) -> anyhow::Result<ExitCode> 
 
 /// The demo needs nothing, so nothing that the environment says reaches it, of a real Nebuly, a collector or a settings
 /// file; the command line does.
-fn sources_of(demo: &Demo, sources: &Sources) -> Sources {
+fn sources_of(demo: &Demo, sources: &SettingSources) -> SettingSources {
     let stand_in = demo.stand_in();
     let environment: [(&str, String); 3] = [
         ("NEBULY_API_KEY", demo.project().key),
@@ -77,7 +77,7 @@ fn sources_of(demo: &Demo, sources: &Sources) -> Sources {
     overrides.retain(|(key, _)| !sources.overrides.iter().any(|(given, _)| given == key));
     overrides.extend(sources.overrides.iter().cloned());
     let environment = environment.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    Sources { config_file: None, environment: environment.to_vec(), overrides }
+    SettingSources { config_file: None, environment: environment.to_vec(), overrides }
 }
 
 fn greeting(demo: &Demo, address: SocketAddr) -> String {

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::settings::{Loaded, Settings, Sources};
+use crate::settings::{LoadedSettings, SettingSources, Settings};
 use crate::telemetry;
 
 /// Something was not found, or failed.
@@ -81,7 +81,7 @@ fn run() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(WRONG_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let sources = Sources::of_process(arguments.config, arguments.set);
+    let sources = SettingSources::of_process(arguments.config, arguments.set);
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&sources),
         Command::Demo => demo::run(&sources),
@@ -96,7 +96,7 @@ fn run() -> ExitCode {
 }
 
 /// Loads the settings, or says everything that is wrong with them.
-fn load(sources: &Sources) -> Result<Loaded, ExitCode> {
+fn load(sources: &SettingSources) -> Result<LoadedSettings, ExitCode> {
     Settings::load(sources).map_err(|problems| {
         complain(&problems.to_string());
         ExitCode::from(WRONG_USAGE)

@@ -9,25 +9,25 @@ use tokio::runtime::Builder;
 use super::signals::Signals;
 use super::{FAILED, WRONG_USAGE, complain, load, process};
 use crate::app::{App, Listeners, log_options};
-use crate::settings::{Loaded, Problem, Settings, Sources};
+use crate::settings::{LoadedSettings, SettingProblem, SettingSources, Settings};
 use crate::telemetry;
 
 /// Serves until a signal.
-pub(super) fn run(sources: &Sources) -> ExitCode {
+pub(super) fn run(sources: &SettingSources) -> ExitCode {
     try_run(sources).unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
         ExitCode::from(FAILED)
     })
 }
 
-fn try_run(sources: &Sources) -> anyhow::Result<ExitCode> {
+fn try_run(sources: &SettingSources) -> anyhow::Result<ExitCode> {
     let signals = Signals::catch()?;
-    let Loaded { settings, warnings, .. } = match load(sources) {
+    let LoadedSettings { settings, warnings, .. } = match load(sources) {
         Ok(loaded) => loaded,
         Err(code) => return Ok(code),
     };
     telemetry::init(&log_options(&settings.log)).context("there is no thread for the log")?;
-    for Problem { key, source, message } in warnings {
+    for SettingProblem { key, source, message } in warnings {
         tracing::warn!(setting = key, %source, problem = message, "a setting is probably not what was meant");
     }
     on_runtime(settings.server.workers, serve(settings, signals))

@@ -1,14 +1,14 @@
 //! Settings on the command line.
 
 use super::layer::Layer;
-use super::problem::{Problem, Source, escaped};
+use super::problem::{SettingProblem, SettingSource, escaped};
 use super::schema::{SECRETS, Schema, unknown};
 
 /// Takes the settings out of the options: one layer for each.
 pub(super) fn read(
     overrides: &[(String, String)],
     schema: &Schema,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<SettingProblem>,
 ) -> Vec<Layer> {
     let mut layers = Vec::new();
     for (key, text) in overrides {
@@ -18,10 +18,10 @@ pub(super) fn read(
         } else if SECRETS.contains(&key.as_str()) {
             "a secret, and never taken from the command line".to_owned()
         } else {
-            layers.push(Layer::of_text(Source::CommandLine, section, name, text));
+            layers.push(Layer::of_text(SettingSource::CommandLine, section, name, text));
             continue;
         };
-        problems.push(Problem::new(escaped(key), Source::CommandLine, message));
+        problems.push(SettingProblem::new(escaped(key), SettingSource::CommandLine, message));
     }
     layers
 }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use figment::value::{Dict, Value};
 
 use super::layer::Layer;
-use super::problem::{Problem, Source, escaped};
+use super::problem::{SettingProblem, SettingSource, escaped};
 use super::schema::{self, PROJECTS, Schema, VARIABLE_PREFIX, variable};
 
 /// Names the settings file. It has one underscore, so it is no setting itself.
@@ -42,8 +42,8 @@ pub(super) fn read(
     variables: &[(OsString, OsString)],
     schema: &Schema,
     file_names_projects: bool,
-    problems: &mut Vec<Problem>,
-    warnings: &mut Vec<Problem>,
+    problems: &mut Vec<SettingProblem>,
+    warnings: &mut Vec<SettingProblem>,
 ) -> Environment {
     let mut environment = Environment::default();
     environment.read_base_url(variables, problems);
@@ -62,13 +62,13 @@ pub(super) fn find<'a>(variables: &'a [(OsString, OsString)], name: &str) -> Opt
 }
 
 impl Environment {
-    fn read_base_url(&mut self, variables: &[(OsString, OsString)], problems: &mut Vec<Problem>) {
+    fn read_base_url(&mut self, variables: &[(OsString, OsString)], problems: &mut Vec<SettingProblem>) {
         let (section, name) = BASE_URL_SETTING;
         let Some(value) = find(variables, API_BASE_URL) else { return };
         let own = variable(section, name);
         if find(variables, &own).is_some_and(|other| other != value) {
             let message = format!("differs from {own}: set one of the two");
-            problems.push(Problem::new(key(section, name), environment(API_BASE_URL), message));
+            problems.push(SettingProblem::new(key(section, name), environment(API_BASE_URL), message));
         }
         match value.to_str() {
             Some(text) => self.layers.push(Layer::of_text(environment(API_BASE_URL), section, name, text)),
@@ -80,7 +80,7 @@ impl Environment {
         &mut self,
         variables: &[(OsString, OsString)],
         file_names_projects: bool,
-        problems: &mut Vec<Problem>,
+        problems: &mut Vec<SettingProblem>,
     ) {
         let named = [(API_KEY, "api_key"), (API_KEY_FILE, "api_key_file")]
             .map(|(variable, setting)| (variable, setting, find(variables, variable)));
@@ -89,10 +89,10 @@ impl Environment {
             let key = key(PROJECTS, setting);
             if file_names_projects {
                 let message = "describes a project beside [[projects]]: keep one of the two";
-                problems.push(Problem::new(key, environment(variable), message));
+                problems.push(SettingProblem::new(key, environment(variable), message));
             } else if self.names_project {
                 let message = format!("set beside {API_KEY}: keep one of the two");
-                problems.push(Problem::new(key, environment(variable), message));
+                problems.push(SettingProblem::new(key, environment(variable), message));
             } else if let Some(text) = value.to_str() {
                 self.layers.push(Layer::new(environment(variable), project(setting, text)));
             } else {
@@ -106,7 +106,7 @@ impl Environment {
         &mut self,
         variables: &[(OsString, OsString)],
         schema: &Schema,
-        problems: &mut Vec<Problem>,
+        problems: &mut Vec<SettingProblem>,
     ) {
         for (name, value) in variables {
             let name = name.to_string_lossy();
@@ -122,7 +122,7 @@ impl Environment {
             });
             if !known {
                 let message = unknown(schema, section, setting);
-                problems.push(Problem::new(escaped(&path), environment(&name), message));
+                problems.push(SettingProblem::new(escaped(&path), environment(&name), message));
             } else if let Some(text) = value.to_str() {
                 self.layers.push(Layer::of_text(environment(&name), section, setting, text));
             } else {
@@ -156,8 +156,8 @@ fn suggest(key: Option<&str>) -> String {
 fn look_for_misspelt(
     variables: &[(OsString, OsString)],
     schema: &Schema,
-    problems: &mut Vec<Problem>,
-    warnings: &mut Vec<Problem>,
+    problems: &mut Vec<SettingProblem>,
+    warnings: &mut Vec<SettingProblem>,
 ) {
     for (name, _) in variables {
         let name = name.to_string_lossy();
@@ -179,11 +179,15 @@ fn look_for_misspelt(
                 format!("not a setting; those of {key} begin with {}", variable(&key, ""))
             }
             (None, None, None) => {
-                warnings.push(Problem::new(escaped(&key), environment(&name), "not a setting, and ignored"));
+                warnings.push(SettingProblem::new(
+                    escaped(&key),
+                    environment(&name),
+                    "not a setting, and ignored",
+                ));
                 continue;
             }
         };
-        problems.push(Problem::new(escaped(&key), environment(&name), message));
+        problems.push(SettingProblem::new(escaped(&key), environment(&name), message));
     }
 }
 
@@ -218,10 +222,10 @@ fn key(section: &str, name: &str) -> String {
     format!("{section}.{name}")
 }
 
-fn environment(name: &str) -> Source {
-    Source::Environment(name.to_owned())
+fn environment(name: &str) -> SettingSource {
+    SettingSource::Environment(name.to_owned())
 }
 
-fn not_utf8(key: String, variable: &str) -> Problem {
-    Problem::new(key, environment(variable), "not UTF-8")
+fn not_utf8(key: String, variable: &str) -> SettingProblem {
+    SettingProblem::new(key, environment(variable), "not UTF-8")
 }

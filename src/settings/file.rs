@@ -6,7 +6,7 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
 
 use super::layer::Layer;
-use super::problem::{Problem, Source};
+use super::problem::{SettingProblem, SettingSource};
 use super::schema::{PROJECT_KEYS, PROJECTS, Schema, nearest, unknown};
 use crate::files::{self, FilePath, SmallFile};
 
@@ -19,42 +19,42 @@ const HIDDEN_NAME: &str = "(a name that is not shown)";
 /// Reads a settings file. What is wrong with its form is added to the problems and left out of the layer, so that all
 /// of the rest is still looked at. Nothing is returned if there is nothing to look at. It may be a pipe, as in
 /// `--config <(…)`, that is written to its end before the deadline.
-pub(super) fn read(path: &Path, schema: &Schema, problems: &mut Vec<Problem>) -> Option<Layer> {
+pub(super) fn read(path: &Path, schema: &Schema, problems: &mut Vec<SettingProblem>) -> Option<Layer> {
     let bytes = match SmallFile::or_pipe(path.into(), files::MAX_LEN).begin().wait() {
         Ok(bytes) => bytes,
         Err(error) => {
-            let source = Source::File(path.into());
-            problems.push(Problem::with_source(source, format!("cannot be read: {error}")));
+            let source = SettingSource::File(path.into());
+            problems.push(SettingProblem::with_source(source, format!("cannot be read: {error}")));
             return None;
         }
     };
-    let source = Source::File(FilePath::known(path));
+    let source = SettingSource::File(FilePath::known(path));
     let Ok(text) = String::from_utf8(bytes) else {
-        problems.push(Problem::with_source(source, "not UTF-8"));
+        problems.push(SettingProblem::with_source(source, "not UTF-8"));
         return None;
     };
     match Toml::from_str::<Dict>(&text) {
         Ok(mut values) => {
-            Shape { schema, source: &source, problems }.check(&mut values);
+            FileChecker { schema, source: &source, problems }.check(&mut values);
             Some(Layer::new(source, values))
         }
         Err(error) => {
             // The parser's own words quote the line, and that may hold a key.
             let at = position(&text, error.span().map_or(0, |span| span.start));
-            problems.push(Problem::with_source(source, format!("not TOML ({at})")));
+            problems.push(SettingProblem::with_source(source, format!("not TOML ({at})")));
             None
         }
     }
 }
 
 /// Holds a file against the list of settings.
-struct Shape<'a> {
+struct FileChecker<'a> {
     schema: &'a Schema,
-    source: &'a Source,
-    problems: &'a mut Vec<Problem>,
+    source: &'a SettingSource,
+    problems: &'a mut Vec<SettingProblem>,
 }
 
-impl Shape<'_> {
+impl FileChecker<'_> {
     /// Complains about all that is no setting, and takes it out unless it tells that there are projects.
     fn check(&mut self, values: &mut Dict) {
         values.retain(|section, value| {
@@ -116,7 +116,7 @@ impl Shape<'_> {
     }
 
     fn refuse(&mut self, key: String, message: String) {
-        self.problems.push(Problem::new(key, self.source.clone(), message));
+        self.problems.push(SettingProblem::new(key, self.source.clone(), message));
     }
 }
 

@@ -3,24 +3,24 @@
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 
-use super::problem::Source;
+use super::problem::SettingSource;
 use super::schema::PROJECTS;
 
 /// Some settings and where they came from. Every environment variable is a layer of its own, so that figment knows
 /// the source of each value, whatever other layers say about the same section.
 pub(super) struct Layer {
-    source: Source,
+    source: SettingSource,
     values: Dict,
 }
 
 impl Layer {
     /// A layer of whole sections.
-    pub(super) fn new(source: Source, values: Dict) -> Self {
+    pub(super) fn new(source: SettingSource, values: Dict) -> Self {
         Self { source, values }
     }
 
     /// A layer of one setting, as text: nothing guesses at types, so a key made of digits stays text.
-    pub(super) fn of_text(source: Source, section: &str, name: &str, text: &str) -> Self {
+    pub(super) fn of_text(source: SettingSource, section: &str, name: &str, text: &str) -> Self {
         let settings = Dict::from([(name.to_owned(), Value::from(text))]);
         Self::new(source, Dict::from([(section.to_owned(), Value::from(settings))]))
     }

@@ -27,69 +27,72 @@ use std::path::PathBuf;
 
 use figment::Figment;
 
-pub use self::problem::{Problem, Problems, Source};
-pub use self::reader::Effective;
+pub use self::problem::{SettingProblem, SettingProblems, SettingSource};
+pub use self::reader::EffectiveSetting;
 pub use self::sections::{
-    Access, AccessLog, Cache, KeySource, Limits, Log, LogFormat, Lookup, Nebuly, OnOutage, Preview, Project,
-    ProxyUrl, Redirect, Resolve, Sampling, Server, SharedCache, Telemetry, Traces, TracesCaFile,
+    AccessLogSetting, AccessSettings, ApiKeySetting, CacheSettings, LimitsSettings, LogFormatSetting,
+    LogSettings, LookupSettings, NebulySettings, OnOutage, PreviewSettings, ProjectSettings, ProxyUrl,
+    RedirectSettings, Resolve, SamplingSettings, ServerSettings, SharedCacheSettings, TelemetrySettings,
+    TracesCaFile, TracesSettings,
 };
-pub use self::sources::Sources;
+pub use self::sources::SettingSources;
 
 use self::layer::Layer;
 use self::not_yet::NOT_YET;
-use self::reader::Reader;
+use self::reader::SettingReader;
 use self::schema::Schema;
 
 /// All settings, validated. See `config/default.toml` for what each one means.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Listeners, connections, and how they end.
-    pub server: Server,
+    pub server: ServerSettings,
     /// Where Nebuly is, and how it is asked.
-    pub nebuly: Nebuly,
+    pub nebuly: NebulySettings,
     /// 1 to 128, with distinct names.
-    pub projects: Vec<Project>,
+    pub projects: Vec<ProjectSettings>,
     /// Links in memory, and their snapshot.
-    pub cache: Cache,
+    pub cache: CacheSettings,
     /// Redis or Valkey.
-    pub shared_cache: SharedCache,
+    pub shared_cache: SharedCacheSettings,
     /// What a redirect says, and what happens without Nebuly.
-    pub redirect: Redirect,
+    pub redirect: RedirectSettings,
     /// Who may ask.
-    pub access: Access,
+    pub access: AccessSettings,
     /// What one caller may cost.
-    pub limits: Limits,
+    pub limits: LimitsSettings,
     /// What is shown of an item before it is opened.
-    pub preview: Preview,
+    pub preview: PreviewSettings,
     /// Finding items by the customer's own tags.
-    pub lookup: Lookup,
+    pub lookup: LookupSettings,
     /// What is logged, and how.
-    pub log: Log,
+    pub log: LogSettings,
     /// Traces.
-    pub telemetry: Telemetry,
+    pub telemetry: TelemetrySettings,
 }
 
 /// Settings, and where they came from.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct LoadedSettings {
     /// What the program runs with.
     pub settings: Settings,
     /// Each setting as people may see it, section by section in the order of the design.
-    pub effective: Vec<Effective>,
+    pub effective: Vec<EffectiveSetting>,
     /// What is probably not meant, and works all the same.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<SettingProblem>,
 }
 
 impl Settings {
     /// Reads all settings. Only files that settings name are read, and of API keys not even those.
-    pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
+    pub fn load(sources: &SettingSources) -> Result<LoadedSettings, SettingProblems> {
         Self::load_without(NOT_YET, sources)
     }
 
     /// [`Self::load`], with the settings that have no effect.
-    fn load_without(not_yet: &[&str], sources: &Sources) -> Result<Loaded, Problems> {
-        let schema = Schema::embedded()
-            .map_err(|error| Problems::new(vec![Problem::with_source(Source::Default, error.to_string())]))?;
+    fn load_without(not_yet: &[&str], sources: &SettingSources) -> Result<LoadedSettings, SettingProblems> {
+        let schema = Schema::embedded().map_err(|error| {
+            SettingProblems::new(vec![SettingProblem::with_source(SettingSource::Default, error.to_string())])
+        })?;
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let path = config_file(sources);
         let file = path.as_ref().and_then(|path| file::read(path, &schema, &mut problems));
@@ -102,31 +105,35 @@ impl Settings {
             &mut problems,
             &mut warnings,
         );
-        let telemetry = Telemetry::read(&sources.environment, &mut problems);
+        let telemetry = TelemetrySettings::read(&sources.environment, &mut problems);
         let command_line = command_line::read(&sources.overrides, &schema, &mut problems);
 
-        let defaults = Layer::new(Source::Default, schema.defaults().clone());
+        let defaults = Layer::new(SettingSource::Default, schema.defaults().clone());
         let layers = [defaults].into_iter().chain(file).chain(environment.layers).chain(command_line);
         let figment = order::adapt_defaults(layers.fold(Figment::new(), Figment::merge));
-        let mut reader = Reader::new(figment, &schema, not_yet, problems, warnings);
+        let mut reader = SettingReader::new(figment, &schema, not_yet, problems, warnings);
         let project_is_named = file_is_broken || file_names_projects || environment.names_project;
         let settings = Self::read(&mut reader, project_is_named, telemetry);
         let (settings, effective, warnings) = reader.finish(settings)?;
-        Ok(Loaded { settings, effective, warnings })
+        Ok(LoadedSettings { settings, effective, warnings })
     }
 
-    fn read(reader: &mut Reader<'_>, project_is_named: bool, telemetry: Telemetry) -> Option<Self> {
-        let server = Server::read(reader);
-        let nebuly = Nebuly::read(reader);
+    fn read(
+        reader: &mut SettingReader<'_>,
+        project_is_named: bool,
+        telemetry: TelemetrySettings,
+    ) -> Option<Self> {
+        let server = ServerSettings::read(reader);
+        let nebuly = NebulySettings::read(reader);
         let projects = sections::projects::read(reader, project_is_named);
-        let cache = Cache::read(reader);
-        let shared_cache = SharedCache::read(reader);
-        let redirect = Redirect::read(reader);
-        let access = Access::read(reader, server.as_ref());
-        let limits = Limits::read(reader);
-        let preview = Preview::read(reader);
-        let lookup = Lookup::read(reader);
-        let log = Log::read(reader);
+        let cache = CacheSettings::read(reader);
+        let shared_cache = SharedCacheSettings::read(reader);
+        let redirect = RedirectSettings::read(reader);
+        let access = AccessSettings::read(reader, server.as_ref());
+        let limits = LimitsSettings::read(reader);
+        let preview = PreviewSettings::read(reader);
+        let lookup = LookupSettings::read(reader);
+        let log = LogSettings::read(reader);
         order::check(reader);
         Some(Self {
             server: server?,
@@ -146,7 +153,7 @@ impl Settings {
 }
 
 /// The settings file, if one is named.
-fn config_file(sources: &Sources) -> Option<PathBuf> {
+fn config_file(sources: &SettingSources) -> Option<PathBuf> {
     let named = || environment::find(&sources.environment, environment::CONFIG_FILE).map(PathBuf::from);
     sources.config_file.clone().or_else(named)
 }

@@ -8,8 +8,8 @@ use figment::Figment;
 use humantime::format_duration;
 
 use super::layer::Layer;
-use super::problem::Source;
-use super::reader::Reader;
+use super::problem::SettingSource;
+use super::reader::SettingReader;
 use super::sections::collide;
 use super::value::{MAX_DURATION, Parsed, of_text, parsed, positive};
 
@@ -26,19 +26,19 @@ const LISTENERS: [(&str, &str); 2] =
 /// Adapts the defaults that do not fit to what is set.
 pub(super) fn adapt_defaults(layers: Figment) -> Figment {
     let durations = durations(&layers);
-    let adapted = durations.iter().filter_map(Link::adapted).chain(listener(&layers));
+    let adapted = durations.iter().filter_map(NestedDuration::adapted).chain(listener(&layers));
     adapted.fold(layers, Figment::merge)
 }
 
 /// Notes a problem for each two durations that were set and do not fit. One that cannot be read has its own problem
 /// already.
-pub(super) fn check(reader: &mut Reader<'_>) {
-    let mut inner: Option<Link> = None;
+pub(super) fn check(reader: &mut SettingReader<'_>) {
+    let mut inner: Option<NestedDuration> = None;
     for key in DURATIONS {
         let Some(duration) = reader.peek(key, positive()).filter(|_| reader.source(key).is_set()) else {
             continue;
         };
-        let outer = Link { key, duration, is_set: true, follows: None };
+        let outer = NestedDuration { key, duration, is_set: true, follows: None };
         if let Some(inner) = inner.replace(outer)
             && !inner.fits_into(&outer)
         {
@@ -52,7 +52,7 @@ pub(super) fn check(reader: &mut Reader<'_>) {
 
 /// One of [`DURATIONS`].
 #[derive(Clone, Copy)]
-struct Link {
+struct NestedDuration {
     key: &'static str,
     duration: Duration,
     is_set: bool,
@@ -61,13 +61,13 @@ struct Link {
 }
 
 /// All durations that can be read, each fitting into the next unless both are set.
-fn durations(layers: &Figment) -> Vec<Link> {
+fn durations(layers: &Figment) -> Vec<NestedDuration> {
     let link = |key| {
         let (duration, is_set) = find(layers, key, positive())?;
-        Some(Link { key, duration, is_set, follows: None })
+        Some(NestedDuration { key, duration, is_set, follows: None })
     };
     let mut links: Vec<_> = DURATIONS.into_iter().filter_map(link).collect();
-    let mut inner: Option<Link> = None;
+    let mut inner: Option<NestedDuration> = None;
     for link in &mut links {
         match inner {
             _ if link.is_set => inner = Some(*link),
@@ -79,7 +79,7 @@ fn durations(layers: &Figment) -> Vec<Link> {
             _ => {}
         }
     }
-    let mut outer: Option<Link> = None;
+    let mut outer: Option<NestedDuration> = None;
     for link in links.iter_mut().rev() {
         if let Some(outer) = outer
             && !link.is_set
@@ -106,7 +106,7 @@ fn listener(layers: &Figment) -> Option<Layer> {
     })
 }
 
-impl Link {
+impl NestedDuration {
     fn fits_into(&self, outer: &Self) -> bool {
         self.duration < outer.duration || (self.duration == outer.duration && outer.key != LONGEST)
     }
@@ -134,11 +134,12 @@ fn find<T>(
     parse: impl Fn(&figment::value::Value) -> Parsed<T>,
 ) -> Option<(T, bool)> {
     let value = layers.find_value(key).ok()?;
-    let source = layers.get_metadata(value.tag()).map_or(Source::Default, Source::from_metadata);
+    let source =
+        layers.get_metadata(value.tag()).map_or(SettingSource::Default, SettingSource::from_metadata);
     Some((parse(&value).ok()?, source.is_set()))
 }
 
 fn adapted(key: &'static str, follows: &'static str, text: &str) -> Layer {
     let (section, name) = key.split_once('.').unwrap_or((key, ""));
-    Layer::of_text(Source::Follows(follows.to_owned()), section, name, text)
+    Layer::of_text(SettingSource::Follows(follows.to_owned()), section, name, text)
 }

@@ -13,7 +13,7 @@ const FOLLOWS: &str = "follows";
 
 /// Where a setting's value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum SettingSource {
     /// `config/default.toml`.
     Default,
     /// The settings file at this path.
@@ -29,20 +29,20 @@ pub enum Source {
 /// One thing that is wrong. The message says what is expected, and never repeats a value: even a value of a harmless
 /// setting may be a secret that was put in the wrong place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct SettingProblem {
     /// The setting, such as `cache.ttl`, or nothing if all of a file is meant.
     pub key: Option<String>,
     /// Where the value came from, or what has to change where no single value is wrong.
-    pub source: Source,
+    pub source: SettingSource,
     /// In plain words, without a value.
     pub message: String,
 }
 
 /// Everything that is wrong with the settings; at least one problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct SettingProblems(Vec<SettingProblem>);
 
-impl Source {
+impl SettingSource {
     /// Whether somebody set the value.
     pub(super) const fn is_set(&self) -> bool {
         matches!(self, Self::File(_) | Self::Environment(_) | Self::CommandLine)
@@ -71,41 +71,41 @@ impl Source {
     }
 }
 
-impl Problem {
+impl SettingProblem {
     /// A problem with one setting.
-    pub(super) fn new(key: impl Into<String>, source: Source, message: impl Into<String>) -> Self {
+    pub(super) fn new(key: impl Into<String>, source: SettingSource, message: impl Into<String>) -> Self {
         Self { key: Some(key.into()), source, message: message.into() }
     }
 
     /// A problem with a source as a whole.
-    pub(super) fn with_source(source: Source, message: impl Into<String>) -> Self {
+    pub(super) fn with_source(source: SettingSource, message: impl Into<String>) -> Self {
         Self { key: None, source, message: message.into() }
     }
 }
 
-impl Problems {
+impl SettingProblems {
     /// Of a list that must not be empty.
-    pub(super) fn new(problems: Vec<Problem>) -> Self {
+    pub(super) fn new(problems: Vec<SettingProblem>) -> Self {
         debug_assert!(!problems.is_empty(), "settings fail only with a reason");
         Self(problems)
     }
 
     /// Each problem, in the order of the sources and then of the settings.
-    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+    pub fn iter(&self) -> std::slice::Iter<'_, SettingProblem> {
         self.0.iter()
     }
 }
 
-impl<'a> IntoIterator for &'a Problems {
-    type Item = &'a Problem;
-    type IntoIter = std::slice::Iter<'a, Problem>;
+impl<'a> IntoIterator for &'a SettingProblems {
+    type Item = &'a SettingProblem;
+    type IntoIter = std::slice::Iter<'a, SettingProblem>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SettingSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => formatter.write_str("default"),
@@ -117,7 +117,7 @@ impl fmt::Display for Source {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SettingProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.key {
             Some(key) => write!(formatter, "{key} ({}): {}", self.source, self.message),
@@ -127,7 +127,7 @@ impl fmt::Display for Problem {
 }
 
 /// One line for each problem.
-impl fmt::Display for Problems {
+impl fmt::Display for SettingProblems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
             if index > 0 {
@@ -139,7 +139,7 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for SettingProblems {}
 
 /// A text without anything that a terminal would act on, cut at a length that fits a line.
 pub(super) fn escaped(text: &str) -> String {

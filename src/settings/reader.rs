@@ -4,7 +4,7 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 
 use super::not_yet::NO_EFFECT;
-use super::problem::{Problem, Problems, Source, escaped};
+use super::problem::{SettingProblem, SettingProblems, SettingSource, escaped};
 use super::schema::{PROJECTS, Schema};
 use super::value::Parsed;
 use crate::files::FilePath;
@@ -17,41 +17,41 @@ const SET: &str = "(set)";
 
 /// A setting as it is in effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Effective {
+pub struct EffectiveSetting {
     /// Such as `cache.ttl`.
     pub key: String,
     /// The value on one line; of a secret only whether it is set, and the host of a URL that may hold a password.
     pub value: String,
     /// Where it came from.
-    pub source: Source,
+    pub source: SettingSource,
 }
 
 /// Takes settings out of the layers. A setting that cannot be read is `None`, and its problem has been noted.
-pub(super) struct Reader<'a> {
+pub(super) struct SettingReader<'a> {
     figment: Figment,
     merged: Value,
     schema: &'a Schema,
     not_yet: &'a [&'a str],
-    problems: Vec<Problem>,
-    warnings: Vec<Problem>,
-    effective: Vec<Effective>,
+    problems: Vec<SettingProblem>,
+    warnings: Vec<SettingProblem>,
+    effective: Vec<EffectiveSetting>,
 }
 
 /// One entry of `[[projects]]`.
-pub(super) struct Item {
+pub(super) struct ProjectEntry {
     path: String,
-    source: Source,
+    source: SettingSource,
     settings: Dict,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SettingReader<'a> {
     /// Of all layers, with what was found in them, and the settings that have no effect yet.
     pub(super) fn new(
         figment: Figment,
         schema: &'a Schema,
         not_yet: &'a [&'a str],
-        problems: Vec<Problem>,
-        warnings: Vec<Problem>,
+        problems: Vec<SettingProblem>,
+        warnings: Vec<SettingProblem>,
     ) -> Self {
         // Our layers always have data; without any, each setting would be reported as missing.
         let merged = figment.find_value("").unwrap_or_else(|_| Value::from(Dict::new()));
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         show: impl Fn(&Value, &T) -> String,
     ) -> Option<T> {
         let Some(value) = self.merged.find_ref(key).cloned() else {
-            self.problems.push(Problem::new(key, Source::Default, "has no default"));
+            self.problems.push(SettingProblem::new(key, SettingSource::Default, "has no default"));
             return None;
         };
         let source = self.source_of(&value);
@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
             self.refuse_if_not_yet(key, source.clone());
         }
         let value = show(&value, &setting);
-        self.effective.push(Effective { key: key.to_owned(), value, source });
+        self.effective.push(EffectiveSetting { key: key.to_owned(), value, source });
         Some(setting)
     }
 
@@ -98,11 +98,15 @@ impl<'a> Reader<'a> {
     }
 
     /// The entries of `[[projects]]` that are tables.
-    pub(super) fn projects(&self) -> Vec<Item> {
+    pub(super) fn projects(&self) -> Vec<ProjectEntry> {
         let entries = self.merged.find_ref(PROJECTS).and_then(Value::as_array).unwrap_or_default();
         let item = |(index, entry): (usize, &Value)| {
             let settings = entry.as_dict()?.clone();
-            Some(Item { path: format!("{PROJECTS}[{index}]"), source: self.source_of(entry), settings })
+            Some(ProjectEntry {
+                path: format!("{PROJECTS}[{index}]"),
+                source: self.source_of(entry),
+                settings,
+            })
         };
         entries.iter().enumerate().filter_map(item).collect()
     }
@@ -116,7 +120,7 @@ impl<'a> Reader<'a> {
     #[expect(clippy::option_option, reason = "whether it could be read, and whether it is set")]
     pub(super) fn read_item<T>(
         &mut self,
-        item: &Item,
+        item: &ProjectEntry,
         name: &str,
         parse: impl Fn(&Value) -> Parsed<Option<T>>,
         show: impl Fn(&Value, &T) -> String,
@@ -126,7 +130,7 @@ impl<'a> Reader<'a> {
         let source = self.source_of(value);
         let setting = self.accept(&key, source.clone(), parse(value))?;
         if let Some(setting) = &setting {
-            self.effective.push(Effective { key, value: show(value, setting), source });
+            self.effective.push(EffectiveSetting { key, value: show(value, setting), source });
         }
         Some(setting)
     }
@@ -140,56 +144,61 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes a problem with a value of a known source.
-    pub(super) fn refuse_at(&mut self, key: impl Into<String>, source: Source, message: impl Into<String>) {
-        self.problems.push(Problem::new(key, source, message));
+    pub(super) fn refuse_at(
+        &mut self,
+        key: impl Into<String>,
+        source: SettingSource,
+        message: impl Into<String>,
+    ) {
+        self.problems.push(SettingProblem::new(key, source, message));
     }
 
     /// Notes something that is probably not meant, and works all the same.
     pub(super) fn warn(&mut self, key: &str, message: impl Into<String>) {
-        self.warnings.push(Problem::new(key, self.source(key), message));
+        self.warnings.push(SettingProblem::new(key, self.source(key), message));
     }
 
     /// Notes that a setting has no effect in this version, if it is listed as such.
-    fn refuse_if_not_yet(&mut self, key: &str, source: Source) {
+    fn refuse_if_not_yet(&mut self, key: &str, source: SettingSource) {
         if self.not_yet.contains(&key) {
-            self.problems.push(Problem::new(key, source, NO_EFFECT));
+            self.problems.push(SettingProblem::new(key, source, NO_EFFECT));
         }
     }
 
     /// Where a setting's value came from.
-    pub(super) fn source(&self, key: &str) -> Source {
-        self.merged.find_ref(key).map_or(Source::Default, |value| self.source_of(value))
+    pub(super) fn source(&self, key: &str) -> SettingSource {
+        self.merged.find_ref(key).map_or(SettingSource::Default, |value| self.source_of(value))
     }
 
     /// The settings with their warnings, if nothing is wrong with any.
     pub(super) fn finish<T>(
         self,
         settings: Option<T>,
-    ) -> Result<(T, Vec<Effective>, Vec<Problem>), Problems> {
+    ) -> Result<(T, Vec<EffectiveSetting>, Vec<SettingProblem>), SettingProblems> {
         match settings {
             Some(settings) if self.problems.is_empty() => Ok((settings, self.effective, self.warnings)),
-            _ => Err(Problems::new(self.problems)),
+            _ => Err(SettingProblems::new(self.problems)),
         }
     }
 
-    fn accept<T>(&mut self, key: &str, source: Source, parsed: Parsed<T>) -> Option<T> {
-        parsed.map_err(|message| self.problems.push(Problem::new(key, source, message))).ok()
+    fn accept<T>(&mut self, key: &str, source: SettingSource, parsed: Parsed<T>) -> Option<T> {
+        parsed.map_err(|message| self.problems.push(SettingProblem::new(key, source, message))).ok()
     }
 
     /// The tag of the value itself: a section's own tag only tells which layer touched it last.
-    fn source_of(&self, value: &Value) -> Source {
-        self.figment.get_metadata(value.tag()).map_or(Source::Default, Source::from_metadata)
+    fn source_of(&self, value: &Value) -> SettingSource {
+        self.figment.get_metadata(value.tag()).map_or(SettingSource::Default, SettingSource::from_metadata)
     }
 }
 
-impl Item {
+impl ProjectEntry {
     /// The full key of one of its settings.
     pub(super) fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.path)
     }
 
     /// Where a setting came from; of one that is not there, where the entry did.
-    pub(super) fn source(&self, reader: &Reader<'_>, name: &str) -> Source {
+    pub(super) fn source(&self, reader: &SettingReader<'_>, name: &str) -> SettingSource {
         self.settings.get(name).map_or_else(|| self.source.clone(), |value| reader.source_of(value))
     }
 }

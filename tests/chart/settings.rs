@@ -4,13 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use figment::providers::{Format as _, Toml};
-use nebulink::settings::{KeySource, Loaded, Problems, Settings, Source, Sources};
+use nebulink::settings::{
+    ApiKeySetting, LoadedSettings, SettingProblems, SettingSource, SettingSources, Settings,
+};
 use serde_json::{Value, json};
 
 use crate::helm::{Helm, chart, installations, yaml};
 
 /// What the chart's container has, in a folder of the test's own.
-fn load(toml: &str) -> Result<Loaded, Problems> {
+fn load(toml: &str) -> Result<LoadedSettings, SettingProblems> {
     let folder = tempfile::tempdir().unwrap();
     for (path, content) in
         [("api-tokens/tokens", "name = 0123456789abcdef"), ("shared-cache/url", "redis://:password@cache")]
@@ -21,7 +23,7 @@ fn load(toml: &str) -> Result<Loaded, Problems> {
     }
     let file = folder.path().join("nebulink.toml");
     fs::write(&file, toml.replace("/etc/nebulink", folder.path().to_str().unwrap())).unwrap();
-    Settings::load(&Sources { config_file: Some(file), ..Sources::default() })
+    Settings::load(&SettingSources { config_file: Some(file), ..SettingSources::default() })
 }
 
 /// The settings of `config/default.toml` that may stand in the chart's `config`.
@@ -67,12 +69,12 @@ fn every_setting_reaches_the_program_as_it_is() {
     let written: usize =
         config.as_object().unwrap().values().map(|section| section.as_object().unwrap().len()).sum();
     let loaded = load(helm.render(&json!({"config": config})).unwrap().settings()).unwrap();
-    let plain = Settings::load(&Sources {
+    let plain = Settings::load(&SettingSources {
         environment: vec![("NEBULY_API_KEY".into(), "key".into())],
-        ..Sources::default()
+        ..SettingSources::default()
     });
     let plain = plain.unwrap().effective;
-    let from_file = loaded.effective.iter().filter(|row| matches!(row.source, Source::File(_)));
+    let from_file = loaded.effective.iter().filter(|row| matches!(row.source, SettingSource::File(_)));
     let mut seen = 0;
     for row in from_file.filter(|row| !row.key.starts_with("projects")) {
         seen += 1;
@@ -153,7 +155,7 @@ fn a_project_without_a_key_starts_where_every_url_is_constructed() {
     let project = json!({"projectId": "p", "organizationId": "o"});
     let values = json!({"config": {"nebuly": {"resolve": "construct"}}, "projects": [project]});
     let projects = load(helm.render(&values).unwrap().settings()).unwrap().settings.projects;
-    assert!(matches!(projects[0].key, KeySource::NotNeeded));
+    assert!(matches!(projects[0].key, ApiKeySetting::NotNeeded));
 }
 
 #[test]

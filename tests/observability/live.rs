@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::StatusCode;
 use nebulink::demo::{Fault, Matching};
-use nebulink::settings::{Settings, Sources};
+use nebulink::settings::{SettingSources, Settings};
 
 use crate::support::{KEY, Nebulink, request, settings, stand_in};
 
@@ -88,7 +88,7 @@ async fn a_project_that_never_had_a_key_has_loaded_one_at_zero_and_counts_the_re
         ("NEBULINK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0".to_owned()),
     ];
     let environment = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    let sources = Sources { config_file: Some(config), environment, overrides: Vec::new() };
+    let sources = SettingSources { config_file: Some(config), environment, overrides: Vec::new() };
     let settings = Settings::load(&sources).unwrap_or_else(|problems| panic!("{problems}")).settings;
     let nebulink = Nebulink::start_with(&settings).await;
     let metrics = request(nebulink.management, "GET", "/metrics", &[]).await.body;

@@ -27,7 +27,7 @@ use std::time::Duration;
 use nebulink::app::{AcceptLoopEnded, App, Listeners, Shutdown};
 use nebulink::demo::{StandIn, StandInProject};
 use nebulink::domain::{Clock, MonotonicTime, Timestamp};
-use nebulink::settings::{Settings, Sources};
+use nebulink::settings::{SettingSources, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -82,7 +82,7 @@ pub fn settings(stand_in: &StandIn, further: &[(&str, &str)]) -> Settings {
     let environment =
         variables.into_iter().map(|(name, value)| (name.into(), OsString::from(value))).collect();
     let overrides = further.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let sources = Sources { config_file: None, environment, overrides };
+    let sources = SettingSources { config_file: None, environment, overrides };
     Settings::load(&sources).unwrap_or_else(|problems| panic!("{problems}")).settings
 }
 
@@ -114,7 +114,7 @@ pub fn settings_with(stand_in: &StandIn, projects: usize, further: &[(&str, &str
         ("server.management_listen".to_owned(), "127.0.0.1:0".to_owned()),
     ];
     overrides.extend(further.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    let sources = Sources { config_file: Some(file.path().to_owned()), environment, overrides };
+    let sources = SettingSources { config_file: Some(file.path().to_owned()), environment, overrides };
     Settings::load(&sources).unwrap_or_else(|problems| panic!("{problems}")).settings
 }
 

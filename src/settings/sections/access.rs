@@ -2,9 +2,9 @@
 
 use http::HeaderName;
 
-use super::Server;
+use super::ServerSettings;
 use crate::files::FilePath;
-use crate::settings::reader::Reader;
+use crate::settings::reader::SettingReader;
 use crate::settings::urls;
 use crate::settings::value::{list, optional, parsed, readable_file};
 
@@ -12,7 +12,7 @@ const NOT_A_HEADER: &str = "not the name of a header such as x-auth-request-emai
 
 /// Who may ask.
 #[derive(Debug, Clone)]
-pub struct Access {
+pub struct AccessSettings {
     /// The header that names the person. Without it everybody gets in.
     pub identity_header: Option<HeaderName>,
     /// The file of the tokens for `/api`; it could be read at the start, and its content has not been looked at.
@@ -21,8 +21,11 @@ pub struct Access {
     pub cors_origins: Vec<String>,
 }
 
-impl Access {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>, server: Option<&Server>) -> Option<Self> {
+impl AccessSettings {
+    pub(in crate::settings) fn read(
+        reader: &mut SettingReader<'_>,
+        server: Option<&ServerSettings>,
+    ) -> Option<Self> {
         let identity_header = reader.read("access.identity_header", optional(parsed(NOT_A_HEADER)));
         let api_tokens_file = reader.read_path("access.api_tokens_file", optional(readable_file));
         let cors_origins = reader.read("access.cors_origins", list(urls::origin));

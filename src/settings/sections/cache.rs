@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::files::FilePath;
-use crate::settings::reader::Reader;
+use crate::settings::reader::SettingReader;
 use crate::settings::value::{MAX_DURATION, duration, optional, path, positive, size, zero_or_more};
 
 /// Below this a busy cache would hold hardly anything.
@@ -19,7 +19,7 @@ const MAX_SIZE: ByteSize = ByteSize::tib(1);
 
 /// Links in memory, and their snapshot.
 #[derive(Debug, Clone)]
-pub struct Cache {
+pub struct CacheSettings {
     /// Bytes, from 1 MiB to 1 TiB.
     pub max_size: u64,
     /// How long a link is fresh.
@@ -34,8 +34,8 @@ pub struct Cache {
     pub snapshot_interval: Duration,
 }
 
-impl Cache {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+impl CacheSettings {
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
         let max_size = reader.read("cache.max_size", size(MIN_SIZE..=MAX_SIZE));
         let ttl = reader.read("cache.ttl", positive());
         let stale = reader.read("cache.stale", zero_or_more());

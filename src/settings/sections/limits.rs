@@ -1,6 +1,6 @@
 //! `[limits]`: what one caller may cost.
 
-use crate::settings::reader::Reader;
+use crate::settings::reader::SettingReader;
 use crate::settings::value::whole;
 
 /// More calls than Nebuly could ever answer.
@@ -11,7 +11,7 @@ const MAX_BATCH: usize = 10_000;
 
 /// What one caller may cost.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct LimitsSettings {
     /// Calls to Nebuly per second, 1 to 1,000,000.
     pub cold_per_second: u32,
     /// Calls to Nebuly at once after a pause, 1 to 1,000,000.
@@ -20,8 +20,8 @@ pub struct Limits {
     pub batch: usize,
 }
 
-impl Limits {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+impl LimitsSettings {
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
         let cold_per_second = reader.read("limits.cold_per_second", whole(1..=MAX_COLD));
         let cold_burst = reader.read("limits.cold_burst", whole(1..=MAX_COLD));
         let batch = reader.read("limits.batch", whole(1..=MAX_BATCH));

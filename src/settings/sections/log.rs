@@ -2,7 +2,7 @@
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::settings::reader::Reader;
+use crate::settings::reader::SettingReader;
 use crate::settings::value::{Parsed, choice, of_text};
 
 const NOT_A_LEVEL: &str =
@@ -10,18 +10,18 @@ const NOT_A_LEVEL: &str =
 
 /// What is logged, and how.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub struct LogSettings {
     /// How a line is written.
-    pub format: LogFormat,
+    pub format: LogFormatSetting,
     /// Which events are logged.
     pub level: Targets,
     /// Which answered requests get a line.
-    pub access: AccessLog,
+    pub access: AccessLogSetting,
 }
 
 /// How a line of the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
+pub enum LogFormatSetting {
     /// As text on a terminal, else as JSON.
     Auto,
     /// For people.
@@ -32,7 +32,7 @@ pub enum LogFormat {
 
 /// Which answered requests get a line in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessLog {
+pub enum AccessLogSetting {
     /// Every one.
     All,
     /// Those that cost a call to Nebuly.
@@ -43,20 +43,24 @@ pub enum AccessLog {
     None,
 }
 
-impl Log {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+impl LogSettings {
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
         let format = reader.read(
             "log.format",
-            choice(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)]),
+            choice(&[
+                ("auto", LogFormatSetting::Auto),
+                ("text", LogFormatSetting::Text),
+                ("json", LogFormatSetting::Json),
+            ]),
         );
         let level = reader.read("log.level", of_text(level));
         let access = reader.read(
             "log.access",
             choice(&[
-                ("all", AccessLog::All),
-                ("cold", AccessLog::Cold),
-                ("errors", AccessLog::Errors),
-                ("none", AccessLog::None),
+                ("all", AccessLogSetting::All),
+                ("cold", AccessLogSetting::Cold),
+                ("errors", AccessLogSetting::Errors),
+                ("none", AccessLogSetting::None),
             ]),
         );
         Some(Self { format: format?, level: level?, access: access? })

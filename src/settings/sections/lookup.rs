@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::settings::reader::Reader;
+use crate::settings::reader::SettingReader;
 use crate::settings::value::{Parsed, list, positive};
 
 /// The longest name of a tag, in bytes.
@@ -10,15 +10,15 @@ const MAX_TAG_LEN: usize = 128;
 
 /// Finding items by the customer's own tags.
 #[derive(Debug, Clone)]
-pub struct Lookup {
+pub struct LookupSettings {
     /// The tags that may be searched for, each of which can be one segment of a path.
     pub tags: Vec<String>,
     /// How far back a search goes.
     pub window: Duration,
 }
 
-impl Lookup {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+impl LookupSettings {
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
         let tags = reader.read("lookup.tags", list(tag));
         let window = reader.read("lookup.window", positive());
         Some(Self { tags: tags?, window: window? })

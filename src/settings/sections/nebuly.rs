@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::domain::AllowedHosts;
 use crate::files::FilePath;
-use crate::settings::reader::{Reader, shown_secret};
+use crate::settings::reader::{SettingReader, shown_secret};
 use crate::settings::urls;
 use crate::settings::value::{Parsed, choice, flag, list, of_text, optional, positive, readable_file, whole};
 
@@ -23,7 +23,7 @@ const MAX_IN_FLIGHT: usize = 10_000;
 
 /// Where Nebuly is, and how it is asked.
 #[derive(Debug, Clone)]
-pub struct Nebuly {
+pub struct NebulySettings {
     /// The API: no trailing slash, user, query or fragment; `https`, or `http` where that is allowed.
     pub api_base_url: Url,
     /// The front end: no trailing slash, user, query or fragment; `http` only on a loopback host.
@@ -61,8 +61,8 @@ pub enum Resolve {
 #[derive(Debug, Clone)]
 pub struct ProxyUrl(pub SecretString);
 
-impl Nebuly {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+impl NebulySettings {
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
         let api_base_url = reader.read("nebuly.api_base_url", of_text(urls::base));
         let allow_http = reader.read("nebuly.allow_http", flag);
         let platform_url = reader.read("nebuly.platform_url", of_text(platform_url));

@@ -1,6 +1,6 @@
 //! `[preview]`: what is shown of an item before it is opened.
 
-use crate::settings::reader::Reader;
+use crate::settings::reader::SettingReader;
 use crate::settings::value::{flag, list, printable};
 
 /// The longest name of a field, in bytes.
@@ -8,7 +8,7 @@ const MAX_FIELD_LEN: usize = 64;
 
 /// What is shown of an item before it is opened.
 #[derive(Debug, Clone)]
-pub struct Preview {
+pub struct PreviewSettings {
     /// Whether the link page shows what Nebuly's detail calls say.
     pub details: bool,
     /// The fields of those answers that may be shown.
@@ -17,8 +17,8 @@ pub struct Preview {
     pub unfurl: bool,
 }
 
-impl Preview {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+impl PreviewSettings {
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
         let details = reader.read("preview.details", flag);
         let fields = reader.read("preview.fields", list(printable(1..=MAX_FIELD_LEN)));
         let unfurl = reader.read("preview.unfurl", flag);

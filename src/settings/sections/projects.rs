@@ -5,8 +5,8 @@ use secrecy::SecretString;
 use super::nebuly::{RESOLVE, Resolve, resolve};
 use crate::domain::{ProjectIndex, ProjectName};
 use crate::files::FilePath;
-use crate::settings::problem::Source;
-use crate::settings::reader::{Item, Reader, shown, shown_secret};
+use crate::settings::problem::SettingSource;
+use crate::settings::reader::{ProjectEntry, SettingReader, shown, shown_secret};
 use crate::settings::schema::PROJECTS;
 use crate::settings::value::{Parsed, optional, path, printable, text};
 
@@ -18,11 +18,11 @@ const MAX_ID_LEN: usize = 128;
 
 /// A Nebuly project: one key, and what is known of the project.
 #[derive(Debug, Clone)]
-pub struct Project {
+pub struct ProjectSettings {
     /// Distinct among all projects.
     pub name: ProjectName,
     /// Where its API key is.
-    pub key: KeySource,
+    pub key: ApiKeySetting,
     /// As in a Nebuly page's address bar; set together with `organization_id` or not at all.
     pub project_id: Option<String>,
     /// As in a Nebuly page's address bar.
@@ -31,7 +31,7 @@ pub struct Project {
 
 /// Where an API key is.
 #[derive(Debug, Clone)]
-pub enum KeySource {
+pub enum ApiKeySetting {
     /// In the settings or the environment: 1 to 4096 bytes of visible ASCII.
     Inline(SecretString),
     /// In a file, which has not been looked at: it is read, and read again, by whoever calls Nebuly.
@@ -42,13 +42,16 @@ pub enum KeySource {
 
 /// All projects: at least one, at most [`ProjectIndex::MAX_PROJECTS`], with distinct names. `is_named` if a project is named somewhere: if
 /// none can be read, the reason has been reported already.
-pub(in crate::settings) fn read(reader: &mut Reader<'_>, is_named: bool) -> Option<Vec<Project>> {
+pub(in crate::settings) fn read(
+    reader: &mut SettingReader<'_>,
+    is_named: bool,
+) -> Option<Vec<ProjectSettings>> {
     let items = reader.projects();
     if items.is_empty() {
         if !is_named {
             let message = "no project is set: set NEBULY_API_KEY or NEBULY_API_KEY_FILE in the environment, \
                            or [[projects]] in the settings file";
-            reader.refuse_at(PROJECTS, Source::Default, message);
+            reader.refuse_at(PROJECTS, SettingSource::Default, message);
         }
         return None;
     }
@@ -58,7 +61,7 @@ pub(in crate::settings) fn read(reader: &mut Reader<'_>, is_named: bool) -> Opti
         reader.refuse_at(PROJECTS, source, message);
     }
     // Each one is read, although the first may already be wrong.
-    let read: Vec<Option<Project>> = items.iter().map(|item| project(reader, item)).collect();
+    let read: Vec<Option<ProjectSettings>> = items.iter().map(|item| project(reader, item)).collect();
     let projects = read.into_iter().collect::<Option<Vec<_>>>()?;
     for (index, (item, project)) in items.iter().zip(&projects).enumerate() {
         if projects.iter().take(index).any(|other| other.name == project.name) {
@@ -69,7 +72,7 @@ pub(in crate::settings) fn read(reader: &mut Reader<'_>, is_named: bool) -> Opti
     Some(projects)
 }
 
-fn project(reader: &mut Reader<'_>, item: &Item) -> Option<Project> {
+fn project(reader: &mut SettingReader<'_>, item: &ProjectEntry) -> Option<ProjectSettings> {
     let name = required_name(reader, item);
     let key = key(reader, item);
     let id = |value: &_| optional(printable(1..=MAX_ID_LEN))(value);
@@ -85,15 +88,20 @@ fn project(reader: &mut Reader<'_>, item: &Item) -> Option<Project> {
         }
         _ => {}
     }
-    Some(Project { name: name?, key: key?, project_id: project_id?, organization_id: organization_id? })
+    Some(ProjectSettings {
+        name: name?,
+        key: key?,
+        project_id: project_id?,
+        organization_id: organization_id?,
+    })
 }
 
 /// Whether every URL is constructed.
-fn never_calls(reader: &Reader<'_>) -> bool {
+fn never_calls(reader: &SettingReader<'_>) -> bool {
     reader.peek(RESOLVE, resolve) == Some(Resolve::Construct)
 }
 
-fn required_name(reader: &mut Reader<'_>, item: &Item) -> Option<ProjectName> {
+fn required_name(reader: &mut SettingReader<'_>, item: &ProjectEntry) -> Option<ProjectName> {
     let parse = optional(|text: &str| ProjectName::try_from(text).map_err(|error| error.to_string().into()));
     let name = reader.read_item(item, "name", parse, |value, _| shown(value))?;
     if name.is_none() {
@@ -103,17 +111,17 @@ fn required_name(reader: &mut Reader<'_>, item: &Item) -> Option<ProjectName> {
 }
 
 /// Exactly one of `api_key` and `api_key_file`, or neither where Nebuly is never called.
-fn key(reader: &mut Reader<'_>, item: &Item) -> Option<KeySource> {
+fn key(reader: &mut SettingReader<'_>, item: &ProjectEntry) -> Option<ApiKeySetting> {
     let inline = reader.read_item(item, "api_key", api_key, |_, _| shown_secret(true));
     let file = reader.read_item(item, "api_key_file", optional(path), |_, path| path.to_string());
     match (inline?, file?) {
-        (Some(key), None) => Some(KeySource::Inline(key)),
-        (None, Some(path)) => Some(KeySource::File(path)),
+        (Some(key), None) => Some(ApiKeySetting::Inline(key)),
+        (None, Some(path)) => Some(ApiKeySetting::File(path)),
         (Some(_), Some(_)) => {
             refuse(reader, item, "api_key", "set beside api_key_file: keep one of the two");
             None
         }
-        (None, None) if never_calls(reader) => Some(KeySource::NotNeeded),
+        (None, None) if never_calls(reader) => Some(ApiKeySetting::NotNeeded),
         (None, None) => {
             refuse(reader, item, "api_key", "neither api_key nor api_key_file is set");
             None
@@ -130,7 +138,7 @@ fn api_key(value: &figment::value::Value) -> Parsed<Option<SecretString>> {
     printable(1..=MAX_KEY_LEN)(key).map(|key| Some(key.into()))
 }
 
-fn refuse(reader: &mut Reader<'_>, item: &Item, name: &str, message: &str) {
+fn refuse(reader: &mut SettingReader<'_>, item: &ProjectEntry, name: &str, message: &str) {
     let source = item.source(reader, name);
     reader.refuse_at(item.key(name), source, message);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::settings::reader::Reader;
+use crate::settings::reader::SettingReader;
 use crate::settings::value::{choice, duration, zero_or_more};
 
 /// A year: RFC 9111 asks nobody to keep anything for longer.
@@ -10,7 +10,7 @@ const MAX_MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What a redirect says, and what happens without Nebuly.
 #[derive(Debug, Clone)]
-pub struct Redirect {
+pub struct RedirectSettings {
     /// How long a browser may keep a redirect, up to a year; may be zero.
     pub max_age: Duration,
     /// The longest that `wait=` may ask for; may be zero.
@@ -28,8 +28,8 @@ pub enum OnOutage {
     Error,
 }
 
-impl Redirect {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+impl RedirectSettings {
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
         let max_age = reader.read("redirect.max_age", duration(Duration::ZERO..=MAX_MAX_AGE));
         let max_wait = reader.read("redirect.max_wait", zero_or_more());
         let on_outage = reader.read(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use crate::settings::reader::Reader;
+use crate::settings::reader::SettingReader;
 use crate::settings::urls;
 use crate::settings::value::{Parsed, list, of_text, optional, parsed, positive, whole, zero_or_more};
 
@@ -28,7 +28,7 @@ const NOT_A_RANGE: &str = "not an address or range such as 10.0.0.7 or 10.0.0.0/
 
 /// Listeners, connections, and how they end.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct ServerSettings {
     /// Address and port of the public listener.
     pub listen: SocketAddr,
     /// Address and port of the management listener; never that of the public one, unless the system picks the port.
@@ -57,8 +57,8 @@ pub struct Server {
     pub workers: usize,
 }
 
-impl Server {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+impl ServerSettings {
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
         let listen = reader.read("server.listen", of_text(parsed(NOT_AN_ADDRESS)));
         let management_listen = reader.read("server.management_listen", of_text(parsed(NOT_AN_ADDRESS)));
         let base_path = reader.read("server.base_path", of_text(base_path));

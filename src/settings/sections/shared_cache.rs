@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::files::FilePath;
-use crate::settings::reader::{Reader, shown_secret};
+use crate::settings::reader::{SettingReader, shown_secret};
 use crate::settings::urls;
 use crate::settings::value::{Parsed, content, of_text, optional, path, positive, printable, readable_file};
 
@@ -18,7 +18,7 @@ const MAX_PREFIX_LEN: usize = 128;
 
 /// Redis or Valkey.
 #[derive(Debug, Clone)]
-pub struct SharedCache {
+pub struct SharedCacheSettings {
     /// `redis://` or `rediss://`, from `url`, or read from `url_file`. May hold a user and a password.
     pub url: Option<SecretString>,
     /// PEM file of certificate authorities that replace the public ones; it could be read at the start.
@@ -29,8 +29,8 @@ pub struct SharedCache {
     pub key_prefix: String,
 }
 
-impl SharedCache {
-    pub(in crate::settings) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+impl SharedCacheSettings {
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
         let show = |url: Option<&Url>| url.map_or_else(|| shown_secret(false), urls::without_secrets);
         let url = reader.read_shown("shared_cache.url", optional(urls::redis), |_, url| show(url.as_ref()));
         let url_file = reader.read_path("shared_cache.url_file", optional(path));

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::files::FilePath;
 use crate::settings::environment::find;
-use crate::settings::problem::{Problem, Source};
+use crate::settings::problem::{SettingProblem, SettingSource};
 use crate::settings::urls;
 use crate::settings::value::{Parsed, readable_file};
 
@@ -58,14 +58,14 @@ pub struct TracesCaFile {
 
 /// What the program says of itself to others, beside logs and metrics.
 #[derive(Debug, Clone, Default)]
-pub struct Telemetry {
+pub struct TelemetrySettings {
     /// Traces, if a collector is named.
-    pub traces: Option<Traces>,
+    pub traces: Option<TracesSettings>,
 }
 
 /// How traces are made, and where they go.
 #[derive(Debug, Clone)]
-pub struct Traces {
+pub struct TracesSettings {
     /// Where they are posted, without user and password.
     pub endpoint: Url,
     /// What goes with them; values are marked as sensitive, so that no `Debug` prints them.
@@ -79,7 +79,7 @@ pub struct Traces {
     /// What else is said of it.
     pub resource_attributes: Vec<(String, String)>,
     /// Which requests are traced.
-    pub sampling: Sampling,
+    pub sampling: SamplingSettings,
     /// Spans that may wait; those beyond are dropped.
     pub max_queue_size: usize,
     /// Spans in one export, at most as many as may wait.
@@ -90,7 +90,7 @@ pub struct Traces {
 
 /// Which requests are traced.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sampling {
+pub struct SamplingSettings {
     /// Whether a trusted caller that has decided already is followed.
     pub parent_decides: bool,
     /// The share of the others, from 0 to 1.
@@ -98,21 +98,24 @@ pub struct Sampling {
 }
 
 /// The variables, with what is wrong with them.
-struct Variables<'a> {
+struct OtelVariables<'a> {
     variables: &'a [(OsString, OsString)],
-    problems: &'a mut Vec<Problem>,
+    problems: &'a mut Vec<SettingProblem>,
 }
 
-impl Telemetry {
+impl TelemetrySettings {
     /// What the environment says. Without an endpoint nothing else of it counts.
-    pub(in crate::settings) fn read(variables: &[(OsString, OsString)], problems: &mut Vec<Problem>) -> Self {
-        let mut variables = Variables { variables, problems };
-        Self { traces: Traces::read(&mut variables) }
+    pub(in crate::settings) fn read(
+        variables: &[(OsString, OsString)],
+        problems: &mut Vec<SettingProblem>,
+    ) -> Self {
+        let mut variables = OtelVariables { variables, problems };
+        Self { traces: TracesSettings::read(&mut variables) }
     }
 }
 
-impl Traces {
-    fn read(variables: &mut Variables<'_>) -> Option<Self> {
+impl TracesSettings {
+    fn read(variables: &mut OtelVariables<'_>) -> Option<Self> {
         let disabled = variables.parse("OTEL_SDK_DISABLED", |text| Ok(text.eq_ignore_ascii_case("true")));
         let is_own = variables.has("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
         if disabled == Some(true) || !is_own && !variables.has("OTEL_EXPORTER_OTLP_ENDPOINT") {
@@ -160,7 +163,7 @@ impl Traces {
             timeout: Duration::from_millis(variables.timeout()),
             service_name: service_name.or(named).unwrap_or_else(|| SERVICE_NAME.to_owned()),
             resource_attributes,
-            sampling: Sampling::read(variables),
+            sampling: SamplingSettings::read(variables),
             max_queue_size: usize::try_from(max_queue_size).unwrap_or(usize::MAX),
             max_export_batch_size: usize::try_from(max_export_batch_size.min(max_queue_size))
                 .unwrap_or(usize::MAX),
@@ -169,8 +172,8 @@ impl Traces {
     }
 }
 
-impl Sampling {
-    fn read(variables: &mut Variables<'_>) -> Self {
+impl SamplingSettings {
+    fn read(variables: &mut OtelVariables<'_>) -> Self {
         let sampler = variables.parse("OTEL_TRACES_SAMPLER", |text| {
             let (parent_decides, root) = match text.strip_prefix("parentbased_") {
                 Some(root) => (true, root),
@@ -194,7 +197,7 @@ impl Sampling {
     }
 }
 
-impl Variables<'_> {
+impl OtelVariables<'_> {
     /// Whether a variable is set and not empty.
     fn has(&self, name: &str) -> bool {
         find(self.variables, name).is_some()
@@ -204,7 +207,8 @@ impl Variables<'_> {
     fn parse<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
         let value = find(self.variables, name)?;
         let parsed = value.to_str().ok_or("not UTF-8".into()).and_then(|text| parse(text.trim()));
-        let refused = |message| Problem::with_source(Source::Environment(name.to_owned()), message);
+        let refused =
+            |message| SettingProblem::with_source(SettingSource::Environment(name.to_owned()), message);
         parsed.map_err(|message| self.problems.push(refused(message))).ok()
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::not_yet::{NO_EFFECT, NOT_YET};
 use super::super::schema::{PROJECT_KEYS, PROJECTS, SECRETS, Schema};
-use super::super::{AccessLog, LogFormat, OnOutage, Resolve, Source};
+use super::super::{AccessLogSetting, LogFormatSetting, OnOutage, Resolve, SettingSource};
 use super::*;
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -26,7 +26,7 @@ fn every_default_is_read_and_everything_read_has_a_default() {
     let keys: BTreeSet<_> = read.iter().map(|row| row.key.clone()).collect();
     assert_eq!(keys, keys_of_defaults());
     assert_eq!(keys.len(), read.len(), "a setting is read twice");
-    assert!(read.iter().all(|row| row.source == Source::Default), "{read:?}");
+    assert!(read.iter().all(|row| row.source == SettingSource::Default), "{read:?}");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn the_defaults_are_those_of_the_design() {
     assert!(settings.lookup.tags.is_empty());
     assert_eq!(settings.lookup.window, days(90));
 
-    assert_eq!((settings.log.format, settings.log.access), (LogFormat::Auto, AccessLog::All));
+    assert_eq!((settings.log.format, settings.log.access), (LogFormatSetting::Auto, AccessLogSetting::All));
     assert_eq!(settings.log.level, "info".parse().unwrap());
 }
 
@@ -149,7 +149,7 @@ fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another
         let variable = super::super::schema::variable(section, name);
         let load_with = |value: &str| {
             let environment = environment(&[KEY, (&variable, value)]);
-            Settings::load(&Sources { environment, ..Sources::default() })
+            Settings::load(&SettingSources { environment, ..SettingSources::default() })
         };
         assert_eq!(messages(load_with(other)), [format!("{key}: {NO_EFFECT}")]);
         assert!(load_with(default).is_ok(), "{key}");

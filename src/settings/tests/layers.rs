@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::super::{KeySource, Source};
+use super::super::{ApiKeySetting, SettingSource};
 use super::*;
 use crate::files::FilePath;
 
-fn variable(name: &str) -> Source {
-    Source::Environment(name.to_owned())
+fn variable(name: &str) -> SettingSource {
+    SettingSource::Environment(name.to_owned())
 }
 
 #[track_caller]
-fn source(loaded: &Loaded, key: &str) -> Source {
+fn source(loaded: &LoadedSettings, key: &str) -> SettingSource {
     loaded.effective.iter().find(|row| row.key == key).unwrap().source.clone()
 }
 
 #[test]
 fn the_command_line_wins_over_the_environment_and_that_over_the_file_and_that_over_the_defaults() {
     let file = file_with(b"[cache]\nttl = '1h'\nstale = '2h'\nnegative_ttl = '3s'\n");
-    let loaded = load(&Sources {
+    let loaded = load(&SettingSources {
         config_file: Some(file.path().to_owned()),
         environment: environment(&[
             KEY,
@@ -39,16 +39,16 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_file_and_that_ov
     assert_eq!(cache.stale, Duration::from_secs(4 * 60 * 60));
     assert_eq!(cache.negative_ttl, Duration::from_secs(6));
     // All four sources have touched the section, and none is taken for another.
-    assert_eq!(source(&loaded, "cache.max_size"), Source::Default);
-    assert_eq!(source(&loaded, "cache.ttl"), Source::File(FilePath::known(file.path())));
+    assert_eq!(source(&loaded, "cache.max_size"), SettingSource::Default);
+    assert_eq!(source(&loaded, "cache.ttl"), SettingSource::File(FilePath::known(file.path())));
     assert_eq!(source(&loaded, "cache.stale"), variable("NEBULINK__CACHE__STALE"));
-    assert_eq!(source(&loaded, "cache.negative_ttl"), Source::CommandLine);
+    assert_eq!(source(&loaded, "cache.negative_ttl"), SettingSource::CommandLine);
 }
 
 #[test]
 fn a_bad_value_is_blamed_on_its_own_source_and_all_of_them_are_reported() {
     let file = file_with(b"[cache]\nttl = 'soon'\nmax_size = 5\n[log]\nformat = 'xml'\n");
-    let problems = load(&Sources {
+    let problems = load(&SettingSources {
         config_file: Some(file.path().to_owned()),
         environment: environment(&[KEY, ("NEBULINK__CACHE__STALE", "4"), ("NEBULINK__LOG__LEVEL", "inof")]),
         overrides: vec![("server.listen".to_owned(), "8080".to_owned())],
@@ -76,10 +76,10 @@ fn the_environment_names_the_file_unless_the_command_line_does() {
     let path = |file: &NamedTempFile| file.path().to_str().unwrap().to_owned();
     let of_environment = load_environment(&[KEY, ("NEBULINK_CONFIG", &path(&named))]).unwrap();
     assert_eq!(of_environment.settings.cache.ttl, Duration::from_secs(60 * 60));
-    let of_command_line = load(&Sources {
+    let of_command_line = load(&SettingSources {
         config_file: Some(named.path().to_owned()),
         environment: environment(&[KEY, ("NEBULINK_CONFIG", &path(&ignored))]),
-        ..Sources::default()
+        ..SettingSources::default()
     });
     assert_eq!(of_command_line.unwrap().settings.cache.ttl, Duration::from_secs(60 * 60));
     assert!(load_environment(&[KEY, ("NEBULINK_CONFIG", "")]).is_ok());
@@ -87,10 +87,10 @@ fn the_environment_names_the_file_unless_the_command_line_does() {
 
 #[test]
 fn a_file_that_cannot_be_used_is_named_once_and_the_rest_is_still_checked() {
-    let missing = load(&Sources {
+    let missing = load(&SettingSources {
         config_file: Some("/nowhere/nebulink.toml".into()),
         environment: environment(&[("NEBULINK__CACHE__TTL", "x")]),
-        ..Sources::default()
+        ..SettingSources::default()
     });
     assert_eq!(
         missing.unwrap_err().to_string(),
@@ -99,7 +99,10 @@ fn a_file_that_cannot_be_used_is_named_once_and_the_rest_is_still_checked() {
     );
     let file = file_with(b"[cache]\nttl = \xff");
     let config_file = Some(file.path().to_owned());
-    assert_eq!(messages(load(&Sources { config_file, ..Sources::default() })), ["-: not UTF-8"]);
+    assert_eq!(
+        messages(load(&SettingSources { config_file, ..SettingSources::default() })),
+        ["-: not UTF-8"]
+    );
 }
 
 #[test]
@@ -288,7 +291,7 @@ fn unknown_and_secret_settings_are_refused_on_the_command_line() {
     let overrides =
         [("cache.tttl", "1h"), ("ttl", "1h"), ("shared_cache.url", "redis://h"), ("nebuly.proxy", "")];
     let overrides = overrides.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-    let sources = Sources { environment: environment(&[KEY]), overrides, ..Sources::default() };
+    let sources = SettingSources { environment: environment(&[KEY]), overrides, ..SettingSources::default() };
     assert_eq!(
         messages(load(&sources)),
         [
@@ -313,7 +316,8 @@ fn a_value_that_is_not_utf_8_is_a_problem_of_its_variable() {
         if !key.starts_with("projects") {
             variables.extend(environment(&[KEY]));
         }
-        let problems = load(&Sources { environment: variables, ..Sources::default() }).unwrap_err();
+        let problems =
+            load(&SettingSources { environment: variables, ..SettingSources::default() }).unwrap_err();
         assert_eq!(problems.to_string(), format!("{key} (environment variable {name}): not UTF-8"));
     }
 }
@@ -328,7 +332,7 @@ fn the_names_of_nebulys_example_describe_one_project() {
     let [project] = loaded.settings.projects.as_slice() else { panic!("one project") };
     assert_eq!(project.name.as_str(), "default");
     // Digits alone stay text.
-    assert!(matches!(&project.key, KeySource::Inline(key) if key.expose_secret() == "0123456789"));
+    assert!(matches!(&project.key, ApiKeySetting::Inline(key) if key.expose_secret() == "0123456789"));
     assert_eq!(loaded.settings.nebuly.api_base_url.as_str(), "https://nebuly.example/api/external");
     assert_eq!(source(&loaded, "nebuly.api_base_url"), variable("NEBULY_API_BASE_URL"));
     assert_eq!(source(&loaded, "projects[0].api_key"), variable("NEBULY_API_KEY"));
@@ -336,7 +340,7 @@ fn the_names_of_nebulys_example_describe_one_project() {
     let loaded =
         load_environment(&[("NEBULY_API_KEY", ""), ("NEBULY_API_KEY_FILE", "/nowhere/key")]).unwrap();
     let project = &loaded.settings.projects[0];
-    assert!(matches!(&project.key, KeySource::File(path) if path.as_path() == Path::new("/nowhere/key")));
+    assert!(matches!(&project.key, ApiKeySetting::File(path) if path.as_path() == Path::new("/nowhere/key")));
 }
 
 #[test]

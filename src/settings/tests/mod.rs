@@ -12,7 +12,7 @@ use std::io::Write;
 
 use tempfile::NamedTempFile;
 
-use super::{Loaded, Problems, Settings, Sources};
+use super::{LoadedSettings, SettingProblems, SettingSources, Settings};
 
 /// A key, so that a test may speak of something else.
 const KEY: (&str, &str) = ("NEBULY_API_KEY", "key");
@@ -22,18 +22,18 @@ fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
 }
 
 /// Settings of these variables alone. Those that have no effect yet are taken as if they had.
-fn load_environment(variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
-    load(&Sources { environment: environment(variables), ..Sources::default() })
+fn load_environment(variables: &[(&str, &str)]) -> Result<LoadedSettings, SettingProblems> {
+    load(&SettingSources { environment: environment(variables), ..SettingSources::default() })
 }
 
 /// Settings of a file and these variables.
-fn load_file(content: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
+fn load_file(content: &str, variables: &[(&str, &str)]) -> Result<LoadedSettings, SettingProblems> {
     let file = file_with(content.as_bytes());
     let config_file = Some(file.path().to_owned());
-    load(&Sources { config_file, environment: environment(variables), ..Sources::default() })
+    load(&SettingSources { config_file, environment: environment(variables), ..SettingSources::default() })
 }
 
-fn load(sources: &Sources) -> Result<Loaded, Problems> {
+fn load(sources: &SettingSources) -> Result<LoadedSettings, SettingProblems> {
     Settings::load_without(&[], sources)
 }
 
@@ -45,7 +45,7 @@ fn file_with(content: &[u8]) -> NamedTempFile {
 
 /// Each problem as `key: message`.
 #[track_caller]
-fn messages(loaded: Result<Loaded, Problems>) -> Vec<String> {
+fn messages(loaded: Result<LoadedSettings, SettingProblems>) -> Vec<String> {
     let problems = loaded.expect_err("the settings should be refused");
     problems
         .iter()
@@ -55,7 +55,7 @@ fn messages(loaded: Result<Loaded, Problems>) -> Vec<String> {
 
 /// The value that `check` shows of a setting.
 #[track_caller]
-fn effective(loaded: &Loaded, key: &str) -> String {
+fn effective(loaded: &LoadedSettings, key: &str) -> String {
     let row = loaded.effective.iter().find(|row| row.key == key);
     row.unwrap_or_else(|| panic!("{key} is not shown")).value.clone()
 }

@@ -39,7 +39,7 @@ proptest! {
         let name = index.get(&variables);
         if let Err(problems) = load_environment(&[KEY, (name, &value)]) {
             for problem in &problems {
-                prop_assert_eq!(&problem.source, &super::super::Source::Environment(name.clone()));
+                prop_assert_eq!(&problem.source, &super::super::SettingSource::Environment(name.clone()));
             }
         }
     }
@@ -53,7 +53,7 @@ proptest! {
     #[test]
     fn any_file_loads_or_is_refused(content in any::<Vec<u8>>()) {
         let file = file_with(&content);
-        drop(load(&Sources { config_file: Some(file.path().to_owned()), ..Sources::default() }));
+        drop(load(&SettingSources { config_file: Some(file.path().to_owned()), ..SettingSources::default() }));
     }
 
     #[test]

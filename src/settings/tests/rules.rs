@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{KeySource, Project, schema};
+use super::super::{ApiKeySetting, ProjectSettings, schema};
 use super::*;
 
 /// The messages about one setting, from the environment, with a key set beside it.
@@ -12,7 +12,7 @@ fn refused(key: &str, value: &str) -> String {
     message.strip_prefix(&format!("{key}: ")).expect("a problem with the setting").to_owned()
 }
 
-fn load_with(key: &str, value: &str) -> Result<Loaded, Problems> {
+fn load_with(key: &str, value: &str) -> Result<LoadedSettings, SettingProblems> {
     let (section, name) = key.split_once('.').unwrap();
     load_environment(&[KEY, (&schema::variable(section, name), value)])
 }
@@ -29,7 +29,7 @@ fn each_is_refused(key: &str, message: &str, values: &[&str]) {
     }
 }
 
-fn project(settings: &str) -> Result<Vec<Project>, Problems> {
+fn project(settings: &str) -> Result<Vec<ProjectSettings>, SettingProblems> {
     load_file(&format!("[[projects]]\n{settings}"), &[]).map(|loaded| loaded.settings.projects)
 }
 
@@ -342,7 +342,7 @@ fn the_front_end_is_always_an_allowed_host() {
 const DURATIONS: [&str; 4] =
     ["nebuly.connect_timeout", "nebuly.attempt_timeout", "nebuly.deadline", "server.request_timeout"];
 
-fn load_with_both(one: (&str, &str), other: (&str, &str)) -> Result<Loaded, Problems> {
+fn load_with_both(one: (&str, &str), other: (&str, &str)) -> Result<LoadedSettings, SettingProblems> {
     let variables = [one, other].map(|(key, value)| {
         let (section, name) = key.split_once('.').unwrap();
         (schema::variable(section, name), value)
@@ -667,7 +667,7 @@ fn whoever_never_calls_needs_no_key() {
     let project = "[[projects]]\nname = 'a'\nproject_id = 'p'\norganization_id = 'o'\n";
     let construct = "[nebuly]\nresolve = 'construct'\n";
     let projects = load_file(&format!("{construct}{project}"), &[]).unwrap().settings.projects;
-    assert!(matches!(projects[0].key, KeySource::NotNeeded));
+    assert!(matches!(projects[0].key, ApiKeySetting::NotNeeded));
     let neither = "projects[0].api_key: neither api_key nor api_key_file is set";
     assert_eq!(messages(load_file(project, &[])), [neither]);
     assert_eq!(messages(load_file(&format!("[nebuly]\nresolve = 'x'\n{project}"), &[])).len(), 2);

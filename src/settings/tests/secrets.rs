@@ -8,7 +8,7 @@ use super::*;
 const CANARY: &str = "CANARYcanary0123";
 
 /// Everything that a person could see of a load.
-fn visible(loaded: &Result<Loaded, Problems>) -> String {
+fn visible(loaded: &Result<LoadedSettings, SettingProblems>) -> String {
     match loaded {
         Ok(loaded) => format!("{loaded:?} {:?}", loaded.settings.clone()),
         Err(problems) => format!("{problems} {problems:?}"),
@@ -16,7 +16,7 @@ fn visible(loaded: &Result<Loaded, Problems>) -> String {
 }
 
 #[track_caller]
-fn hidden(loaded: &Result<Loaded, Problems>) {
+fn hidden(loaded: &Result<LoadedSettings, SettingProblems>) {
     let visible = visible(loaded);
     assert!(!visible.contains(CANARY) && !visible.contains(&CANARY.to_ascii_lowercase()), "{visible}");
 }
@@ -99,7 +99,7 @@ fn secrets_in_place_of_a_path_are_not_shown() {
         let loaded = loaded.unwrap();
         assert_eq!(effective(&loaded, "projects[0].api_key_file"), HIDDEN);
         assert_eq!(effective(&loaded, "cache.snapshot_file"), HIDDEN);
-        let sources = Sources { config_file: Some(secret.into()), ..Sources::default() };
+        let sources = SettingSources { config_file: Some(secret.into()), ..SettingSources::default() };
         assert!(!format!("{sources:?}").contains(CANARY));
         hidden(&load(&sources));
     }
@@ -138,8 +138,11 @@ fn secrets_of_the_command_line_are_refused_unseen() {
         ("shared_cache.url".to_owned(), format!("redis://:{CANARY}@cache")),
         ("projects.api_key".to_owned(), CANARY.to_owned()),
     ];
-    let sources =
-        Sources { overrides, environment: environment(&[("NEBULY_API_KEY", CANARY)]), ..Sources::default() };
+    let sources = SettingSources {
+        overrides,
+        environment: environment(&[("NEBULY_API_KEY", CANARY)]),
+        ..SettingSources::default()
+    };
     assert!(!format!("{sources:?}").contains(CANARY));
     let loaded = load(&sources);
     hidden(&loaded);
