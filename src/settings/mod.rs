@@ -5,6 +5,11 @@
 //! that all problems are reported at once.
 //!
 //! No problem ever repeats a value, so that none can give a secret away.
+//!
+//! A setting is declared twice: as a field of its section, with its type and what it means, and right below where the
+//! field is filled, with its key and what it may be. Everything else (that it exists, its default, its variable, its row
+//! in `nebulink check` and in the docs) follows from `config/default.toml`. A macro could join the two, but would hide the
+//! structs from editors and rustdoc; serde could as well, but stops at the first mistake.
 
 mod command_line;
 mod environment;
@@ -40,7 +45,7 @@ pub use self::sources::SettingSources;
 use self::layer::Layer;
 use self::not_yet::NOT_YET;
 use self::reader::SettingReader;
-use self::schema::Schema;
+use self::schema::{BrokenDefaults, Schema};
 
 /// All settings, validated. See `config/default.toml` for what each one means.
 #[derive(Debug, Clone)]
@@ -90,9 +95,7 @@ impl Settings {
 
     /// [`Self::load`], with the settings that have no effect.
     fn load_without(not_yet: &[&str], sources: &SettingSources) -> Result<LoadedSettings, SettingProblems> {
-        let schema = Schema::embedded().map_err(|error| {
-            SettingProblems::new(vec![SettingProblem::with_source(SettingSource::Default, error.to_string())])
-        })?;
+        let schema = Schema::embedded()?;
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let path = config_file(sources);
         let file = path.as_ref().and_then(|path| file::read(path, &schema, &mut problems));
@@ -113,8 +116,9 @@ impl Settings {
         let figment = order::adapt_defaults(layers.fold(Figment::new(), Figment::merge));
         let mut reader = SettingReader::new(figment, &schema, not_yet, problems, warnings);
         let project_is_named = file_is_broken || file_names_projects || environment.names_project;
-        let settings = Self::read(&mut reader, project_is_named, telemetry);
-        let (settings, effective, warnings) = reader.finish(settings)?;
+        let settings = Self::read(&mut reader, project_is_named, telemetry)?;
+        order::check(&mut reader);
+        let (effective, warnings) = reader.finish()?;
         Ok(LoadedSettings { settings, effective, warnings })
     }
 
@@ -122,31 +126,20 @@ impl Settings {
         reader: &mut SettingReader<'_>,
         project_is_named: bool,
         telemetry: TelemetrySettings,
-    ) -> Option<Self> {
-        let server = ServerSettings::read(reader);
-        let nebuly = NebulySettings::read(reader);
-        let projects = sections::projects::read(reader, project_is_named);
-        let cache = CacheSettings::read(reader);
-        let shared_cache = SharedCacheSettings::read(reader);
-        let redirect = RedirectSettings::read(reader);
-        let access = AccessSettings::read(reader, server.as_ref());
-        let limits = LimitsSettings::read(reader);
-        let preview = PreviewSettings::read(reader);
-        let lookup = LookupSettings::read(reader);
-        let log = LogSettings::read(reader);
-        order::check(reader);
-        Some(Self {
-            server: server?,
-            nebuly: nebuly?,
-            projects: projects?,
-            cache: cache?,
-            shared_cache: shared_cache?,
-            redirect: redirect?,
-            access: access?,
-            limits: limits?,
-            preview: preview?,
-            lookup: lookup?,
-            log: log?,
+    ) -> Result<Self, BrokenDefaults> {
+        let server = ServerSettings::read(reader)?;
+        Ok(Self {
+            nebuly: NebulySettings::read(reader)?,
+            projects: sections::projects::read(reader, project_is_named),
+            cache: CacheSettings::read(reader)?,
+            shared_cache: SharedCacheSettings::read(reader)?,
+            redirect: RedirectSettings::read(reader)?,
+            access: AccessSettings::read(reader, &server)?,
+            limits: LimitsSettings::read(reader)?,
+            preview: PreviewSettings::read(reader)?,
+            lookup: LookupSettings::read(reader)?,
+            log: LogSettings::read(reader)?,
+            server,
             telemetry,
         })
     }

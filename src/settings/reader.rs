@@ -2,18 +2,20 @@
 
 use figment::Figment;
 use figment::value::{Dict, Value};
+use url::Url;
 
 use super::not_yet::NO_EFFECT;
 use super::problem::{SettingProblem, SettingProblems, SettingSource, escaped};
-use super::schema::{PROJECTS, Schema};
-use super::value::Parsed;
+use super::schema::{BrokenDefaults, PROJECTS, Schema};
+use super::urls;
+use super::value::{Parsed, optional};
 use crate::files::FilePath;
 
 /// What is shown of an empty setting.
 const NOT_SET: &str = "(not set)";
 
 /// What is shown of a secret.
-const SET: &str = "(set)";
+pub(super) const SET: &str = "(set)";
 
 /// A setting as it is in effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +28,10 @@ pub struct EffectiveSetting {
     pub source: SettingSource,
 }
 
-/// Takes settings out of the layers. A setting that cannot be read is `None`, and its problem has been noted.
+/// Takes settings out of the layers, and collects everything that is wrong with them.
+///
+/// A setting that cannot be read has its default until the end, so that reading goes on and finds every other problem;
+/// [`SettingReader::finish`] then fails.
 pub(super) struct SettingReader<'a> {
     figment: Figment,
     merged: Value,
@@ -35,6 +40,8 @@ pub(super) struct SettingReader<'a> {
     problems: Vec<SettingProblem>,
     warnings: Vec<SettingProblem>,
     effective: Vec<EffectiveSetting>,
+    /// The keys of settings that cannot be read.
+    unreadable: Vec<String>,
 }
 
 /// One entry of `[[projects]]`.
@@ -55,46 +62,56 @@ impl<'a> SettingReader<'a> {
     ) -> Self {
         // Our layers always have data; without any, each setting would be reported as missing.
         let merged = figment.find_value("").unwrap_or_else(|_| Value::from(Dict::new()));
-        Self { figment, merged, schema, not_yet, problems, warnings, effective: Vec::new() }
+        let (effective, unreadable) = (Vec::new(), Vec::new());
+        Self { figment, merged, schema, not_yet, problems, warnings, effective, unreadable }
     }
 
-    /// A setting that is no secret.
-    pub(super) fn read<T: PartialEq>(&mut self, key: &str, parse: impl Fn(&Value) -> Parsed<T>) -> Option<T> {
+    /// Reads a setting that is no secret.
+    pub(super) fn read<T: PartialEq>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&Value) -> Parsed<T>,
+    ) -> Result<T, BrokenDefaults> {
         self.read_shown(key, parse, |value, _| shown(value))
     }
 
-    /// A setting whose value is shown in a way of its own.
-    pub(super) fn read_shown<T: PartialEq>(
+    /// Reads a setting that names a file, and shows it if it looks like a path.
+    pub(super) fn read_path(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&str) -> Parsed<FilePath>,
+    ) -> Result<Option<FilePath>, BrokenDefaults> {
+        self.read_shown(key, optional(parse), |_, path| shown_option(path.as_ref(), FilePath::to_string))
+    }
+
+    /// Reads a setting that is a URL and may hold a password, and shows its scheme, host and port.
+    pub(super) fn read_secret_url(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&str) -> Parsed<Url>,
+    ) -> Result<Option<Url>, BrokenDefaults> {
+        self.read_shown(key, optional(parse), |_, url| shown_option(url.as_ref(), urls::without_secrets))
+    }
+
+    /// Reads a setting whose value `show` turns into text.
+    fn read_shown<T: PartialEq>(
         &mut self,
         key: &str,
         parse: impl Fn(&Value) -> Parsed<T>,
         show: impl Fn(&Value, &T) -> String,
-    ) -> Option<T> {
-        let Some(value) = self.merged.find_ref(key).cloned() else {
-            self.problems.push(SettingProblem::new(key, SettingSource::Default, "has no default"));
-            return None;
+    ) -> Result<T, BrokenDefaults> {
+        let default = self.schema.default(key).and_then(|default| parse(default).ok());
+        let (Some(default), Some(value)) = (default, self.merged.find_ref(key).cloned()) else {
+            return Err(BrokenDefaults::Setting(key.to_owned()));
         };
         let source = self.source_of(&value);
-        let setting = self.accept(key, source.clone(), parse(&value))?;
-        let default = self.schema.default(key).map(&parse);
-        if default.is_none_or(|default| default.as_ref() != Ok(&setting)) {
-            self.refuse_if_not_yet(key, source.clone());
+        let Some(setting) = self.accept(key, source.clone(), parse(&value)) else { return Ok(default) };
+        if setting != default && self.not_yet.contains(&key) {
+            self.problems.push(SettingProblem::new(key, source.clone(), NO_EFFECT));
         }
         let value = show(&value, &setting);
         self.effective.push(EffectiveSetting { key: key.to_owned(), value, source });
-        Some(setting)
-    }
-
-    /// A setting that names a file, shown if it looks like a path. `Some(None)` if it is empty.
-    #[expect(clippy::option_option, reason = "whether it could be read, and whether it is set")]
-    pub(super) fn read_path(
-        &mut self,
-        key: &str,
-        parse: impl Fn(&Value) -> Parsed<Option<FilePath>>,
-    ) -> Option<Option<FilePath>> {
-        self.read_shown(key, parse, |_, path| {
-            path.as_ref().map_or_else(|| NOT_SET.to_owned(), FilePath::to_string)
-        })
+        Ok(setting)
     }
 
     /// The entries of `[[projects]]` that are tables.
@@ -116,30 +133,40 @@ impl<'a> SettingReader<'a> {
         self.merged.find_ref(key).and_then(|value| parse(value).ok())
     }
 
-    /// A setting of one project. `Some(None)` if it is not there, or empty.
-    #[expect(clippy::option_option, reason = "whether it could be read, and whether it is set")]
-    pub(super) fn read_item<T>(
+    /// Reads a setting of one project. Returns `None` if it is not set or cannot be read.
+    pub(super) fn read_project<T>(
         &mut self,
-        item: &ProjectEntry,
+        project: &ProjectEntry,
         name: &str,
-        parse: impl Fn(&Value) -> Parsed<Option<T>>,
+        parse: impl Fn(&str) -> Parsed<T>,
         show: impl Fn(&Value, &T) -> String,
-    ) -> Option<Option<T>> {
-        let key = item.key(name);
-        let Some(value) = item.settings.get(name) else { return Some(None) };
+    ) -> Option<T> {
+        let key = project.key(name);
+        let value = project.settings.get(name)?;
         let source = self.source_of(value);
-        let setting = self.accept(&key, source.clone(), parse(value))?;
-        if let Some(setting) = &setting {
-            self.effective.push(EffectiveSetting { key, value: show(value, setting), source });
-        }
+        let setting = self.accept(&key, source.clone(), optional(parse)(value))??;
+        let value = show(value, &setting);
+        self.effective.push(EffectiveSetting { key, value, source });
         Some(setting)
     }
 
     /// Notes a problem between settings, at the first of them that somebody set.
     pub(super) fn refuse(&mut self, keys: &[&str], message: impl Into<String>) {
         let set = keys.iter().find(|key| self.source(key).is_set()).or(keys.first());
-        if let Some(key) = set {
+        if let Some(key) = set
+            && !self.is_any_unreadable(keys)
+        {
             self.refuse_at(*key, self.source(key), message);
+        }
+    }
+
+    /// Notes a problem between settings of a project, at the first of them.
+    pub(super) fn refuse_project(&mut self, project: &ProjectEntry, names: &[&str], message: &str) {
+        let keys: Vec<_> = names.iter().map(|name| project.key(name)).collect();
+        if let (Some(name), Some(key)) = (names.first(), keys.first())
+            && !self.is_any_unreadable(&keys)
+        {
+            self.refuse_at(key, project.source(self, name), message);
         }
     }
 
@@ -158,31 +185,30 @@ impl<'a> SettingReader<'a> {
         self.warnings.push(SettingProblem::new(key, self.source(key), message));
     }
 
-    /// Notes that a setting has no effect in this version, if it is listed as such.
-    fn refuse_if_not_yet(&mut self, key: &str, source: SettingSource) {
-        if self.not_yet.contains(&key) {
-            self.problems.push(SettingProblem::new(key, source, NO_EFFECT));
-        }
-    }
-
     /// Where a setting's value came from.
     pub(super) fn source(&self, key: &str) -> SettingSource {
         self.merged.find_ref(key).map_or(SettingSource::Default, |value| self.source_of(value))
     }
 
-    /// The settings with their warnings, if nothing is wrong with any.
-    pub(super) fn finish<T>(
-        self,
-        settings: Option<T>,
-    ) -> Result<(T, Vec<EffectiveSetting>, Vec<SettingProblem>), SettingProblems> {
-        match settings {
-            Some(settings) if self.problems.is_empty() => Ok((settings, self.effective, self.warnings)),
-            _ => Err(SettingProblems::new(self.problems)),
+    /// Returns what is in effect and the warnings, if nothing is wrong with any setting.
+    pub(super) fn finish(self) -> Result<(Vec<EffectiveSetting>, Vec<SettingProblem>), SettingProblems> {
+        if self.problems.is_empty() {
+            return Ok((self.effective, self.warnings));
         }
+        Err(SettingProblems::new(self.problems))
     }
 
     fn accept<T>(&mut self, key: &str, source: SettingSource, parsed: Parsed<T>) -> Option<T> {
-        parsed.map_err(|message| self.problems.push(SettingProblem::new(key, source, message))).ok()
+        let refuse = |message| {
+            self.problems.push(SettingProblem::new(key, source, message));
+            self.unreadable.push(key.to_owned());
+        };
+        parsed.map_err(refuse).ok()
+    }
+
+    /// Returns true if one of the settings cannot be read: it has its own problem, and its default breaks no rule.
+    fn is_any_unreadable(&self, keys: &[impl AsRef<str>]) -> bool {
+        self.unreadable.iter().any(|unreadable| keys.iter().any(|key| key.as_ref() == unreadable))
     }
 
     /// The tag of the value itself: a section's own tag only tells which layer touched it last.
@@ -219,7 +245,7 @@ pub(super) fn shown(value: &Value) -> String {
     if text.is_empty() { NOT_SET.to_owned() } else { text }
 }
 
-/// Whether a secret is set.
-pub(super) fn shown_secret(is_set: bool) -> String {
-    if is_set { SET } else { NOT_SET }.to_owned()
+/// A value that may be absent on one line.
+fn shown_option<T>(value: Option<&T>, show: impl Fn(&T) -> String) -> String {
+    value.map_or_else(|| NOT_SET.to_owned(), show)
 }

@@ -3,6 +3,8 @@
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
 
+use super::problem::{SettingProblem, SettingProblems, SettingSource};
+
 /// The defaults, and with them the list of all settings.
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
@@ -28,15 +30,25 @@ pub(super) struct Schema {
     sections: Dict,
 }
 
-/// `config/default.toml` is not TOML, which only a change of that file can bring about.
+/// `config/default.toml` itself is wrong, which only a change of that file can bring about.
 #[derive(Debug, thiserror::Error)]
-#[error("the built-in defaults are not TOML")]
-pub(super) struct BrokenDefaults;
+pub(super) enum BrokenDefaults {
+    #[error("the built-in defaults are not TOML")]
+    NotToml,
+    #[error("{0} has no valid built-in default")]
+    Setting(String),
+}
+
+impl From<BrokenDefaults> for SettingProblems {
+    fn from(error: BrokenDefaults) -> Self {
+        Self::new(vec![SettingProblem::with_source(SettingSource::Default, error.to_string())])
+    }
+}
 
 impl Schema {
     /// The settings of `config/default.toml`.
     pub(super) fn embedded() -> Result<Self, BrokenDefaults> {
-        let sections = Toml::from_str::<Dict>(DEFAULTS).map_err(|_| BrokenDefaults)?;
+        let sections = Toml::from_str::<Dict>(DEFAULTS).map_err(|_| BrokenDefaults::NotToml)?;
         Ok(Self { sections })
     }
 

@@ -5,6 +5,7 @@ use http::HeaderName;
 use super::ServerSettings;
 use crate::files::FilePath;
 use crate::settings::reader::SettingReader;
+use crate::settings::schema::BrokenDefaults;
 use crate::settings::urls;
 use crate::settings::value::{list, optional, parsed, readable_file};
 
@@ -24,21 +25,17 @@ pub struct AccessSettings {
 impl AccessSettings {
     pub(in crate::settings) fn read(
         reader: &mut SettingReader<'_>,
-        server: Option<&ServerSettings>,
-    ) -> Option<Self> {
-        let identity_header = reader.read("access.identity_header", optional(parsed(NOT_A_HEADER)));
-        let api_tokens_file = reader.read_path("access.api_tokens_file", optional(readable_file));
-        let cors_origins = reader.read("access.cors_origins", list(urls::origin));
-        if matches!(&identity_header, Some(Some(_)))
-            && server.is_some_and(|server| server.trusted_proxies.is_empty())
-        {
+        server: &ServerSettings,
+    ) -> Result<Self, BrokenDefaults> {
+        let settings = Self {
+            identity_header: reader.read("access.identity_header", optional(parsed(NOT_A_HEADER)))?,
+            api_tokens_file: reader.read_path("access.api_tokens_file", readable_file)?,
+            cors_origins: reader.read("access.cors_origins", list(urls::origin))?,
+        };
+        if settings.identity_header.is_some() && server.trusted_proxies.is_empty() {
             let message = "set without server.trusted_proxies: the header is not trusted from anybody, so nobody gets in";
             reader.warn("access.identity_header", message);
         }
-        Some(Self {
-            identity_header: identity_header?,
-            api_tokens_file: api_tokens_file?,
-            cors_origins: cors_origins?,
-        })
+        Ok(settings)
     }
 }

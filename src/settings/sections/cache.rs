@@ -6,7 +6,8 @@ use bytesize::ByteSize;
 
 use crate::files::FilePath;
 use crate::settings::reader::SettingReader;
-use crate::settings::value::{MAX_DURATION, duration, optional, path, positive, size, zero_or_more};
+use crate::settings::schema::BrokenDefaults;
+use crate::settings::value::{MAX_DURATION, duration, path, positive, size, zero_or_more};
 
 /// Below this a busy cache would hold hardly anything.
 const MIN_SIZE: ByteSize = ByteSize::mib(1);
@@ -35,21 +36,15 @@ pub struct CacheSettings {
 }
 
 impl CacheSettings {
-    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
-        let max_size = reader.read("cache.max_size", size(MIN_SIZE..=MAX_SIZE));
-        let ttl = reader.read("cache.ttl", positive());
-        let stale = reader.read("cache.stale", zero_or_more());
-        let negative_ttl = reader.read("cache.negative_ttl", zero_or_more());
-        let snapshot_file = reader.read_path("cache.snapshot_file", optional(path));
-        let snapshot_interval =
-            reader.read("cache.snapshot_interval", duration(MIN_SNAPSHOT_INTERVAL..=MAX_DURATION));
-        Some(Self {
-            max_size: max_size?,
-            ttl: ttl?,
-            stale: stale?,
-            negative_ttl: negative_ttl?,
-            snapshot_file: snapshot_file?,
-            snapshot_interval: snapshot_interval?,
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
+        Ok(Self {
+            max_size: reader.read("cache.max_size", size(MIN_SIZE..=MAX_SIZE))?,
+            ttl: reader.read("cache.ttl", positive())?,
+            stale: reader.read("cache.stale", zero_or_more())?,
+            negative_ttl: reader.read("cache.negative_ttl", zero_or_more())?,
+            snapshot_file: reader.read_path("cache.snapshot_file", path)?,
+            snapshot_interval: reader
+                .read("cache.snapshot_interval", duration(MIN_SNAPSHOT_INTERVAL..=MAX_DURATION))?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! `[limits]`: what one caller may cost.
 
 use crate::settings::reader::SettingReader;
+use crate::settings::schema::BrokenDefaults;
 use crate::settings::value::whole;
 
 /// More calls than Nebuly could ever answer.
@@ -21,10 +22,11 @@ pub struct LimitsSettings {
 }
 
 impl LimitsSettings {
-    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
-        let cold_per_second = reader.read("limits.cold_per_second", whole(1..=MAX_COLD));
-        let cold_burst = reader.read("limits.cold_burst", whole(1..=MAX_COLD));
-        let batch = reader.read("limits.batch", whole(1..=MAX_BATCH));
-        Some(Self { cold_per_second: cold_per_second?, cold_burst: cold_burst?, batch: batch? })
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
+        Ok(Self {
+            cold_per_second: reader.read("limits.cold_per_second", whole(1..=MAX_COLD))?,
+            cold_burst: reader.read("limits.cold_burst", whole(1..=MAX_COLD))?,
+            batch: reader.read("limits.batch", whole(1..=MAX_BATCH))?,
+        })
     }
 }

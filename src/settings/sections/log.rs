@@ -3,6 +3,7 @@
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::settings::reader::SettingReader;
+use crate::settings::schema::BrokenDefaults;
 use crate::settings::value::{Parsed, choice, of_text};
 
 const NOT_A_LEVEL: &str =
@@ -44,26 +45,27 @@ pub enum AccessLogSetting {
 }
 
 impl LogSettings {
-    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
-        let format = reader.read(
-            "log.format",
-            choice(&[
-                ("auto", LogFormatSetting::Auto),
-                ("text", LogFormatSetting::Text),
-                ("json", LogFormatSetting::Json),
-            ]),
-        );
-        let level = reader.read("log.level", of_text(level));
-        let access = reader.read(
-            "log.access",
-            choice(&[
-                ("all", AccessLogSetting::All),
-                ("cold", AccessLogSetting::Cold),
-                ("errors", AccessLogSetting::Errors),
-                ("none", AccessLogSetting::None),
-            ]),
-        );
-        Some(Self { format: format?, level: level?, access: access? })
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
+        Ok(Self {
+            format: reader.read(
+                "log.format",
+                choice(&[
+                    ("auto", LogFormatSetting::Auto),
+                    ("text", LogFormatSetting::Text),
+                    ("json", LogFormatSetting::Json),
+                ]),
+            )?,
+            level: reader.read("log.level", of_text(level))?,
+            access: reader.read(
+                "log.access",
+                choice(&[
+                    ("all", AccessLogSetting::All),
+                    ("cold", AccessLogSetting::Cold),
+                    ("errors", AccessLogSetting::Errors),
+                    ("none", AccessLogSetting::None),
+                ]),
+            )?,
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::settings::reader::SettingReader;
+use crate::settings::schema::BrokenDefaults;
 use crate::settings::value::{Parsed, list, positive};
 
 /// The longest name of a tag, in bytes.
@@ -18,10 +19,11 @@ pub struct LookupSettings {
 }
 
 impl LookupSettings {
-    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
-        let tags = reader.read("lookup.tags", list(tag));
-        let window = reader.read("lookup.window", positive());
-        Some(Self { tags: tags?, window: window? })
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
+        Ok(Self {
+            tags: reader.read("lookup.tags", list(tag))?,
+            window: reader.read("lookup.window", positive())?,
+        })
     }
 }
 

@@ -8,9 +8,10 @@ use url::Url;
 
 use crate::domain::AllowedHosts;
 use crate::files::FilePath;
-use crate::settings::reader::{SettingReader, shown_secret};
+use crate::settings::reader::SettingReader;
+use crate::settings::schema::BrokenDefaults;
 use crate::settings::urls;
-use crate::settings::value::{Parsed, choice, flag, list, of_text, optional, positive, readable_file, whole};
+use crate::settings::value::{Parsed, choice, flag, list, of_text, positive, readable_file, whole};
 
 /// The setting that says how a link's URL is found.
 pub(super) const RESOLVE: &str = "nebuly.resolve";
@@ -62,58 +63,45 @@ pub enum Resolve {
 pub struct ProxyUrl(pub SecretString);
 
 impl NebulySettings {
-    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
-        let api_base_url = reader.read("nebuly.api_base_url", of_text(urls::base));
-        let allow_http = reader.read("nebuly.allow_http", flag);
-        let platform_url = reader.read("nebuly.platform_url", of_text(platform_url));
-        let allowed_hosts = reader.read("nebuly.allowed_hosts", allowed_hosts);
-        let resolve = reader.read(RESOLVE, resolve);
-        let ca_file = reader.read_path("nebuly.ca_file", optional(readable_file));
-        let proxy = reader.read_shown("nebuly.proxy", optional(urls::proxy), |_, url| {
-            url.as_ref().map_or_else(|| shown_secret(false), urls::without_secrets)
-        });
-        let connect_timeout = reader.read("nebuly.connect_timeout", positive());
-        let attempt_timeout = reader.read("nebuly.attempt_timeout", positive());
-        let deadline = reader.read("nebuly.deadline", positive());
-        let retries = reader.read("nebuly.retries", whole(0..=MAX_RETRIES));
-        let max_in_flight = reader.read("nebuly.max_in_flight", whole(1..=MAX_IN_FLIGHT));
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
+        let api_base_url = reader.read("nebuly.api_base_url", of_text(urls::base))?;
+        let allow_http = reader.read("nebuly.allow_http", flag)?;
+        let mut settings = Self {
+            api_base_url,
+            platform_url: reader.read("nebuly.platform_url", of_text(platform_url))?,
+            allowed_hosts: reader.read("nebuly.allowed_hosts", allowed_hosts)?,
+            resolve: reader.read(RESOLVE, resolve)?,
+            ca_file: reader.read_path("nebuly.ca_file", readable_file)?,
+            proxy: reader
+                .read_secret_url("nebuly.proxy", urls::proxy)?
+                .map(|url| ProxyUrl(String::from(url).into())),
+            connect_timeout: reader.read("nebuly.connect_timeout", positive())?,
+            attempt_timeout: reader.read("nebuly.attempt_timeout", positive())?,
+            deadline: reader.read("nebuly.deadline", positive())?,
+            retries: reader.read("nebuly.retries", whole(0..=MAX_RETRIES))?,
+            max_in_flight: reader.read("nebuly.max_in_flight", whole(1..=MAX_IN_FLIGHT))?,
+        };
+        if let Err(error) = settings.allowed_hosts.allow_host_of(&settings.platform_url) {
+            reader.refuse(&["nebuly.platform_url"], error.to_string());
+        }
+        settings.check(reader, allow_http);
+        Ok(settings)
+    }
 
-        if let (Some(url), Some(false)) = (&api_base_url, allow_http)
-            && url.scheme() == "http"
-            && !urls::is_loopback(url)
-        {
+    /// Checks the rules between settings of this section.
+    fn check(&self, reader: &mut SettingReader<'_>, allow_http: bool) {
+        let url = &self.api_base_url;
+        if url.scheme() == "http" && !allow_http && !urls::is_loopback(url) {
             let message =
                 "must be https: http would send the keys in clear (nebuly.allow_http = true allows it)";
-            reader.refuse(&["nebuly.api_base_url"], message);
+            reader.refuse(&["nebuly.api_base_url", "nebuly.allow_http"], message);
         }
-        if !reader.source("nebuly.platform_url").is_set()
-            && api_base_url
-                .as_ref()
-                .and_then(Url::host_str)
-                .is_some_and(|host| !host.ends_with(".nebuly.com"))
-        {
+        let is_nebulys_own = url.host_str().is_none_or(|host| host.ends_with(".nebuly.com"));
+        if !is_nebulys_own && !reader.source("nebuly.platform_url").is_set() {
             let message = "not set beside a nebuly.api_base_url that is not Nebuly's own: links lead to your own front end \
                            only if nebuly.platform_url or nebuly.allowed_hosts names its host";
             reader.warn("nebuly.platform_url", message);
         }
-        let platform_url = platform_url?;
-        let mut allowed_hosts = allowed_hosts?;
-        if let Err(error) = allowed_hosts.allow_host_of(&platform_url) {
-            reader.refuse(&["nebuly.platform_url"], error.to_string());
-        }
-        Some(Self {
-            api_base_url: api_base_url?,
-            platform_url,
-            allowed_hosts,
-            resolve: resolve?,
-            ca_file: ca_file?,
-            proxy: proxy?.map(|url| ProxyUrl(String::from(url).into())),
-            connect_timeout: connect_timeout?,
-            attempt_timeout: attempt_timeout?,
-            deadline: deadline?,
-            retries: retries?,
-            max_in_flight: max_in_flight?,
-        })
     }
 }
 

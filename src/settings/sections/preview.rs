@@ -1,6 +1,7 @@
 //! `[preview]`: what is shown of an item before it is opened.
 
 use crate::settings::reader::SettingReader;
+use crate::settings::schema::BrokenDefaults;
 use crate::settings::value::{flag, list, printable};
 
 /// The longest name of a field, in bytes.
@@ -18,10 +19,11 @@ pub struct PreviewSettings {
 }
 
 impl PreviewSettings {
-    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
-        let details = reader.read("preview.details", flag);
-        let fields = reader.read("preview.fields", list(printable(1..=MAX_FIELD_LEN)));
-        let unfurl = reader.read("preview.unfurl", flag);
-        Some(Self { details: details?, fields: fields?, unfurl: unfurl? })
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
+        Ok(Self {
+            details: reader.read("preview.details", flag)?,
+            fields: reader.read("preview.fields", list(printable(1..=MAX_FIELD_LEN)))?,
+            unfurl: reader.read("preview.unfurl", flag)?,
+        })
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::settings::reader::SettingReader;
+use crate::settings::schema::BrokenDefaults;
 use crate::settings::value::{choice, duration, zero_or_more};
 
 /// A year: RFC 9111 asks nobody to keep anything for longer.
@@ -29,13 +30,14 @@ pub enum OnOutage {
 }
 
 impl RedirectSettings {
-    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
-        let max_age = reader.read("redirect.max_age", duration(Duration::ZERO..=MAX_MAX_AGE));
-        let max_wait = reader.read("redirect.max_wait", zero_or_more());
-        let on_outage = reader.read(
-            "redirect.on_outage",
-            choice(&[("construct", OnOutage::Construct), ("error", OnOutage::Error)]),
-        );
-        Some(Self { max_age: max_age?, max_wait: max_wait?, on_outage: on_outage? })
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
+        Ok(Self {
+            max_age: reader.read("redirect.max_age", duration(Duration::ZERO..=MAX_MAX_AGE))?,
+            max_wait: reader.read("redirect.max_wait", zero_or_more())?,
+            on_outage: reader.read(
+                "redirect.on_outage",
+                choice(&[("construct", OnOutage::Construct), ("error", OnOutage::Error)]),
+            )?,
+        })
     }
 }

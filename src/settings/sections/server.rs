@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::settings::reader::SettingReader;
+use crate::settings::schema::BrokenDefaults;
 use crate::settings::urls;
 use crate::settings::value::{Parsed, list, of_text, optional, parsed, positive, whole, zero_or_more};
 
@@ -58,33 +59,39 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
-    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
-        let listen = reader.read("server.listen", of_text(parsed(NOT_AN_ADDRESS)));
-        let management_listen = reader.read("server.management_listen", of_text(parsed(NOT_AN_ADDRESS)));
-        let base_path = reader.read("server.base_path", of_text(base_path));
-        let public_url = reader.read("server.public_url", optional(urls::base));
-        let contact = reader.read("server.contact", optional(contact));
-        let trusted_proxies = reader.read("server.trusted_proxies", list(range));
-        let max_connections = reader.read("server.max_connections", whole(1..=MAX_CONNECTIONS));
-        let header_timeout = reader.read("server.header_timeout", positive());
-        let idle_timeout = reader.read("server.idle_timeout", positive());
-        let request_timeout = reader.read("server.request_timeout", positive());
-        let drain_delay = reader.read("server.drain_delay", zero_or_more());
-        let drain_timeout = reader.read("server.drain_timeout", zero_or_more());
-        let workers = reader.read("server.workers", whole(0..=MAX_WORKERS));
-        if let (Some(public), Some(management)) = (listen, management_listen)
-            && collide(public, management)
-        {
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
+        let settings = Self {
+            listen: reader.read("server.listen", of_text(parsed(NOT_AN_ADDRESS)))?,
+            management_listen: reader.read("server.management_listen", of_text(parsed(NOT_AN_ADDRESS)))?,
+            base_path: reader.read("server.base_path", of_text(base_path))?,
+            public_url: reader.read("server.public_url", optional(urls::base))?,
+            contact: reader.read("server.contact", optional(contact))?,
+            trusted_proxies: reader.read("server.trusted_proxies", list(range))?,
+            max_connections: reader.read("server.max_connections", whole(1..=MAX_CONNECTIONS))?,
+            header_timeout: reader.read("server.header_timeout", positive())?,
+            idle_timeout: reader.read("server.idle_timeout", positive())?,
+            request_timeout: reader.read("server.request_timeout", positive())?,
+            drain_delay: reader.read("server.drain_delay", zero_or_more())?,
+            drain_timeout: reader.read("server.drain_timeout", zero_or_more())?,
+            workers: available(reader.read("server.workers", whole(0..=MAX_WORKERS))?),
+        };
+        settings.check(reader);
+        Ok(settings)
+    }
+
+    /// Checks the rules between settings of this section.
+    fn check(&self, reader: &mut SettingReader<'_>) {
+        if collide(self.listen, self.management_listen) {
             let message = "server.listen and server.management_listen take the same port of the same address";
             reader.refuse(&["server.management_listen", "server.listen"], message);
         }
-        if let (Some(base_path), Some(Some(url))) = (&base_path, &public_url)
-            && !url.path().trim_end_matches('/').ends_with(base_path)
+        if let Some(url) = &self.public_url
+            && !url.path().trim_end_matches('/').ends_with(&self.base_path)
         {
             let message = "server.public_url is complete, so its path must end with server.base_path";
             reader.refuse(&["server.public_url", "server.base_path"], message);
         }
-        for (index, _) in trusted_proxies.iter().flatten().enumerate().filter(|(_, range)| is_wide(range)) {
+        for (index, _) in self.trusted_proxies.iter().enumerate().filter(|(_, range)| is_wide(range)) {
             let message = format!(
                 "item {} is wider than /{NARROW_V4} (IPv6: /{NARROW_V6}): whoever is in it can take any identity and any \
                  address",
@@ -92,21 +99,6 @@ impl ServerSettings {
             );
             reader.warn("server.trusted_proxies", message);
         }
-        Some(Self {
-            listen: listen?,
-            management_listen: management_listen?,
-            base_path: base_path?,
-            public_url: public_url?,
-            contact: contact?,
-            trusted_proxies: trusted_proxies?,
-            max_connections: max_connections?,
-            header_timeout: header_timeout?,
-            idle_timeout: idle_timeout?,
-            request_timeout: request_timeout?,
-            drain_delay: drain_delay?,
-            drain_timeout: drain_timeout?,
-            workers: available(workers?),
-        })
     }
 }
 

@@ -6,9 +6,10 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::files::FilePath;
-use crate::settings::reader::{SettingReader, shown_secret};
+use crate::settings::reader::SettingReader;
+use crate::settings::schema::BrokenDefaults;
 use crate::settings::urls;
-use crate::settings::value::{Parsed, content, of_text, optional, path, positive, printable, readable_file};
+use crate::settings::value::{Parsed, content, of_text, path, positive, printable, readable_file};
 
 /// The longest content of `url_file`, in bytes.
 const MAX_URL_FILE: u64 = 8 * 1024;
@@ -30,39 +31,27 @@ pub struct SharedCacheSettings {
 }
 
 impl SharedCacheSettings {
-    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Option<Self> {
-        let show = |url: Option<&Url>| url.map_or_else(|| shown_secret(false), urls::without_secrets);
-        let url = reader.read_shown("shared_cache.url", optional(urls::redis), |_, url| show(url.as_ref()));
-        let url_file = reader.read_path("shared_cache.url_file", optional(path));
-        let from_file = url_file.flatten().map(|path| {
-            let url = url_in(&path);
-            if let Err(message) = &url {
-                reader.refuse(&["shared_cache.url_file"], message.clone());
+    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
+        let mut url = reader.read_secret_url("shared_cache.url", urls::redis)?;
+        if let Some(path) = reader.read_path("shared_cache.url_file", path)? {
+            if url.is_some() {
+                reader.refuse(&["shared_cache.url"], "set beside shared_cache.url_file: keep one of the two");
             }
-            url.ok()
-        });
-        let ca_file = reader.read_path("shared_cache.ca_file", optional(readable_file));
-        let timeout = reader.read("shared_cache.timeout", positive());
-        let key_prefix = reader.read("shared_cache.key_prefix", of_text(printable(0..=MAX_PREFIX_LEN)));
-        let url = match (url?, from_file) {
-            (Some(_), Some(_)) => {
-                let message = "set beside shared_cache.url_file: keep one of the two";
-                reader.refuse(&["shared_cache.url"], message);
-                None
+            match url_in(&path) {
+                Ok(in_file) => url = Some(in_file),
+                Err(message) => reader.refuse(&["shared_cache.url_file"], message),
             }
-            (url, None) => url,
-            (None, Some(url)) => Some(url?),
-        };
-        Some(Self {
+        }
+        Ok(Self {
             url: url.map(|url| String::from(url).into()),
-            ca_file: ca_file?,
-            timeout: timeout?,
-            key_prefix: key_prefix?,
+            ca_file: reader.read_path("shared_cache.ca_file", readable_file)?,
+            timeout: reader.read("shared_cache.timeout", positive())?,
+            key_prefix: reader.read("shared_cache.key_prefix", of_text(printable(0..=MAX_PREFIX_LEN)))?,
         })
     }
 }
 
-/// The URL that a file holds.
+/// Reads the URL that a file holds.
 fn url_in(path: &FilePath) -> Parsed<Url> {
     let bytes = content(path, MAX_URL_FILE)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| "the file's content is not UTF-8")?;

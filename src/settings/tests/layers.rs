@@ -71,6 +71,24 @@ fn a_bad_value_is_blamed_on_its_own_source_and_all_of_them_are_reported() {
 }
 
 #[test]
+fn a_setting_that_cannot_be_read_breaks_no_rule_between_settings() {
+    // The default of the one that cannot be read would break it.
+    for (content, wrong) in [
+        ("[server]\nlisten = 'x'\nmanagement_listen = '127.0.0.1:8080'", "server.listen"),
+        ("[server]\npublic_url = 'x'\nbase_path = '/nebuly'", "server.public_url"),
+        ("[server]\npublic_url = 'https://go.example'\nbase_path = '/?'", "server.base_path"),
+        ("[nebuly]\napi_base_url = 'http://nebuly.example'\nallow_http = 'maybe'", "nebuly.allow_http"),
+        ("[nebuly]\ndeadline = 'x'\nattempt_timeout = '1m'", "nebuly.deadline"),
+        ("[shared_cache]\nurl = 'x'\nurl_file = '/nowhere'", "shared_cache.url"),
+    ] {
+        let problems = messages(load_file(content, &[KEY]));
+        assert!(problems[0].starts_with(wrong), "{problems:?}");
+        // A file that is not there is a problem of its own.
+        assert_eq!(problems.len(), 1 + usize::from(wrong == "shared_cache.url"), "{problems:?}");
+    }
+}
+
+#[test]
 fn the_environment_names_the_file_unless_the_command_line_does() {
     let (named, ignored) = (file_with(b"[cache]\nttl = '1h'\n"), file_with(b"[cache]\nttl = '2h'\n"));
     let path = |file: &NamedTempFile| file.path().to_str().unwrap().to_owned();
