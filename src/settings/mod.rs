@@ -12,11 +12,11 @@
 //! structs from editors and rustdoc; serde could as well, but stops at the first mistake.
 
 mod command_line;
+mod dependent_defaults;
 mod environment;
 mod file;
 mod layer;
 mod not_yet;
-mod order;
 mod problem;
 mod reader;
 mod schema;
@@ -113,11 +113,11 @@ impl Settings {
 
         let defaults = Layer::new(SettingSource::Default, schema.defaults().clone());
         let layers = [defaults].into_iter().chain(file).chain(environment.layers).chain(command_line);
-        let figment = order::adapt_defaults(layers.fold(Figment::new(), Figment::merge));
+        let figment = dependent_defaults::adapt_defaults(layers.fold(Figment::new(), Figment::merge));
         let mut reader = SettingReader::new(figment, &schema, not_yet, problems, warnings);
         let project_is_named = file_is_broken || file_names_projects || environment.names_project;
         let settings = Self::read(&mut reader, project_is_named, telemetry)?;
-        order::check(&mut reader);
+        dependent_defaults::check(&mut reader);
         let (effective, warnings) = reader.finish()?;
         Ok(LoadedSettings { settings, effective, warnings })
     }

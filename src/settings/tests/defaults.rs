@@ -146,7 +146,7 @@ fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another
     }
     for (key, other, default) in listed {
         let (section, name) = key.split_once('.').unwrap();
-        let variable = super::super::schema::variable(section, name);
+        let variable = schema::variable(section, name);
         let load_with = |value: &str| {
             let environment = environment(&[KEY, (&variable, value)]);
             Settings::load(&SettingSources { environment, ..SettingSources::default() })

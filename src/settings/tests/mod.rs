@@ -2,17 +2,23 @@
 
 mod configuration_page;
 mod defaults;
+mod dependent_defaults;
+mod environment;
+mod file;
 mod layers;
+mod projects;
 mod properties;
-mod rules;
 mod secrets;
+mod sections;
+mod values;
 
 use std::ffi::OsString;
 use std::io::Write;
 
 use tempfile::NamedTempFile;
 
-use super::{LoadedSettings, SettingProblems, SettingSources, Settings};
+use super::schema;
+use super::{LoadedSettings, SettingProblems, SettingSource, SettingSources, Settings};
 
 /// A key, so that a test may speak of something else.
 const KEY: (&str, &str) = ("NEBULY_API_KEY", "key");
@@ -58,4 +64,46 @@ fn messages(loaded: Result<LoadedSettings, SettingProblems>) -> Vec<String> {
 fn effective(loaded: &LoadedSettings, key: &str) -> String {
     let row = loaded.effective.iter().find(|row| row.key == key);
     row.unwrap_or_else(|| panic!("{key} is not shown")).value.clone()
+}
+
+/// The messages about one setting, from the environment, with a key set beside it.
+#[track_caller]
+fn refused(key: &str, value: &str) -> String {
+    let [message] = messages(load_with(key, value)).try_into().expect("one problem");
+    message.strip_prefix(&format!("{key}: ")).expect("a problem with the setting").to_owned()
+}
+
+fn load_with(key: &str, value: &str) -> Result<LoadedSettings, SettingProblems> {
+    let (section, name) = key.split_once('.').unwrap();
+    load_environment(&[KEY, (&schema::variable(section, name), value)])
+}
+
+#[track_caller]
+fn accepted(key: &str, value: &str) -> Settings {
+    load_with(key, value).unwrap_or_else(|problems| panic!("{problems}")).settings
+}
+
+#[track_caller]
+fn each_is_refused(key: &str, message: &str, values: &[&str]) {
+    for value in values {
+        assert_eq!(refused(key, value), message, "{key} = {value}");
+    }
+}
+
+fn load_with_both(one: (&str, &str), other: (&str, &str)) -> Result<LoadedSettings, SettingProblems> {
+    let variables = [one, other].map(|(key, value)| {
+        let (section, name) = key.split_once('.').unwrap();
+        (schema::variable(section, name), value)
+    });
+    let [one, other] = &variables;
+    load_environment(&[KEY, (&one.0, one.1), (&other.0, other.1)])
+}
+
+fn variable(name: &str) -> SettingSource {
+    SettingSource::Environment(name.to_owned())
+}
+
+#[track_caller]
+fn source(loaded: &LoadedSettings, key: &str) -> SettingSource {
+    loaded.effective.iter().find(|row| row.key == key).unwrap().source.clone()
 }

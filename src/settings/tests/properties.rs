@@ -39,7 +39,7 @@ proptest! {
         let name = index.get(&variables);
         if let Err(problems) = load_environment(&[KEY, (name, &value)]) {
             for problem in &problems {
-                prop_assert_eq!(&problem.source, &super::super::SettingSource::Environment(name.clone()));
+                prop_assert_eq!(&problem.source, &SettingSource::Environment(name.clone()));
             }
         }
     }
