@@ -9,19 +9,19 @@
 //! | `resolution` | what a caller asks, and what came of it |
 //! | `single_flight` | one resolution of one item, however many wait |
 //! | `prepaid` | the tokens that a resolution costs its caller |
-//! | `knowledge` | memory, shared cache and the rules over them |
-//! | `survey` | asking several projects |
+//! | `link_store` | memory, shared cache and the rules over them |
+//! | `project_query` | asking several projects |
 //! | `projects` | their order, and what their URLs are built from |
 
 #[cfg(test)]
 #[cfg(feature = "interleavings")]
 mod interleavings;
-mod knowledge;
+mod link_store;
 mod prepaid;
+mod project_query;
 mod projects;
 mod resolution;
 mod single_flight;
-mod survey;
 #[cfg(test)]
 #[cfg(not(feature = "interleavings"))]
 mod tests;
@@ -29,7 +29,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::knowledge::{Knowledge, deadline};
+use self::link_store::{Knowledge, deadline};
 use self::prepaid::Prepaid;
 pub use self::projects::Project;
 use self::projects::Projects;

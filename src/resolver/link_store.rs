@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::project_query::{Survey, survey};
 use super::projects::Projects;
 use super::resolution::{Found, Mode, Outcome, Resolution, Via};
 use super::single_flight::{FlightResult, Source};
-use super::survey::{Survey, survey};
 use crate::domain::{
     AbsentLink, Answer, CachedLink, CallFailure, CallOptions, Cause, Clock, Freshness, Item, Lifetimes,
     LinkCache, ProjectIndex, ProjectSet, Refreshed, Refreshes, ResolvedLink, Scope, SharedLink, SharedLinks,
