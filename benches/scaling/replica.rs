@@ -6,10 +6,12 @@ use std::time::Duration;
 use nebulink::cache::MemoryCache;
 use nebulink::cache::snapshot::{Admission, SnapshotFile};
 use nebulink::domain::{
-    AllowedHosts, CachedLink, Caller, Clock as _, Construction, FairnessKey, Freshness, Item, Kind,
-    LazyCaller, Lifetimes, LinkCache as _, ProjectName, Scope, SharedLinks, Spellings, Text, Unlimited,
+    AllowedHosts, CachedLink, Caller, Clock as _, Construction, FairnessKey, Freshness, IdCandidates, IdText,
+    Item, Kind, LazyCaller, Lifetimes, LinkCache as _, ProjectName, Scope, SharedLinks, Unlimited,
 };
-use nebulink::resolver::{Construct, Inquiry, Mode, Outcome, Policy, Project, Resolver, Sources, Via};
+use nebulink::resolver::{
+    AnswerSource, Construct, Mode, Outcome, Policy, Project, ResolveRequest, Resolver, Sources,
+};
 use url::Url;
 use uuid::Uuid;
 
@@ -88,20 +90,20 @@ impl Replica {
     pub(crate) async fn click(&self, id: Uuid) -> bool {
         let mut text = Uuid::encode_buffer();
         let text = &*id.hyphenated().encode_lower(&mut text);
-        let spellings = Spellings::of_kind(Kind::Interaction, Text::from(text)).unwrap();
-        let inquiry = Inquiry {
-            spellings: &spellings,
+        let candidates = IdCandidates::of_kind(Kind::Interaction, IdText::from(text)).unwrap();
+        let request = ResolveRequest {
+            candidates: &candidates,
             scope: Scope::All,
             mode: Mode::Cached,
             wait: Duration::ZERO,
             caller: &self.anybody,
         };
-        let resolution = self.resolver.resolve(&inquiry).await;
+        let resolution = self.resolver.resolve(&request).await;
         assert!(matches!(resolution.outcome, Outcome::Resolved(_)), "{resolution:?}");
-        if resolution.via == Via::Stale {
-            self.refreshed(spellings.first()).await;
+        if resolution.source == AnswerSource::Stale {
+            self.refreshed(candidates.first()).await;
         }
-        matches!(resolution.via, Via::Calls(_))
+        matches!(resolution.source, AnswerSource::Nebuly(_))
     }
 
     /// What the running program does once a second.

@@ -12,8 +12,8 @@ use url::Url;
 
 use super::*;
 use crate::domain::{
-    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, Kind, LazyCaller, MonotonicTime,
-    RateLimit, SharedFuture, SharedLink, SharedLinks, Spellings, TargetUrl, Text, Timestamp,
+    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, IdCandidates, IdText, Kind,
+    LazyCaller, MonotonicTime, RateLimit, SharedFuture, SharedLink, SharedLinks, TargetUrl, Timestamp,
 };
 use crate::sync::Mutex;
 use crate::sync::lock;
@@ -140,16 +140,21 @@ fn resolver(
 }
 
 async fn resolve(resolver: Arc<Resolver>, rate_limit: Arc<dyn RateLimit>, mode: Mode) -> Resolution {
-    let spellings = Spellings::of_kind(Kind::Conversation, Text::from(ID)).unwrap();
+    let candidates = IdCandidates::of_kind(Kind::Conversation, IdText::from(ID)).unwrap();
     let caller = Somebody(Caller { fairness_key: FairnessKey::Caller(1), rate_limit });
-    let inquiry =
-        Inquiry { spellings: &spellings, scope: Scope::All, mode, wait: Duration::ZERO, caller: &caller };
-    resolver.resolve(&inquiry).await
+    let request = ResolveRequest {
+        candidates: &candidates,
+        scope: Scope::All,
+        mode,
+        wait: Duration::ZERO,
+        caller: &caller,
+    };
+    resolver.resolve(&request).await
 }
 
 /// Runs it in many orders: at random, and by looking for orders with few but well-placed changes of turn.
 fn explore(test: impl Fn() + Send + Sync + Clone + 'static) {
-    // The waits of a survey need a clock; nobody drives it here, so none of them ends.
+    // The waits of a project query need a clock; nobody drives it here, so none of them ends.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _context = runtime.enter();
     shuttle::check_random(test.clone(), ORDERS);

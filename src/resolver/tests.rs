@@ -10,8 +10,8 @@ use url::Url;
 
 use super::*;
 use crate::domain::{
-    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, Kind, LazyCaller, Spellings,
-    SystemClock, TargetUrl, Text,
+    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, IdCandidates, IdText, Kind,
+    LazyCaller, SystemClock, TargetUrl,
 };
 
 const LIFETIMES: Lifetimes = Lifetimes {
@@ -84,16 +84,16 @@ fn resolver(
 }
 
 async fn resolve(resolver: &Resolver, id: &str) -> Resolution {
-    let spellings = Spellings::of_kind(Kind::Conversation, Text::from(id)).unwrap();
+    let candidates = IdCandidates::of_kind(Kind::Conversation, IdText::from(id)).unwrap();
     let somebody = Somebody(Caller { fairness_key: FairnessKey::Caller(0), rate_limit: Arc::new(Unlimited) });
-    let inquiry = Inquiry {
-        spellings: &spellings,
+    let request = ResolveRequest {
+        candidates: &candidates,
         scope: Scope::All,
         mode: Mode::Cached,
         wait: Duration::ZERO,
         caller: &somebody,
     };
-    resolver.resolve(&inquiry).await
+    resolver.resolve(&request).await
 }
 
 /// Lets callers loose on each of many links, some of whom are cancelled at a random moment; the others' outcomes.
