@@ -1,5 +1,6 @@
 //! Caches, as adapters: where resolved links are remembered, and how they outlive the process.
 
+mod link_record;
 mod memory;
 mod shared;
 pub mod snapshot;

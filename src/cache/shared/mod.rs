@@ -4,16 +4,16 @@
 //! limit. What it never does: fail a request, hold up an answer to write something, share that an item is absent, or
 //! believe an entry that does not say itself what it is about.
 
-mod breaker;
-mod connection;
 mod entry;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-mod key;
 mod metrics;
 mod options;
+mod redis_breaker;
+mod redis_client;
+mod redis_connection;
+mod redis_key;
 mod reply_limit;
-mod server;
 mod writer;
 
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use tokio::sync::mpsc;
 
 pub use self::entry::ContainsKey;
 use self::entry::{Entry, Reader};
-use self::key::{Keys, Place};
 use self::metrics::Metrics;
 pub use self::options::{SharedCacheError, SharedCacheOptions};
-use self::server::{Content, NoAnswer, Server, Write};
+use self::redis_client::{Content, NoAnswer, Server, Write};
+use self::redis_key::{Keys, Place};
 pub use self::writer::SharedCacheWriter;
 use crate::domain::{
     Clock, Freshness, Item, Lifetimes, ProjectIndex, ProjectName, Scope, SharedFuture, SharedLink,

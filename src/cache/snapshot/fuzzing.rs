@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::admission::Admitted;
+use super::link_filter::Admitted;
 use super::{Admission, Record, SnapshotError, SnapshotReader};
 use crate::domain::{AllowedHosts, ProjectName, Timestamp};
 use crate::files::FilePath;

@@ -1,6 +1,6 @@
 //! Links in a file, so that they outlive the process.
 //!
-//! A snapshot is JSON Lines, a link a line, without a header; [`record`] has the form of a line. Whoever reads one
+//! A snapshot is JSON Lines, a link a line, without a header; [`link_record`](super::link_record) has the form of a line. Whoever reads one
 //! believes none of it: each line is checked like an answer from outside. Whoever writes one replaces the file in one
 //! step, so that there is a whole one at any time.
 //!
@@ -8,12 +8,11 @@
 //! it is neither read nor replaced. A snapshot has a line of its own form within its first 64 KiB, so it may begin with
 //! some broken ones.
 
-mod admission;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod lines;
+mod link_filter;
 mod reader;
-mod record;
 mod replacement;
 
 use std::fs::File;
@@ -24,13 +23,13 @@ use std::thread;
 
 use metrics::Counter;
 
-pub use self::admission::{Admission, ContainsKey};
-use self::admission::{Admitted, Refusal};
 pub use self::lines::{Line, Lines};
+pub use self::link_filter::{Admission, ContainsKey};
+use self::link_filter::{Admitted, Refusal};
 pub use self::reader::{BrokenLine, SnapshotLink, SnapshotReader};
-use self::record::{Record, is_of_a_snapshot};
 use self::replacement::Replacement;
 use super::MemoryCache;
+use super::link_record::{Record, is_of_a_snapshot};
 use crate::domain::{CachedLink, Item, LinkCache as _, ResolvedLink, Scope, Timestamp};
 use crate::files::{FilePath, open_regular, within_deadline};
 
@@ -82,7 +81,7 @@ pub enum SnapshotError {
     #[error(
         "the snapshot {path} is from a newer version of nebulink (format {version}, this version knows {}): \
          it is left alone; move it away or name another file",
-        record::VERSION
+        super::link_record::VERSION
     )]
     NewerVersion {
         /// The file.

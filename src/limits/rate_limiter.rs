@@ -9,7 +9,7 @@ use metrics::Counter;
 
 use super::Limits;
 use super::bucket::{Rate, TheoreticalArrivalTime};
-use super::key::Key;
+use super::caller_key::Key;
 use super::table::Table;
 use crate::domain::{self, Caller, CallerKey, FairnessKey, RateLimit};
 
@@ -187,5 +187,5 @@ impl Common {
 }
 
 #[cfg(test)]
-#[path = "callers_tests.rs"]
+#[path = "rate_limiter_tests.rs"]
 mod tests;
