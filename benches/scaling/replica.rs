@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nebulink::cache::MemoryCache;
-use nebulink::cache::snapshot::{Admission, SnapshotFile};
+use nebulink::cache::snapshot::{LinkFilter, SnapshotFile};
 use nebulink::domain::{
     AllowedHosts, CachedLink, Caller, Clock as _, Construction, FairnessKey, Freshness, IdCandidates, IdText,
     Item, Kind, LazyCaller, Lifetimes, LinkCache as _, ProjectName, Scope, SharedLinks, Unlimited,
 };
 use nebulink::resolver::{
-    AnswerSource, Construct, Mode, Outcome, Policy, Project, ResolveRequest, Resolver, Sources,
+    AnswerSource, Construct, Mode, Outcome, Policy, ResolveRequest, Resolver, ResolverDependencies,
+    ResolverProject,
 };
 use url::Url;
 use uuid::Uuid;
@@ -57,10 +58,10 @@ impl Replica {
         let surroundings = surroundings.clone();
         let memory = MemoryCache::new(surroundings.max_size);
         let platform = Url::parse("https://v2.platform.eu.nebuly.com").unwrap();
-        let sources = Sources {
+        let dependencies = ResolverDependencies {
             memory: Arc::new(memory.clone()),
             shared: surroundings.shared.clone().map(|shared| shared as Arc<dyn SharedLinks>),
-            projects: vec![Project { source: Box::new(surroundings.nebuly.clone()), ids: None }],
+            projects: vec![ResolverProject { source: Box::new(surroundings.nebuly.clone()), ids: None }],
             construction: Construction::new(&platform, hosts()),
             clock: Arc::new(surroundings.time.clone()),
         };
@@ -70,16 +71,20 @@ impl Replica {
             construct: Construct::InOutages,
         };
         let anybody = Caller { fairness_key: FairnessKey::Caller(0), rate_limit: Arc::new(Unlimited) };
-        Self { surroundings, memory, resolver: Resolver::new(sources, policy), anybody: Anybody(anybody) }
+        Self {
+            surroundings,
+            memory,
+            resolver: Resolver::new(dependencies, policy),
+            anybody: Anybody(anybody),
+        }
     }
 
     /// Its successor after a rollout, which knows what the snapshot on a volume of its own holds.
     pub(crate) async fn restarted_with_snapshot(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let projects = vec![ProjectName::try_from("default").unwrap()];
-        let admission =
-            Admission::new(projects, hosts(), Box::new(|_| false), LIFETIMES.ttl + LIFETIMES.stale);
-        let file = SnapshotFile::new(folder.path().join("links.jsonl"), admission);
+        let filter = LinkFilter::new(projects, hosts(), Arc::new(|_: &str| false), LIFETIMES.max_age());
+        let file = SnapshotFile::new(folder.path().join("links.jsonl"), filter);
         file.save_from(&self.memory).await.unwrap();
         let successor = Self::new(&self.surroundings);
         file.load_into(&successor.memory, self.surroundings.time.now()).await.unwrap();

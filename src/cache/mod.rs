@@ -13,4 +13,4 @@ pub mod fuzzing {
 }
 
 pub use memory::MemoryCache;
-pub use shared::{ContainsKey, SharedCache, SharedCacheError, SharedCacheOptions, SharedCacheWriter};
+pub use shared::{SharedCache, SharedCacheError, SharedCacheOptions, SharedCacheWriter};

@@ -34,6 +34,6 @@ pub use link_cache::{
     AbsentLink, CachedLink, LinkCache, Refreshes, ResolvedLink, SharedFuture, SharedLink, SharedLinks,
 };
 pub use project::{InvalidProjectName, ProjectIndex, ProjectName, ProjectSet, Scope};
-pub use target::{RefusedUrl, TargetUrl};
+pub use target::{ContainsKey, RefusedUrl, TargetUrl};
 pub use time::{CLOCK_SKEW, Clock, MonotonicTime, SystemClock, Timestamp};
 pub use url_pattern::UrlPattern;

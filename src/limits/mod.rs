@@ -15,11 +15,11 @@ mod caller_key;
 mod rate_limiter;
 mod table;
 
-pub use self::rate_limiter::Callers;
+pub use self::rate_limiter::RateLimiter;
 
 /// What one caller may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RateLimits {
     /// Calls to Nebuly per second; 0 counts as 1. Ten times as many with an API token.
     pub per_second: u32,
     /// Calls at once after a pause; 0 counts as 1. Ten times as many with an API token.

@@ -121,9 +121,11 @@ fn resolver(
     shared: Option<Arc<dyn SharedLinks>>,
 ) -> (Arc<Resolver>, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
-    let project =
-        |answer| Project { source: Box::new(Source { calls: Arc::clone(&calls), answer }), ids: None };
-    let sources = Sources {
+    let project = |answer| ResolverProject {
+        source: Box::new(Source { calls: Arc::clone(&calls), answer }),
+        ids: None,
+    };
+    let dependencies = ResolverDependencies {
         memory: Arc::new(Memory::default()),
         shared,
         projects: answers.into_iter().map(project).collect(),
@@ -136,7 +138,7 @@ fn resolver(
         negative_ttl: Duration::from_secs(3600),
     };
     let policy = Policy { lifetimes, deadline: Duration::from_secs(60), construct: Construct::Never };
-    (Arc::new(Resolver::new(sources, policy)), calls)
+    (Arc::new(Resolver::new(dependencies, policy)), calls)
 }
 
 async fn resolve(resolver: Arc<Resolver>, rate_limit: Arc<dyn RateLimit>, mode: Mode) -> Resolution {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::project_query::ProjectQuery;
-use super::projects::Projects;
+use super::projects::ResolverProjects;
 use super::resolution::{AnswerSource, Found, Mode, Outcome, Resolution};
 use crate::domain::{
     AbsentLink, Answer, CachedLink, CallFailure, CallOptions, Cause, Clock, Freshness, Item, Lifetimes,
@@ -15,7 +15,7 @@ use crate::domain::{
 pub(super) struct LinkStore {
     pub(super) memory: Arc<dyn LinkCache>,
     pub(super) shared: Option<Arc<dyn SharedLinks>>,
-    pub(super) projects: Projects,
+    pub(super) projects: ResolverProjects,
     pub(super) lifetimes: Lifetimes,
     pub(super) clock: Arc<dyn Clock>,
 }

@@ -31,8 +31,8 @@ use std::time::{Duration, Instant};
 
 use self::link_store::{LinkStore, deadline};
 use self::prepaid::Prepaid;
-pub use self::projects::Project;
-use self::projects::Projects;
+pub use self::projects::ResolverProject;
+use self::projects::ResolverProjects;
 pub use self::resolution::{AnswerSource, Calls, Found, Mode, Outcome, Resolution, ResolveRequest};
 use self::single_flight::{Abandoned, Joined, SingleFlight};
 use crate::domain::{
@@ -81,14 +81,14 @@ pub enum Construct {
     Always,
 }
 
-/// What a resolver draws on.
-pub struct Sources {
+/// The caches, projects and clock that a resolver works with.
+pub struct ResolverDependencies {
     /// The memory of this process.
     pub memory: Arc<dyn LinkCache>,
     /// The memory that replicas share.
     pub shared: Option<Arc<dyn SharedLinks>>,
     /// Who is asked; their order is that of [`crate::domain::ProjectIndex`].
-    pub projects: Vec<Project>,
+    pub projects: Vec<ResolverProject>,
     /// How URLs are built.
     pub construction: Construction,
     /// Where the present comes from.
@@ -98,13 +98,13 @@ pub struct Sources {
 impl Resolver {
     /// A resolver that follows this policy.
     #[must_use]
-    pub fn new(sources: Sources, policy: Policy) -> Self {
+    pub fn new(dependencies: ResolverDependencies, policy: Policy) -> Self {
         let store = LinkStore {
-            memory: sources.memory,
-            shared: sources.shared,
-            projects: Projects::new(sources.projects, sources.construction),
+            memory: dependencies.memory,
+            shared: dependencies.shared,
+            projects: ResolverProjects::new(dependencies.projects, dependencies.construction),
             lifetimes: policy.lifetimes,
-            clock: sources.clock,
+            clock: dependencies.clock,
         };
         Self { store: Arc::new(store), flights: SingleFlight::default(), policy }
     }

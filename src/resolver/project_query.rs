@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use super::projects::Projects;
+use super::projects::ResolverProjects;
 use crate::domain::{Answer, CallFailure, CallOptions, Cause, Item, ProjectIndex, ProjectSet, TargetUrl};
 
 /// How long the first project is waited for before the others are asked as well; and how long, once one knows the id,
@@ -36,7 +36,7 @@ pub(super) struct ProjectQuery {
 impl ProjectQuery {
     /// Asks these projects, the first of them first, and returns when enough of them have answered.
     pub(super) async fn run(
-        projects: &Projects,
+        projects: &ResolverProjects,
         order: &[ProjectIndex],
         item: &Item<'static>,
         options: &CallOptions,

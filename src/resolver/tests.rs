@@ -72,15 +72,15 @@ fn resolver(
 ) -> (Arc<Resolver>, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let source = Counting { calls: Arc::clone(&calls), answer };
-    let sources = Sources {
+    let dependencies = ResolverDependencies {
         memory: Arc::new(Everything::default()),
         shared: None,
-        projects: vec![Project { source: Box::new(source), ids: None }],
+        projects: vec![ResolverProject { source: Box::new(source), ids: None }],
         construction: Construction::new(&Url::parse("https://go.example").unwrap(), AllowedHosts::default()),
         clock: Arc::new(SystemClock),
     };
     let policy = Policy { lifetimes, deadline: Duration::from_secs(60), construct: Construct::Never };
-    (Arc::new(Resolver::new(sources, policy)), calls)
+    (Arc::new(Resolver::new(dependencies, policy)), calls)
 }
 
 async fn resolve(resolver: &Resolver, id: &str) -> Resolution {

@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use self::entry::ContainsKey;
 use self::entry::{Entry, Reader};
 use self::metrics::Metrics;
 pub use self::options::{SharedCacheError, SharedCacheOptions};
@@ -29,8 +28,8 @@ use self::redis_client::{Content, NoAnswer, Server, Write};
 use self::redis_key::{Keys, Place};
 pub use self::writer::SharedCacheWriter;
 use crate::domain::{
-    Clock, Freshness, Item, Lifetimes, ProjectIndex, ProjectName, Scope, SharedFuture, SharedLink,
-    SharedLinks,
+    Clock, ContainsKey, Freshness, Item, Lifetimes, ProjectIndex, ProjectName, Scope, SharedFuture,
+    SharedLink, SharedLinks,
 };
 
 /// By how much a time to live is shortened at most, in thousandths: links that were found together do not all expire
@@ -180,7 +179,7 @@ impl SharedLinks for SharedCache {
 
 /// How long a link of this age is to be kept, shortened by some thousandths; nothing if it is of no use any more.
 fn time_to_live(lifetimes: Lifetimes, age: Duration, shortened_by: u32) -> Option<Duration> {
-    let left = lifetimes.ttl.saturating_add(lifetimes.stale).saturating_sub(age);
+    let left = lifetimes.max_age().saturating_sub(age);
     let kept = left.saturating_sub(left / 1000 * shortened_by);
     (kept.as_millis() > 0).then_some(kept)
 }

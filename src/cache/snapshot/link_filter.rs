@@ -1,4 +1,4 @@
-//! Which of a snapshot's links are let into memory.
+//! Decides which links of a snapshot are loaded into memory.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,27 +6,25 @@ use std::time::Duration;
 
 use super::SnapshotLink;
 use crate::domain::{
-    AllowedHosts, Item, ProjectIndex, ProjectName, Refreshes, ResolvedLink, Scope, TargetUrl, Timestamp,
+    AllowedHosts, ContainsKey, Item, ProjectIndex, ProjectName, Refreshes, ResolvedLink, Scope, TargetUrl,
+    Timestamp,
 };
 
-/// Whether a text holds one of our keys.
-pub type ContainsKey = Box<dyn Fn(&str) -> bool + Send + Sync>;
-
-/// What a link must fulfil to be let in: the same as an answer of Nebuly's.
-pub struct Admission {
+/// The rules for the links of a snapshot: its URLs pass the same checks as an answer of Nebuly's.
+pub struct LinkFilter {
     projects: Vec<ProjectName>,
-    places: HashMap<ProjectName, ProjectIndex>,
+    indexes: HashMap<ProjectName, ProjectIndex>,
     allowed_hosts: AllowedHosts,
     contains_key: ContainsKey,
     max_age: Duration,
 }
 
-/// A link that is let in, and what it is found by.
-pub(super) type Admitted = (Scope, Item<'static>, ResolvedLink);
+/// A link that is loaded, and the scope and item that it is found by.
+pub(super) type LoadedLink = (Scope, Item<'static>, ResolvedLink);
 
-/// Why a link is not let in.
+/// The reason why a link is not loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum SkipReason {
     /// Something is wrong with it.
     Broken,
     /// Its project is not configured.
@@ -35,9 +33,9 @@ pub(super) enum Refusal {
     Expired,
 }
 
-impl Admission {
-    /// Lets in links of these projects, which stand at their places as configured, to these hosts, and younger than
-    /// `max_age`: the times that a link is fresh and stale.
+impl LinkFilter {
+    /// Accepts links of these projects, in the order of the settings, to these hosts, and younger than `max_age`, which is
+    /// [`Lifetimes::max_age`](crate::domain::Lifetimes::max_age).
     #[must_use]
     pub fn new(
         projects: Vec<ProjectName>,
@@ -45,9 +43,9 @@ impl Admission {
         contains_key: ContainsKey,
         max_age: Duration,
     ) -> Self {
-        let places = projects.iter().cloned().enumerate();
-        let places = places.filter_map(|(at, name)| Some((name, ProjectIndex::new(at)?))).collect();
-        Self { projects, places, allowed_hosts, contains_key, max_age }
+        let indexes = projects.iter().cloned().enumerate();
+        let indexes = indexes.filter_map(|(at, name)| Some((name, ProjectIndex::new(at)?))).collect();
+        Self { projects, indexes, allowed_hosts, contains_key, max_age }
     }
 
     /// The name of a project.
@@ -55,16 +53,16 @@ impl Admission {
         self.projects.get(project.position())
     }
 
-    /// What is kept in memory of a link.
-    pub(super) fn admit(&self, link: SnapshotLink<'_>, now: Timestamp) -> Result<Admitted, Refusal> {
-        let project = ProjectName::try_from(&*link.project).map_err(|_| Refusal::Broken)?;
-        // One from the future is let in: the clock may have been set back since, and the rules of freshness know that.
-        let project = *self.places.get(&project).ok_or(Refusal::Unconfigured)?;
+    /// The link as it is kept in memory, or why it is not.
+    pub(super) fn accept(&self, link: SnapshotLink<'_>, now: Timestamp) -> Result<LoadedLink, SkipReason> {
+        let project = ProjectName::try_from(&*link.project).map_err(|_| SkipReason::Broken)?;
+        // One from the future is accepted: the clock may have been set back since, and the rules of freshness know that.
+        let project = *self.indexes.get(&project).ok_or(SkipReason::Unconfigured)?;
         if now.since(link.resolved_at) >= self.max_age {
-            return Err(Refusal::Expired);
+            return Err(SkipReason::Expired);
         }
-        let url = TargetUrl::accept(&link.url, &self.allowed_hosts, &self.contains_key)
-            .map_err(|_| Refusal::Broken)?;
+        let url = TargetUrl::accept(&link.url, &self.allowed_hosts, &*self.contains_key)
+            .map_err(|_| SkipReason::Broken)?;
         let scope = if link.only_its_project { Scope::Only(project) } else { Scope::All };
         let resolved_at = link.resolved_at;
         let known = ResolvedLink { url, project, resolved_at, refreshes: Refreshes::default() };
@@ -72,8 +70,8 @@ impl Admission {
     }
 }
 
-impl fmt::Debug for Admission {
+impl fmt::Debug for LinkFilter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Admission").field("projects", &self.projects).finish_non_exhaustive()
+        formatter.debug_struct("LinkFilter").field("projects", &self.projects).finish_non_exhaustive()
     }
 }

@@ -24,8 +24,8 @@ use std::thread;
 use metrics::Counter;
 
 pub use self::lines::{Line, Lines};
-pub use self::link_filter::{Admission, ContainsKey};
-use self::link_filter::{Admitted, Refusal};
+pub use self::link_filter::LinkFilter;
+use self::link_filter::{LoadedLink, SkipReason};
 pub use self::reader::{BrokenLine, SnapshotLink, SnapshotReader};
 use self::replacement::Replacement;
 use super::MemoryCache;
@@ -55,7 +55,7 @@ pub struct SnapshotFile(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: FilePath,
-    admission: Admission,
+    filter: LinkFilter,
     lines_skipped: Counter,
     /// Held while the file is written, so that of two writes the later one lasts.
     writing: Mutex<()>,
@@ -134,14 +134,14 @@ pub fn check(path: &FilePath) -> Result<(), SnapshotError> {
 impl SnapshotFile {
     /// The snapshot at this path. Nothing is opened yet; its metrics go to the recorder that is installed by now.
     #[must_use]
-    pub fn new(path: impl Into<FilePath>, admission: Admission) -> Self {
+    pub fn new(path: impl Into<FilePath>, filter: LinkFilter) -> Self {
         metrics::describe_counter!(
             "nebulink_snapshot_lines_skipped_total",
             "Lines of the snapshot that were skipped because something is wrong with them"
         );
         let lines_skipped = metrics::counter!("nebulink_snapshot_lines_skipped_total");
         let writing = Mutex::default();
-        Self(Arc::new(Inner { path: path.into(), admission, lines_skipped, writing }))
+        Self(Arc::new(Inner { path: path.into(), filter, lines_skipped, writing }))
     }
 
     /// Reads the links into memory. A file that is not there has none.
@@ -172,12 +172,12 @@ impl Inner {
         SnapshotReader::new(&file, &self.path).check_versions()?;
         file.rewind().map_err(|error| self.failed("read", error))?;
         let reader = SnapshotReader::new(&file, &self.path);
-        let (admitted, batches) = mpsc::sync_channel(BATCHES);
+        let (loaded_links, batches) = mpsc::sync_channel(BATCHES);
         // Reading lines and putting links into memory take about as long: two threads halve the time.
         let loaded = thread::scope(|threads| {
             let reading = thread::Builder::new()
                 .name("snapshot".to_owned())
-                .spawn_scoped(threads, move || self.read(reader, now, &admitted))
+                .spawn_scoped(threads, move || self.read(reader, now, &loaded_links))
                 .map_err(|error| self.failed("read", error))?;
             for (scope, item, link) in batches.into_iter().flatten() {
                 cache.insert(scope, item, CachedLink::Resolved(link));
@@ -194,28 +194,28 @@ impl Inner {
         &self,
         mut reader: SnapshotReader<R>,
         now: Timestamp,
-        admitted: &SyncSender<Vec<Admitted>>,
+        loaded_links: &SyncSender<Vec<LoadedLink>>,
     ) -> Result<Loaded, SnapshotError> {
         let mut loaded = Loaded::default();
         let mut batch = Vec::with_capacity(BATCH_LEN);
         while let Some(line) = reader.read()? {
-            match line.map_err(|BrokenLine| Refusal::Broken).and_then(|link| self.admission.admit(link, now))
+            match line.map_err(|BrokenLine| SkipReason::Broken).and_then(|link| self.filter.accept(link, now))
             {
                 Ok(link) => {
                     batch.push(link);
                     loaded.links += 1;
                 }
-                Err(Refusal::Broken) => loaded.broken += 1,
-                Err(Refusal::Unconfigured) => loaded.unconfigured += 1,
-                Err(Refusal::Expired) => loaded.expired += 1,
+                Err(SkipReason::Broken) => loaded.broken += 1,
+                Err(SkipReason::Unconfigured) => loaded.unconfigured += 1,
+                Err(SkipReason::Expired) => loaded.expired += 1,
             }
             if batch.len() == BATCH_LEN {
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_LEN));
                 // Nobody takes them only if this whole load is being given up.
-                drop(admitted.send(full));
+                drop(loaded_links.send(full));
             }
         }
-        drop(admitted.send(batch));
+        drop(loaded_links.send(batch));
         Ok(loaded)
     }
 
@@ -246,7 +246,7 @@ impl Inner {
         let mut writer = BufWriter::with_capacity(BUFFER_SIZE, replacement.file());
         let mut saved = 0;
         for (scope, item, link) in links {
-            let Some(project) = self.admission.name(link.project) else { continue };
+            let Some(project) = self.filter.name(link.project) else { continue };
             let id = item.id();
             let Some(record) = Record::new(scope, item.kind(), &id, project, &link) else { continue };
             serde_json::to_writer(&mut writer, &record)?;
