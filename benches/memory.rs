@@ -14,11 +14,12 @@
 use std::hash::Hash;
 use std::hint::black_box;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 use nebulink::cache::MemoryCache;
-use nebulink::cache::snapshot::{Admission, SnapshotFile};
+use nebulink::cache::snapshot::{LinkFilter, SnapshotFile};
 use nebulink::domain::{
     AllowedHosts, CachedLink, Item, LinkCache, ProjectIndex, ProjectName, ResolvedLink, Scope, TargetUrl,
     Timestamp,
@@ -136,8 +137,8 @@ fn load_snapshot(count: u64, path: &str) {
 fn snapshot(path: &str) -> SnapshotFile {
     let projects = vec![ProjectName::try_from("default").unwrap()];
     // A search for a key, as the real one is.
-    let contains_key = Box::new(|text: &str| text.contains("nk-0123456789abcdef"));
-    SnapshotFile::new(path, Admission::new(projects, hosts(), contains_key, Duration::from_secs(86_400)))
+    let contains_key = Arc::new(|text: &str| text.contains("nk-0123456789abcdef"));
+    SnapshotFile::new(path, LinkFilter::new(projects, hosts(), contains_key, Duration::from_secs(86_400)))
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {

@@ -7,10 +7,11 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nebulink::cache::MemoryCache;
-use nebulink::cache::snapshot::{Admission, Loaded, SnapshotFile};
+use nebulink::cache::snapshot::{LinkFilter, Loaded, SnapshotFile};
 use nebulink::domain::{
     AllowedHosts, CachedLink, Clock as _, Item, LinkCache as _, ProjectIndex, ProjectName, ResolvedLink,
     Scope, SystemClock, TargetUrl,
@@ -34,7 +35,10 @@ fn hosts() -> AllowedHosts {
 
 fn snapshot(path: &Path) -> SnapshotFile {
     let projects = vec![ProjectName::try_from("default").unwrap()];
-    SnapshotFile::new(path, Admission::new(projects, hosts(), Box::new(|_| false), Duration::from_secs(3600)))
+    SnapshotFile::new(
+        path,
+        LinkFilter::new(projects, hosts(), Arc::new(|_: &str| false), Duration::from_secs(3600)),
+    )
 }
 
 /// Links that all lead to pages of the same generation.

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nebulink::cache::MemoryCache;
-use nebulink::cache::snapshot::{Admission, SnapshotFile};
+use nebulink::cache::snapshot::{LinkFilter, SnapshotFile};
 use nebulink::domain::{
-    AllowedHosts, CachedLink, Caller, Clock as _, Construction, FairnessKey, Freshness, Item, Kind,
-    LazyCaller, Lifetimes, LinkCache as _, ProjectName, Scope, SharedLinks, Spellings, Text, Unlimited,
+    AllowedHosts, CachedLink, Caller, Clock as _, Construction, FairnessKey, Freshness, IdCandidates, IdText,
+    Item, Kind, LazyCaller, Lifetimes, LinkCache as _, ProjectName, Scope, SharedLinks, Unlimited,
 };
-use nebulink::resolver::{Construct, Inquiry, Mode, Outcome, Policy, Project, Resolver, Sources, Via};
+use nebulink::resolver::{
+    AnswerSource, Construct, Mode, Outcome, Policy, ResolveRequest, Resolver, ResolverDependencies,
+    ResolverProject,
+};
 use url::Url;
 use uuid::Uuid;
 
@@ -55,10 +58,10 @@ impl Replica {
         let surroundings = surroundings.clone();
         let memory = MemoryCache::new(surroundings.max_size);
         let platform = Url::parse("https://v2.platform.eu.nebuly.com").unwrap();
-        let sources = Sources {
+        let dependencies = ResolverDependencies {
             memory: Arc::new(memory.clone()),
             shared: surroundings.shared.clone().map(|shared| shared as Arc<dyn SharedLinks>),
-            projects: vec![Project { source: Box::new(surroundings.nebuly.clone()), ids: None }],
+            projects: vec![ResolverProject { source: Box::new(surroundings.nebuly.clone()), ids: None }],
             construction: Construction::new(&platform, hosts()),
             clock: Arc::new(surroundings.time.clone()),
         };
@@ -68,16 +71,20 @@ impl Replica {
             construct: Construct::InOutages,
         };
         let anybody = Caller { fairness_key: FairnessKey::Caller(0), rate_limit: Arc::new(Unlimited) };
-        Self { surroundings, memory, resolver: Resolver::new(sources, policy), anybody: Anybody(anybody) }
+        Self {
+            surroundings,
+            memory,
+            resolver: Resolver::new(dependencies, policy),
+            anybody: Anybody(anybody),
+        }
     }
 
     /// Its successor after a rollout, which knows what the snapshot on a volume of its own holds.
     pub(crate) async fn restarted_with_snapshot(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let projects = vec![ProjectName::try_from("default").unwrap()];
-        let admission =
-            Admission::new(projects, hosts(), Box::new(|_| false), LIFETIMES.ttl + LIFETIMES.stale);
-        let file = SnapshotFile::new(folder.path().join("links.jsonl"), admission);
+        let filter = LinkFilter::new(projects, hosts(), Arc::new(|_: &str| false), LIFETIMES.max_age());
+        let file = SnapshotFile::new(folder.path().join("links.jsonl"), filter);
         file.save_from(&self.memory).await.unwrap();
         let successor = Self::new(&self.surroundings);
         file.load_into(&successor.memory, self.surroundings.time.now()).await.unwrap();
@@ -88,20 +95,20 @@ impl Replica {
     pub(crate) async fn click(&self, id: Uuid) -> bool {
         let mut text = Uuid::encode_buffer();
         let text = &*id.hyphenated().encode_lower(&mut text);
-        let spellings = Spellings::of_kind(Kind::Interaction, Text::from(text)).unwrap();
-        let inquiry = Inquiry {
-            spellings: &spellings,
+        let candidates = IdCandidates::of_kind(Kind::Interaction, IdText::from(text)).unwrap();
+        let request = ResolveRequest {
+            candidates: &candidates,
             scope: Scope::All,
             mode: Mode::Cached,
             wait: Duration::ZERO,
             caller: &self.anybody,
         };
-        let resolution = self.resolver.resolve(&inquiry).await;
+        let resolution = self.resolver.resolve(&request).await;
         assert!(matches!(resolution.outcome, Outcome::Resolved(_)), "{resolution:?}");
-        if resolution.via == Via::Stale {
-            self.refreshed(spellings.first()).await;
+        if resolution.source == AnswerSource::Stale {
+            self.refreshed(candidates.first()).await;
         }
-        matches!(resolution.via, Via::Calls(_))
+        matches!(resolution.source, AnswerSource::Nebuly(_))
     }
 
     /// What the running program does once a second.

@@ -26,7 +26,7 @@ pub fn api_tokens_of(access: &settings::AccessSettings) -> Result<Option<ApiToke
 }
 
 pub(super) fn access(settings: &Settings, api_tokens_file: Option<&ApiTokensFile>) -> Access {
-    let limits = limits::Limits {
+    let limits = limits::RateLimits {
         per_second: settings.limits.cold_per_second,
         burst: settings.limits.cold_burst,
         // One call for each project.
@@ -39,6 +39,6 @@ pub(super) fn access(settings: &Settings, api_tokens_file: Option<&ApiTokensFile
         cors_origins: settings.access.cors_origins.clone(),
         trusted_proxies: settings.server.trusted_proxies.clone(),
         peer: |extensions| extensions.get::<server::Connection>().map(server::Connection::peer),
-        callers: Arc::new(limits::Callers::new(limits)),
+        callers: Arc::new(limits::RateLimiter::new(limits)),
     }
 }

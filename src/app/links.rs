@@ -8,11 +8,11 @@ use tokio::time::timeout;
 
 use super::projects::{Projects, ids, read_authorities};
 use super::{Background, StartError};
-use crate::cache::snapshot::{self, Admission, SnapshotError, SnapshotFile};
+use crate::cache::snapshot::{self, LinkFilter, SnapshotError, SnapshotFile};
 use crate::cache::{MemoryCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
 use crate::domain::{Clock, Construction, Lifetimes, ProjectName, SharedLinks};
 use crate::nebuly::{Keys, Nebuly};
-use crate::resolver::{Construct, Policy, Project, Resolver, Sources};
+use crate::resolver::{Construct, Policy, Resolver, ResolverDependencies, ResolverProject};
 use crate::settings::{self, OnOutage, Resolve, Settings};
 
 /// How often memory is tidied up and counted.
@@ -43,7 +43,7 @@ pub(super) fn links(
     let lifetimes = lifetimes(&settings.cache);
     let memory = MemoryCache::new(settings.cache.max_size);
     let (shared, shared_writer) = shared(settings, lifetimes, &keys, &clock)?.unzip();
-    let sources = Sources {
+    let dependencies = ResolverDependencies {
         memory: Arc::new(memory.clone()),
         shared: shared.map(|shared| Arc::new(shared) as Arc<dyn SharedLinks>),
         projects: clients.into_iter().zip(&settings.projects).map(project).collect(),
@@ -66,7 +66,7 @@ pub(super) fn links(
         shared_writer,
         clock,
     };
-    Ok((Resolver::new(sources, policy), links))
+    Ok((Resolver::new(dependencies, policy), links))
 }
 
 impl Links {
@@ -205,13 +205,13 @@ fn snapshot(
 ) -> Result<Option<SnapshotFile>, StartError> {
     check_snapshot(&settings.cache)?;
     let Some(path) = settings.cache.snapshot_file.clone() else { return Ok(None) };
-    let admission = Admission::new(
+    let filter = LinkFilter::new(
         names(settings),
         settings.nebuly.allowed_hosts.clone(),
-        Box::new(move |text| keys.are_in(text)),
-        lifetimes.ttl.saturating_add(lifetimes.stale),
+        Arc::new(move |text: &str| keys.are_in(text)),
+        lifetimes.max_age(),
     );
-    Ok(Some(SnapshotFile::new(path, admission)))
+    Ok(Some(SnapshotFile::new(path, filter)))
 }
 
 /// The names of the projects, in the order of [`crate::domain::ProjectIndex`].
@@ -223,8 +223,8 @@ const fn lifetimes(cache: &settings::CacheSettings) -> Lifetimes {
     Lifetimes { ttl: cache.ttl, stale: cache.stale, negative_ttl: cache.negative_ttl }
 }
 
-fn project((client, project): (Nebuly, &settings::ProjectSettings)) -> Project {
-    Project { source: Box::new(client), ids: ids(project) }
+fn project((client, project): (Nebuly, &settings::ProjectSettings)) -> ResolverProject {
+    ResolverProject { source: Box::new(client), ids: ids(project) }
 }
 
 fn cause_of(error: &SnapshotError) -> Option<String> {

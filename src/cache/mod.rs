@@ -1,5 +1,6 @@
 //! Caches, as adapters: where resolved links are remembered, and how they outlive the process.
 
+mod link_record;
 mod memory;
 mod shared;
 pub mod snapshot;
@@ -12,4 +13,4 @@ pub mod fuzzing {
 }
 
 pub use memory::MemoryCache;
-pub use shared::{ContainsKey, SharedCache, SharedCacheError, SharedCacheOptions, SharedCacheWriter};
+pub use shared::{SharedCache, SharedCacheError, SharedCacheOptions, SharedCacheWriter};

@@ -51,11 +51,17 @@ impl Lifetimes {
         let age = if is_from_the_future { self.ttl } else { now.since(resolved_at) };
         if age < self.ttl {
             Freshness::Fresh
-        } else if age < self.ttl.saturating_add(self.stale) {
+        } else if age < self.max_age() {
             Freshness::Stale
         } else {
             Freshness::Expired
         }
+    }
+
+    /// The age from which a resolved link is expired.
+    #[must_use]
+    pub const fn max_age(&self) -> Duration {
+        self.ttl.saturating_add(self.stale)
     }
 
     /// The projects whose word that they do not have an item still counts.

@@ -12,10 +12,10 @@ mod deep_links;
 mod freshness;
 mod host;
 mod id;
+mod id_candidates;
 mod item;
 mod link_cache;
 mod project;
-mod spelling;
 mod target;
 mod time;
 mod url_pattern;
@@ -28,12 +28,12 @@ pub use deep_links::{
 pub use freshness::{Freshness, Lifetimes, Refreshed};
 pub use host::{AllowedHosts, InvalidHost};
 pub use id::InvalidId;
+pub use id_candidates::{IdCandidates, IdText};
 pub use item::{Item, Kind};
 pub use link_cache::{
     AbsentLink, CachedLink, LinkCache, Refreshes, ResolvedLink, SharedFuture, SharedLink, SharedLinks,
 };
 pub use project::{InvalidProjectName, ProjectIndex, ProjectName, ProjectSet, Scope};
-pub use spelling::{Spellings, Text};
-pub use target::{RefusedUrl, TargetUrl};
+pub use target::{ContainsKey, RefusedUrl, TargetUrl};
 pub use time::{CLOCK_SKEW, Clock, MonotonicTime, SystemClock, Timestamp};
 pub use url_pattern::UrlPattern;

@@ -1,6 +1,7 @@
 //! A URL that a link may lead to.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -38,12 +39,15 @@ pub enum RefusedUrl {
     Key,
 }
 
+/// Returns true if a text contains one of our keys.
+pub type ContainsKey = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 impl TargetUrl {
     /// The longest URL, in bytes: a proxy that reads answers into a buffer of 4 KiB (nginx's default) must still find
     /// room for the other headers.
     pub const MAX_LEN: usize = 3072;
 
-    /// Accepts a URL. `contains_key` says whether a text holds one of our keys.
+    /// Accepts a URL. `contains_key` is a [`ContainsKey`].
     pub fn accept(
         url: &str,
         hosts: &AllowedHosts,

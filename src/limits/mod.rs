@@ -3,23 +3,23 @@
 //! | file | job |
 //! |---|---|
 //! | `bucket` | the rule: one balance over given moments |
-//! | `key` | what tells one caller from another, as it is remembered |
+//! | `caller_key` | what tells one caller from another, as it is remembered |
 //! | `table` | the callers that are remembered: a bounded number, none of whom can lose its debts |
-//! | `callers` | the table behind its lock, with the clock and the counter |
+//! | `rate_limiter` | the table behind its lock, with the clock and the counter |
 //!
 //! What it does not promise: limits are those of one process, so replicas each grant their own; and a restart forgets
 //! all debts.
 
 mod bucket;
-mod callers;
-mod key;
+mod caller_key;
+mod rate_limiter;
 mod table;
 
-pub use self::callers::Callers;
+pub use self::rate_limiter::RateLimiter;
 
 /// What one caller may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RateLimits {
     /// Calls to Nebuly per second; 0 counts as 1. Ten times as many with an API token.
     pub per_second: u32,
     /// Calls at once after a pause; 0 counts as 1. Ten times as many with an API token.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::callers::Account;
-use super::key::Key;
+use super::caller_key::Key;
+use super::rate_limiter::Account;
 
 /// How many callers are looked at to make room for a new one: that is all that a newcomer to a full table costs.
 ///

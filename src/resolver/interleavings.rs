@@ -12,8 +12,8 @@ use url::Url;
 
 use super::*;
 use crate::domain::{
-    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, Kind, LazyCaller, MonotonicTime,
-    RateLimit, SharedFuture, SharedLink, SharedLinks, Spellings, TargetUrl, Text, Timestamp,
+    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, IdCandidates, IdText, Kind,
+    LazyCaller, MonotonicTime, RateLimit, SharedFuture, SharedLink, SharedLinks, TargetUrl, Timestamp,
 };
 use crate::sync::Mutex;
 use crate::sync::lock;
@@ -121,9 +121,11 @@ fn resolver(
     shared: Option<Arc<dyn SharedLinks>>,
 ) -> (Arc<Resolver>, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
-    let project =
-        |answer| Project { source: Box::new(Source { calls: Arc::clone(&calls), answer }), ids: None };
-    let sources = Sources {
+    let project = |answer| ResolverProject {
+        source: Box::new(Source { calls: Arc::clone(&calls), answer }),
+        ids: None,
+    };
+    let dependencies = ResolverDependencies {
         memory: Arc::new(Memory::default()),
         shared,
         projects: answers.into_iter().map(project).collect(),
@@ -136,20 +138,25 @@ fn resolver(
         negative_ttl: Duration::from_secs(3600),
     };
     let policy = Policy { lifetimes, deadline: Duration::from_secs(60), construct: Construct::Never };
-    (Arc::new(Resolver::new(sources, policy)), calls)
+    (Arc::new(Resolver::new(dependencies, policy)), calls)
 }
 
 async fn resolve(resolver: Arc<Resolver>, rate_limit: Arc<dyn RateLimit>, mode: Mode) -> Resolution {
-    let spellings = Spellings::of_kind(Kind::Conversation, Text::from(ID)).unwrap();
+    let candidates = IdCandidates::of_kind(Kind::Conversation, IdText::from(ID)).unwrap();
     let caller = Somebody(Caller { fairness_key: FairnessKey::Caller(1), rate_limit });
-    let inquiry =
-        Inquiry { spellings: &spellings, scope: Scope::All, mode, wait: Duration::ZERO, caller: &caller };
-    resolver.resolve(&inquiry).await
+    let request = ResolveRequest {
+        candidates: &candidates,
+        scope: Scope::All,
+        mode,
+        wait: Duration::ZERO,
+        caller: &caller,
+    };
+    resolver.resolve(&request).await
 }
 
 /// Runs it in many orders: at random, and by looking for orders with few but well-placed changes of turn.
 fn explore(test: impl Fn() + Send + Sync + Clone + 'static) {
-    // The waits of a survey need a clock; nobody drives it here, so none of them ends.
+    // The waits of a project query need a clock; nobody drives it here, so none of them ends.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _context = runtime.enter();
     shuttle::check_random(test.clone(), ORDERS);

@@ -6,22 +6,22 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | `resolution` | what a caller asks, and what came of it |
+//! | `resolution` | the request of a caller, and the answer |
 //! | `single_flight` | one resolution of one item, however many wait |
 //! | `prepaid` | the tokens that a resolution costs its caller |
-//! | `knowledge` | memory, shared cache and the rules over them |
-//! | `survey` | asking several projects |
+//! | `link_store` | memory and shared cache, and the rules by which links are used and kept |
+//! | `project_query` | asking several projects |
 //! | `projects` | their order, and what their URLs are built from |
 
 #[cfg(test)]
 #[cfg(feature = "interleavings")]
 mod interleavings;
-mod knowledge;
+mod link_store;
 mod prepaid;
+mod project_query;
 mod projects;
 mod resolution;
 mod single_flight;
-mod survey;
 #[cfg(test)]
 #[cfg(not(feature = "interleavings"))]
 mod tests;
@@ -29,12 +29,12 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::knowledge::{Knowledge, deadline};
+use self::link_store::{LinkStore, deadline};
 use self::prepaid::Prepaid;
-pub use self::projects::Project;
-use self::projects::Projects;
-pub use self::resolution::{Calls, Found, Inquiry, Mode, Outcome, Resolution, Via};
-use self::single_flight::{Abandoned, FlightResult, Joined, SingleFlight, Source};
+pub use self::projects::ResolverProject;
+use self::projects::ResolverProjects;
+pub use self::resolution::{AnswerSource, Calls, Found, Mode, Outcome, Resolution, ResolveRequest};
+use self::single_flight::{Abandoned, Joined, SingleFlight};
 use crate::domain::{
     CallFailure, Caller, Cause, Clock, Construction, FairnessKey, Item, Lifetimes, LinkCache, ProjectSet,
     RateLimit as _, Scope, SharedLinks, Unlimited, retry_after,
@@ -54,7 +54,7 @@ const MAX_FOLLOWED: usize = 4;
 /// However many callers ask for one item at once, and whichever of them goes away, one resolution runs, and what it finds
 /// is kept. Errors are not kept.
 pub struct Resolver {
-    knowledge: Arc<Knowledge>,
+    store: Arc<LinkStore>,
     flights: SingleFlight,
     policy: Policy,
 }
@@ -81,14 +81,14 @@ pub enum Construct {
     Always,
 }
 
-/// What a resolver draws on.
-pub struct Sources {
+/// The caches, projects and clock that a resolver works with.
+pub struct ResolverDependencies {
     /// The memory of this process.
     pub memory: Arc<dyn LinkCache>,
     /// The memory that replicas share.
     pub shared: Option<Arc<dyn SharedLinks>>,
     /// Who is asked; their order is that of [`crate::domain::ProjectIndex`].
-    pub projects: Vec<Project>,
+    pub projects: Vec<ResolverProject>,
     /// How URLs are built.
     pub construction: Construction,
     /// Where the present comes from.
@@ -98,36 +98,36 @@ pub struct Sources {
 impl Resolver {
     /// A resolver that follows this policy.
     #[must_use]
-    pub fn new(sources: Sources, policy: Policy) -> Self {
-        let knowledge = Knowledge {
-            memory: sources.memory,
-            shared: sources.shared,
-            projects: Projects::new(sources.projects, sources.construction),
+    pub fn new(dependencies: ResolverDependencies, policy: Policy) -> Self {
+        let store = LinkStore {
+            memory: dependencies.memory,
+            shared: dependencies.shared,
+            projects: ResolverProjects::new(dependencies.projects, dependencies.construction),
             lifetimes: policy.lifetimes,
-            clock: sources.clock,
+            clock: dependencies.clock,
         };
-        Self { knowledge: Arc::new(knowledge), flights: SingleFlight::default(), policy }
+        Self { store: Arc::new(store), flights: SingleFlight::default(), policy }
     }
 
     /// What a text means, and where that leads.
-    pub async fn resolve(&self, inquiry: &Inquiry<'_>) -> Resolution {
-        if inquiry.mode == Mode::Cached
+    pub async fn resolve(&self, request: &ResolveRequest<'_>) -> Resolution {
+        if request.mode == Mode::Cached
             && self.policy.construct != Construct::Always
-            && let Some(hit) = self.cached(inquiry.scope, inquiry.spellings.first())
+            && let Some(hit) = self.cached(request.scope, request.candidates.first())
             && hit.is_resolved()
         {
             return hit;
         }
         // Everything else costs a call, or is an error: it need not be part of what a hit carries along.
-        Box::pin(self.resolve_cold(inquiry)).await
+        Box::pin(self.resolve_cold(request)).await
     }
 
-    async fn resolve_cold(&self, inquiry: &Inquiry<'_>) -> Resolution {
+    async fn resolve_cold(&self, request: &ResolveRequest<'_>) -> Resolution {
         if self.policy.construct == Construct::Always {
-            return self.construct_always(inquiry);
+            return self.construct_always(request);
         }
-        let until = deadline(inquiry.wait);
-        let mut resolution = self.resolve_once(inquiry, inquiry.mode).await;
+        let until = deadline(request.wait);
+        let mut resolution = self.resolve_once(request, request.mode).await;
         let mut pause = FIRST_WAIT;
         while resolution.outcome == Outcome::Absent {
             let left = until.saturating_duration_since(Instant::now());
@@ -137,26 +137,26 @@ impl Resolver {
             // Of the time that is left nothing is given away: the last time it is asked for is when the time is up.
             tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 2).min(LONGEST_WAIT);
-            let again = self.resolve_once(inquiry, Mode::Refresh).await;
+            let again = self.resolve_once(request, Mode::Refresh).await;
             if let Outcome::Failed(CallFailure { cause: Cause::RateLimited { .. }, .. }) = again.outcome {
                 break;
             }
-            resolution = again.after(resolution.via);
+            resolution = again.after(resolution.source);
         }
         match resolution.outcome {
-            Outcome::Failed(failure) => self.construct_in_outage(inquiry, failure).unwrap_or(resolution),
+            Outcome::Failed(failure) => self.construct_in_outage(request, failure).unwrap_or(resolution),
             _ => resolution,
         }
     }
 
     /// Asks for each meaning of a text, until somebody has one.
-    async fn resolve_once(&self, inquiry: &Inquiry<'_>, mode: Mode) -> Resolution {
-        let Inquiry { spellings, scope, .. } = *inquiry;
+    async fn resolve_once(&self, request: &ResolveRequest<'_>, mode: Mode) -> Resolution {
+        let ResolveRequest { candidates, scope, .. } = *request;
         let until = deadline(self.policy.deadline);
-        let others = spellings.others();
+        let others = candidates.others();
         let cached = |item: &Item<'_>| (mode == Mode::Cached).then(|| self.cached(scope, item)).flatten();
-        let known = cached(spellings.first());
-        if known.is_none() && matches!(spellings.first(), Item::Interaction(_)) {
+        let known = cached(candidates.first());
+        if known.is_none() && matches!(candidates.first(), Item::Interaction(_)) {
             // A conversation whose id is a UUID: as it has been found, its interaction need not be asked for again.
             if let Some(hit) = others.first().and_then(cached).filter(Resolution::is_resolved) {
                 return hit;
@@ -164,7 +164,7 @@ impl Resolver {
         }
         let mut resolution = match known {
             Some(known) => known,
-            None => self.ask(inquiry, spellings.first(), mode, until, false).await,
+            None => self.ask(request, candidates.first(), mode, until, false).await,
         };
         for other in &others {
             match resolution.outcome {
@@ -174,10 +174,10 @@ impl Resolver {
                         hit
                     } else {
                         // What was begun is finished, whatever it costs.
-                        let begun = matches!(resolution.via, Via::Calls(_));
-                        self.ask(inquiry, other, mode, until, begun).await
+                        let begun = matches!(resolution.source, AnswerSource::Nebuly(_));
+                        self.ask(request, other, mode, until, begun).await
                     };
-                    resolution = next.after(resolution.via);
+                    resolution = next.after(resolution.source);
                 }
                 // It may be known under another spelling, even though the first could not be asked for.
                 Outcome::Failed(_) => {
@@ -192,7 +192,7 @@ impl Resolver {
 
     /// What memory can answer; a stale link is asked for again behind it.
     fn cached(&self, scope: Scope, item: &Item<'_>) -> Option<Resolution> {
-        let remembered = self.knowledge.remembered(scope, item)?;
+        let remembered = self.store.remembered(scope, item)?;
         if remembered.refresh_due {
             self.refresh_behind(scope, item);
         }
@@ -206,27 +206,26 @@ impl Resolver {
         let until = deadline(self.policy.deadline);
         let Joined::Leader(lead) = self.flights.join(scope, &item, &background, until) else { return };
         let options = lead.call_options(false);
-        let knowledge = Arc::clone(&self.knowledge);
-        drop(lead.run(async move { knowledge.refresh_if_due(scope, item, options).await }));
+        let store = Arc::clone(&self.store);
+        drop(lead.run(async move { store.refresh_if_due(scope, item, options).await }));
     }
 
     /// Resolves one item by this deadline, together with whoever else is asking for it just now. `begun` if calls were
     /// made for this request already: what was begun is finished, whatever it costs.
     async fn ask(
         &self,
-        inquiry: &Inquiry<'_>,
+        request: &ResolveRequest<'_>,
         item: &Item<'_>,
         mode: Mode,
         until: Instant,
         begun: bool,
     ) -> Resolution {
-        let scope = inquiry.scope;
+        let scope = request.scope;
         let item = item.clone().into_owned();
-        let Caller { fairness_key, rate_limit } = inquiry.caller.caller().clone();
+        let Caller { fairness_key, rate_limit } = request.caller.caller().clone();
         let tokens = Arc::new(Prepaid::new(rate_limit));
         let caller = Caller { fairness_key, rate_limit: Arc::clone(&tokens) as _ };
-        let pay =
-            || if begun { Ok(()) } else { tokens.try_acquire(self.knowledge.first_calls(scope, &item)) };
+        let pay = || if begun { Ok(()) } else { tokens.try_acquire(self.store.first_calls(scope, &item)) };
         let mut followed = 0;
         loop {
             let (flight, is_leader) = match self.flights.join(scope, &item, &caller, until) {
@@ -237,9 +236,9 @@ impl Resolver {
                         lead.abandon();
                         return self.without_a_token(scope, item, mode, wait).await;
                     }
-                    let options = lead.call_options(!self.could_construct(inquiry));
-                    let (knowledge, item) = (Arc::clone(&self.knowledge), item.clone());
-                    (lead.run(async move { knowledge.resolve(scope, item, mode, options).await }), true)
+                    let options = lead.call_options(!self.could_construct(request));
+                    let (store, item) = (Arc::clone(&self.store), item.clone());
+                    (lead.run(async move { store.resolve(scope, item, mode, options).await }), true)
                 }
             };
             let follows_on = !is_leader && followed < MAX_FOLLOWED;
@@ -247,7 +246,7 @@ impl Resolver {
             let result = if flight.deadline() > until {
                 // It goes on for those who came later.
                 let waited = tokio::time::timeout_at(until.into(), flight.wait()).await;
-                waited.unwrap_or(Ok(FlightResult::OUT_OF_TIME))
+                waited.unwrap_or(Ok(Resolution::OUT_OF_TIME))
             } else {
                 flight.wait().await
             };
@@ -266,7 +265,9 @@ impl Resolver {
                     }
                 }
                 // Nebuly itself is wanted.
-                Ok(result) if follows_on && mode == Mode::Refresh && result.source == Source::Shared => {
+                Ok(result)
+                    if follows_on && mode == Mode::Refresh && result.source == AnswerSource::Shared =>
+                {
                     followed += 1;
                 }
                 Ok(result) => return self.conclude(result, scope, &item, mode, !is_leader),
@@ -285,18 +286,15 @@ impl Resolver {
         if let Some(hit) = self.cached(scope, &item) {
             return hit;
         }
-        if let Some(result) = self.knowledge.take_shared(scope, &item).await {
+        if let Some(result) = self.store.take_shared(scope, &item).await {
             return self.conclude(result, scope, &item, Mode::Cached, false);
         }
-        let failure =
-            CallFailure { cause: Cause::RateLimited { retry_after: retry_after(wait) }, status: None };
-        let calls = Calls { mode, collapsed: false, status: None, duration: Duration::ZERO };
-        Resolution { outcome: Outcome::Failed(failure), via: Via::Calls(calls) }
+        Resolution::failed(Cause::RateLimited { retry_after: retry_after(wait) }).for_caller(mode, false)
     }
 
     fn conclude(
         &self,
-        result: FlightResult,
+        result: Resolution,
         scope: Scope,
         item: &Item<'static>,
         mode: Mode,
@@ -308,55 +306,45 @@ impl Resolver {
             // A refresh that failed changes nothing of what is known.
             return hit;
         }
-        if result.source == Source::Stale && mode == Mode::Cached {
+        if result.source == AnswerSource::Stale && mode == Mode::Cached {
             self.cached(scope, item);
         }
-        resolution(result, mode, collapsed)
+        result.for_caller(mode, collapsed)
     }
 
-    fn could_construct(&self, inquiry: &Inquiry<'_>) -> bool {
+    fn could_construct(&self, request: &ResolveRequest<'_>) -> bool {
         self.policy.construct == Construct::InOutages
-            && inquiry.spellings.kind_was_named()
-            && self.knowledge.construct(inquiry.scope, inquiry.spellings.first()).is_some()
+            && request.candidates.kind_was_named()
+            && self.store.construct(request.scope, request.candidates.first()).is_some()
     }
 
-    fn construct_in_outage(&self, inquiry: &Inquiry<'_>, failure: CallFailure) -> Option<Resolution> {
+    fn construct_in_outage(&self, request: &ResolveRequest<'_>, failure: CallFailure) -> Option<Resolution> {
         let outage = match failure.cause {
             Cause::Unavailable | Cause::Overloaded { .. } | Cause::Timeout => true,
             Cause::KeyRejected | Cause::BadAnswer | Cause::RateLimited { .. } | Cause::Internal => false,
         };
-        if !outage || self.policy.construct != Construct::InOutages || !inquiry.spellings.kind_was_named() {
+        if !outage || self.policy.construct != Construct::InOutages || !request.candidates.kind_was_named() {
             return None;
         }
-        let item = inquiry.spellings.first();
-        if self.knowledge.remembered(inquiry.scope, item).is_some() {
-            // Nebuly has just said that it is not there: it is another spelling that could not be asked for.
+        let item = request.candidates.first();
+        if self.store.remembered(request.scope, item).is_some() {
+            // Nebuly has just said that it is not there: it is another candidate that could not be asked for.
             return None;
         }
-        let found = self.knowledge.construct(inquiry.scope, item)?;
-        Some(Resolution { outcome: Outcome::Resolved(found), via: Via::Constructed })
+        let found = self.store.construct(request.scope, item)?;
+        Some(Resolution { outcome: Outcome::Resolved(found), source: AnswerSource::Constructed })
     }
 
-    fn construct_always(&self, inquiry: &Inquiry<'_>) -> Resolution {
-        let item = inquiry.spellings.first();
-        let order = self.knowledge.projects.to_ask(inquiry.scope, ProjectSet::default());
+    fn construct_always(&self, request: &ResolveRequest<'_>) -> Resolution {
+        let item = request.candidates.first();
+        let order = self.store.projects.to_ask(request.scope, ProjectSet::default());
         let mut found: Vec<_> =
-            order.into_iter().filter_map(|project| self.knowledge.construct_in(project, item)).collect();
+            order.into_iter().filter_map(|project| self.store.construct_in(project, item)).collect();
         let outcome = match found.len() {
             0 => Outcome::Failed(CallFailure { cause: Cause::Internal, status: None }),
             1 => Outcome::Resolved(found.swap_remove(0)),
             _ => Outcome::Ambiguous(found),
         };
-        Resolution { outcome, via: Via::Constructed }
+        Resolution { outcome, source: AnswerSource::Constructed }
     }
-}
-
-fn resolution(result: FlightResult, mode: Mode, collapsed: bool) -> Resolution {
-    let via = match result.source {
-        Source::Nebuly { status, duration } => Via::Calls(Calls { mode, collapsed, status, duration }),
-        Source::Shared => Via::Shared,
-        Source::Stale => Via::Stale,
-        Source::Memory => Via::Memory,
-    };
-    Resolution { outcome: result.outcome, via }
 }

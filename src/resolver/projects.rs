@@ -6,7 +6,7 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 use crate::domain::{Construction, DeepLinks, Item, ProjectIds, ProjectIndex, ProjectSet, Scope, TargetUrl};
 
 /// A project to ask.
-pub struct Project {
+pub struct ResolverProject {
     /// Asks it.
     pub source: Box<dyn DeepLinks>,
     /// The ids that its URLs are built from, if the operator set them.
@@ -14,7 +14,7 @@ pub struct Project {
 }
 
 /// All projects, and what is known of them.
-pub(super) struct Projects {
+pub(super) struct ResolverProjects {
     all: Vec<Known>,
     construction: Construction,
     /// Counts what was found, to tell which project did so most lately.
@@ -31,9 +31,9 @@ struct Known {
     found_at: AtomicU64,
 }
 
-impl Projects {
-    pub(super) fn new(projects: Vec<Project>, construction: Construction) -> Self {
-        let known = |project: Project| Known {
+impl ResolverProjects {
+    pub(super) fn new(projects: Vec<ResolverProject>, construction: Construction) -> Self {
+        let known = |project: ResolverProject| Known {
             source: project.source,
             set_ids: project.ids,
             learned_ids: RwLock::default(),

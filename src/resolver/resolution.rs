@@ -1,16 +1,18 @@
-//! What a caller wants to know, what came of it, and how.
+//! The request of a caller, what became of it, and where the answer came from.
 
 use std::time::Duration;
 
-use crate::domain::{CallFailure, LazyCaller, ProjectIndex, Scope, Spellings, TargetUrl, Timestamp};
+use crate::domain::{
+    CallFailure, Cause, IdCandidates, LazyCaller, ProjectIndex, Scope, TargetUrl, Timestamp,
+};
 
-/// What a caller wants to know.
-pub struct Inquiry<'a> {
-    /// What the caller's text may mean.
-    pub spellings: &'a Spellings<'a>,
-    /// Where it is looked for.
+/// A link that a caller asks for.
+pub struct ResolveRequest<'a> {
+    /// The items that the caller's text may mean.
+    pub candidates: &'a IdCandidates<'a>,
+    /// The projects in which it is looked for.
     pub scope: Scope,
-    /// From where it may be answered.
+    /// Decides whether a cache may answer.
     pub mode: Mode,
     /// How long an item that Nebuly does not know yet is waited for.
     pub wait: Duration,
@@ -27,16 +29,16 @@ pub enum Mode {
     Refresh,
 }
 
-/// What became of a link, and how that is known.
+/// The answer to a request for a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
-    /// What became of it.
+    /// What became of the link.
     pub outcome: Outcome,
-    /// How that is known.
-    pub via: Via,
+    /// Where the answer came from.
+    pub source: AnswerSource,
 }
 
-/// What became of a link.
+/// What became of a link: where it leads, or why it leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It leads somewhere.
@@ -60,27 +62,27 @@ pub struct Found {
     pub resolved_at: Option<Timestamp>,
 }
 
-/// How an outcome is known.
+/// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Via {
-    /// From memory, fresh.
+pub enum AnswerSource {
+    /// The memory of this process; the answer is fresh.
     Memory,
-    /// From the shared cache, fresh.
+    /// The shared cache; the answer is fresh.
     Shared,
-    /// From a cache, past its time; a refresh has been started, or has failed.
+    /// A cache; the answer is stale, and a refresh has been started or has failed.
     Stale,
-    /// Not from Nebuly: built from known ids.
+    /// Built from known ids; Nebuly did not say it.
     Constructed,
-    /// From calls to Nebuly that this request waited for, or that could not be made.
-    Calls(Calls),
+    /// Calls to Nebuly that this request waited for, or that could not be made.
+    Nebuly(Calls),
 }
 
 /// Calls to Nebuly that a request waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Calls {
-    /// Why they were made.
+    /// The mode of the request that waited for them.
     pub mode: Mode,
-    /// Whether another request had begun them.
+    /// True if the request followed the flight of another one, which made the calls.
     pub collapsed: bool,
     /// The status of the answer that decided, if there was one.
     pub status: Option<u16>,
@@ -88,20 +90,57 @@ pub struct Calls {
     pub duration: Duration,
 }
 
+impl AnswerSource {
+    /// Calls as the leader of their flight sees them. [`Resolution::for_caller`] says it for each caller.
+    pub(super) const fn nebuly(status: Option<u16>, duration: Duration) -> Self {
+        Self::Nebuly(Calls { mode: Mode::Cached, collapsed: false, status, duration })
+    }
+}
+
 impl Resolution {
-    /// Whether the link leads somewhere.
+    /// The time was up before a call could begin.
+    pub(super) const OUT_OF_TIME: Self = Self::failed(Cause::Overloaded { retry_after: None });
+
+    /// A resolution that failed before or without an answer of Nebuly's.
+    pub(super) const fn failed(cause: Cause) -> Self {
+        let outcome = Outcome::Failed(CallFailure { cause, status: None });
+        Self { outcome, source: AnswerSource::nebuly(None, Duration::ZERO) }
+    }
+
+    /// The same for one of the callers that waited for it: in its mode, and `collapsed` if it was not the leader.
+    pub(super) const fn for_caller(mut self, mode: Mode, collapsed: bool) -> Self {
+        if let AnswerSource::Nebuly(calls) = &mut self.source {
+            calls.mode = mode;
+            calls.collapsed = collapsed;
+        }
+        self
+    }
+
+    /// Returns true if the link leads somewhere.
     #[must_use]
     pub const fn is_resolved(&self) -> bool {
         matches!(self.outcome, Outcome::Resolved(_))
     }
 
+    /// Returns true if the time was up before a call could begin.
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.outcome == Self::OUT_OF_TIME.outcome
+    }
+
+    /// Returns true if the rate limit of the caller that led the flight refused it.
+    pub(super) const fn is_rate_limited(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(CallFailure { cause: Cause::RateLimited { .. }, .. }))
+    }
+
     /// This resolution, reached after another item was found absent in this way: calls that were waited for are not
     /// forgotten over a later hit on another absence.
-    pub(super) fn after(mut self, earlier: Via) -> Self {
-        match (&mut self.via, earlier) {
-            (Via::Calls(calls), Via::Calls(before)) => calls.duration += before.duration,
-            (via @ Via::Memory, Via::Calls(before)) if self.outcome == Outcome::Absent => {
-                *via = Via::Calls(before);
+    pub(super) fn after(mut self, earlier: AnswerSource) -> Self {
+        match (&mut self.source, earlier) {
+            (AnswerSource::Nebuly(calls), AnswerSource::Nebuly(before)) => calls.duration += before.duration,
+            (source @ AnswerSource::Memory, AnswerSource::Nebuly(before))
+                if self.outcome == Outcome::Absent =>
+            {
+                *source = AnswerSource::Nebuly(before);
             }
             _ => {}
         }

@@ -8,13 +8,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use opentelemetry::context::FutureExt as _;
 use tokio::sync::watch;
 
-use super::resolution::Outcome;
-use crate::domain::{CallFailure, CallOptions, Caller, CallerFuture, Cause, Item, Scope, WaitingCallers};
+use super::resolution::Resolution;
+use crate::domain::{CallOptions, Caller, CallerFuture, Cause, Item, Scope, WaitingCallers};
 use crate::sync::{self, Mutex, lock};
 
 /// The flights under way.
@@ -60,33 +60,13 @@ struct Followed(watch::Sender<Vec<Caller>>);
 #[derive(Debug)]
 enum State {
     UnderWay,
-    Ended(FlightResult),
+    Ended(Resolution),
     Abandoned,
-}
-
-/// The result of a flight.
-#[derive(Debug, Clone)]
-pub(super) struct FlightResult {
-    pub(super) outcome: Outcome,
-    pub(super) source: Source,
 }
 
 /// The leader has given the flight up before it began: another caller may lead one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Abandoned;
-
-/// Where the outcome of a flight came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    /// From Nebuly: the status that decided, if there was one, and how long it took.
-    Nebuly { status: Option<u16>, duration: Duration },
-    /// From the shared cache, fresh.
-    Shared,
-    /// From a cache, past its time.
-    Stale,
-    /// From memory, fresh.
-    Memory,
-}
 
 impl SingleFlight {
     /// Joins the flight of an item, or begins to lead one that ends by this deadline.
@@ -123,7 +103,7 @@ impl Lead {
     }
 
     /// Runs the flight in a task of its own, and returns it to be waited for.
-    pub(super) fn run(self, resolution: impl Future<Output = FlightResult> + Send + 'static) -> Flight {
+    pub(super) fn run(self, resolution: impl Future<Output = Resolution> + Send + 'static) -> Flight {
         let Self { listed, state, flight } = self;
         let task = async move {
             let result = resolution.await;
@@ -150,7 +130,7 @@ impl Flight {
     }
 
     /// Waits until the flight ends.
-    pub(super) async fn wait(mut self) -> Result<FlightResult, Abandoned> {
+    pub(super) async fn wait(mut self) -> Result<Resolution, Abandoned> {
         let ended = self.state.wait_for(|state| !matches!(state, State::UnderWay)).await;
         match ended.as_deref() {
             Ok(State::Ended(result)) => Ok(result.clone()),
@@ -158,32 +138,9 @@ impl Flight {
             // The task is gone without a word: it panicked, or the runtime is shutting down.
             Ok(State::UnderWay) | Err(_) => {
                 tracing::error!("a resolution ended without a result");
-                let failure = CallFailure { cause: Cause::Internal, status: None };
-                let source = Source::Nebuly { status: None, duration: Duration::ZERO };
-                Ok(FlightResult { outcome: Outcome::Failed(failure), source })
+                Ok(Resolution::failed(Cause::Internal))
             }
         }
-    }
-}
-
-impl FlightResult {
-    /// The time was up before a call could begin.
-    pub(super) const OUT_OF_TIME: Self = Self {
-        outcome: Outcome::Failed(CallFailure {
-            cause: Cause::Overloaded { retry_after: None },
-            status: None,
-        }),
-        source: Source::Nebuly { status: None, duration: Duration::ZERO },
-    };
-
-    /// Whether the time of the flight was up before a call could begin.
-    pub(super) fn is_out_of_time(&self) -> bool {
-        self.outcome == Self::OUT_OF_TIME.outcome
-    }
-
-    /// Whether the leader's tokens were used up.
-    pub(super) const fn is_rate_limited(&self) -> bool {
-        matches!(self.outcome, Outcome::Failed(CallFailure { cause: Cause::RateLimited { .. }, .. }))
     }
 }
 

@@ -10,8 +10,8 @@ use url::Url;
 
 use super::*;
 use crate::domain::{
-    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, Kind, LazyCaller, Spellings,
-    SystemClock, TargetUrl, Text,
+    AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, IdCandidates, IdText, Kind,
+    LazyCaller, SystemClock, TargetUrl,
 };
 
 const LIFETIMES: Lifetimes = Lifetimes {
@@ -72,28 +72,28 @@ fn resolver(
 ) -> (Arc<Resolver>, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let source = Counting { calls: Arc::clone(&calls), answer };
-    let sources = Sources {
+    let dependencies = ResolverDependencies {
         memory: Arc::new(Everything::default()),
         shared: None,
-        projects: vec![Project { source: Box::new(source), ids: None }],
+        projects: vec![ResolverProject { source: Box::new(source), ids: None }],
         construction: Construction::new(&Url::parse("https://go.example").unwrap(), AllowedHosts::default()),
         clock: Arc::new(SystemClock),
     };
     let policy = Policy { lifetimes, deadline: Duration::from_secs(60), construct: Construct::Never };
-    (Arc::new(Resolver::new(sources, policy)), calls)
+    (Arc::new(Resolver::new(dependencies, policy)), calls)
 }
 
 async fn resolve(resolver: &Resolver, id: &str) -> Resolution {
-    let spellings = Spellings::of_kind(Kind::Conversation, Text::from(id)).unwrap();
+    let candidates = IdCandidates::of_kind(Kind::Conversation, IdText::from(id)).unwrap();
     let somebody = Somebody(Caller { fairness_key: FairnessKey::Caller(0), rate_limit: Arc::new(Unlimited) });
-    let inquiry = Inquiry {
-        spellings: &spellings,
+    let request = ResolveRequest {
+        candidates: &candidates,
         scope: Scope::All,
         mode: Mode::Cached,
         wait: Duration::ZERO,
         caller: &somebody,
     };
-    resolver.resolve(&inquiry).await
+    resolver.resolve(&request).await
 }
 
 /// Lets callers loose on each of many links, some of whom are cancelled at a random moment; the others' outcomes.

@@ -2,45 +2,49 @@
 
 use http::{HeaderName, HeaderValue};
 
-use crate::resolver::{Calls, Mode, Outcome, Resolution, Via};
+use crate::resolver::{AnswerSource, Calls, Mode, Outcome, Resolution};
 
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// The value of `cache-status` (the table in section 4 of the design).
 pub(super) fn cache_status(resolution: &Resolution) -> HeaderValue {
-    let fixed = match (&resolution.outcome, resolution.via) {
-        (Outcome::Absent, Via::Memory) => "nebulink; hit; detail=negative",
-        (_, Via::Memory) => "nebulink; hit",
-        (_, Via::Shared) => "nebulink; hit; detail=shared",
-        (_, Via::Stale) => "nebulink; hit; detail=stale",
-        (_, Via::Constructed) => "nebulink; detail=constructed",
-        (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(Calls { collapsed: true, .. })) => {
-            "nebulink; fwd=miss; fwd-status=200; collapsed"
-        }
-        (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(Calls { mode: Mode::Refresh, .. })) => {
-            "nebulink; fwd=request; fwd-status=200; stored"
-        }
-        (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(_)) => {
+    let fixed = match (&resolution.outcome, resolution.source) {
+        (Outcome::Absent, AnswerSource::Memory) => "nebulink; hit; detail=negative",
+        (_, AnswerSource::Memory) => "nebulink; hit",
+        (_, AnswerSource::Shared) => "nebulink; hit; detail=shared",
+        (_, AnswerSource::Stale) => "nebulink; hit; detail=stale",
+        (_, AnswerSource::Constructed) => "nebulink; detail=constructed",
+        (
+            Outcome::Resolved(_) | Outcome::Ambiguous(_),
+            AnswerSource::Nebuly(Calls { collapsed: true, .. }),
+        ) => "nebulink; fwd=miss; fwd-status=200; collapsed",
+        (
+            Outcome::Resolved(_) | Outcome::Ambiguous(_),
+            AnswerSource::Nebuly(Calls { mode: Mode::Refresh, .. }),
+        ) => "nebulink; fwd=request; fwd-status=200; stored",
+        (Outcome::Resolved(_) | Outcome::Ambiguous(_), AnswerSource::Nebuly(_)) => {
             "nebulink; fwd=miss; fwd-status=200; stored"
         }
-        (Outcome::Absent, Via::Calls(Calls { status, .. })) => {
+        (Outcome::Absent, AnswerSource::Nebuly(Calls { status, .. })) => {
             let status = status.unwrap_or(404);
             return value(format!("nebulink; fwd=miss; fwd-status={status}; stored"));
         }
-        (Outcome::Failed(_), Via::Calls(Calls { status: Some(status), .. })) => {
+        (Outcome::Failed(_), AnswerSource::Nebuly(Calls { status: Some(status), .. })) => {
             return value(format!("nebulink; fwd=miss; fwd-status={status}"));
         }
-        (Outcome::Failed(_), Via::Calls(_)) => "nebulink; fwd=miss",
+        (Outcome::Failed(_), AnswerSource::Nebuly(_)) => "nebulink; fwd=miss",
     };
     HeaderValue::from_static(fixed)
 }
 
 /// The value of `server-timing` of an answer that waited for Nebuly.
-pub(super) fn server_timing(via: Via) -> Option<HeaderValue> {
-    match via {
-        Via::Calls(calls) => Some(value(format!("nebuly;dur={:.3}", calls.duration.as_secs_f64() * 1000.0))),
-        Via::Memory | Via::Shared | Via::Stale | Via::Constructed => None,
+pub(super) fn server_timing(source: AnswerSource) -> Option<HeaderValue> {
+    match source {
+        AnswerSource::Nebuly(calls) => {
+            Some(value(format!("nebuly;dur={:.3}", calls.duration.as_secs_f64() * 1000.0)))
+        }
+        AnswerSource::Memory | AnswerSource::Shared | AnswerSource::Stale | AnswerSource::Constructed => None,
     }
 }
 

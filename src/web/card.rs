@@ -11,7 +11,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use super::page::Pages;
 use super::problem::Problem;
 use super::redirect::{NO_ROBOTS, X_ROBOTS_TAG};
-use crate::domain::{Item, Kind, Spellings};
+use crate::domain::{IdCandidates, Item, Kind};
 
 /// As much of a UUID as tells one from its neighbours.
 const SHORT_UUID: usize = 8;
@@ -27,13 +27,13 @@ struct Card<'a> {
 }
 
 /// The card of a link.
-pub(super) fn card(pages: &Pages, spellings: &Spellings<'_>) -> Result<Response, Problem> {
-    let what = match (spellings.first(), spellings.kind_was_named()) {
+pub(super) fn card(pages: &Pages, candidates: &IdCandidates<'_>) -> Result<Response, Problem> {
+    let what = match (candidates.first(), candidates.kind_was_named()) {
         (Item::Interaction(_), false) => "Interaction or conversation",
         (Item::Interaction(_), true) => "Interaction",
         (Item::Conversation(_), _) => "Conversation",
     };
-    let title = format!("{what} {}", short_id(spellings.first()));
+    let title = format!("{what} {}", short_id(candidates.first()));
     let description = "Opens in Nebuly, for those who may see it there.";
     let page = Card { title: &title, description }.render().map_err(|_| Problem::Internal)?;
     let mut response = Response::new(Body::from(page));

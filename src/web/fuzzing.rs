@@ -13,7 +13,7 @@ use super::caller::{Access, CallerOfRequest, Gate, Guard};
 use super::parameters::{Parameters, id_in_path};
 use super::trace_parent::TraceParent;
 use crate::domain::{
-    AllowedHosts, Caller, CallerKey, Callers, FairnessKey, Item, Kind, LazyCaller as _, Spellings, Text,
+    AllowedHosts, Caller, CallerKey, Callers, FairnessKey, IdCandidates, IdText, Item, Kind, LazyCaller as _,
     Unlimited,
 };
 
@@ -23,39 +23,39 @@ const ALLOWED_HOST: &str = "v2.platform.eu.nebuly.com";
 /// Every item that a text may mean, read as a query, as the end of a path, and as it is.
 pub(crate) fn meanings(input: &str) -> Vec<Item<'static>> {
     let in_query = Parameters::parse(Some(input)).and_then(|parameters| parameters.id());
-    let texts = [in_query.ok(), id_in_path(input).ok(), Some(Text::from(input))];
+    let texts = [in_query.ok(), id_in_path(input).ok(), Some(IdText::from(input))];
     let mut hosts = AllowedHosts::default();
     hosts.allow(ALLOWED_HOST).unwrap();
     let mut items = Vec::new();
     for text in texts.into_iter().flatten() {
         for kind in [Kind::Interaction, Kind::Conversation] {
-            let Ok(spellings) = Spellings::of_kind(kind, text.clone()) else { continue };
-            assert_eq!(spellings.first().kind(), kind);
+            let Ok(candidates) = IdCandidates::of_kind(kind, text.clone()) else { continue };
+            assert_eq!(candidates.first().kind(), kind);
             match kind {
-                Kind::Interaction => assert!(spellings.others().is_empty(), "{spellings:?}"),
+                Kind::Interaction => assert!(candidates.others().is_empty(), "{candidates:?}"),
                 Kind::Conversation => {
-                    assert_eq!(spellings.first().id(), text.decoded, "it is asked for as it is");
-                    assert!(spellings.others().len() <= 1, "{spellings:?}");
+                    assert_eq!(candidates.first().id(), text.decoded, "it is asked for as it is");
+                    assert!(candidates.others().len() <= 1, "{candidates:?}");
                 }
             }
-            items.extend(all(&spellings));
+            items.extend(all(&candidates));
         }
-        if let Ok(spellings) = Spellings::of_any_kind(text.clone(), &hosts) {
-            assert!(spellings.others().len() <= 2, "{spellings:?}");
-            if spellings.kind_was_named() {
+        if let Ok(candidates) = IdCandidates::of_any_kind(text.clone(), &hosts) {
+            assert!(candidates.others().len() <= 2, "{candidates:?}");
+            if candidates.kind_was_named() {
                 let page = Url::parse(text.decoded.trim()).unwrap();
                 assert_eq!(page.host_str(), Some(ALLOWED_HOST), "{text:?}");
             }
-            items.extend(all(&spellings));
+            items.extend(all(&candidates));
         }
     }
     items
 }
 
-fn all(spellings: &Spellings<'_>) -> Vec<Item<'static>> {
-    let mut items = spellings.others();
-    assert!(!items.contains(spellings.first()), "{spellings:?}");
-    items.push(spellings.first().clone().into_owned());
+fn all(candidates: &IdCandidates<'_>) -> Vec<Item<'static>> {
+    let mut items = candidates.others();
+    assert!(!items.contains(candidates.first()), "{candidates:?}");
+    items.push(candidates.first().clone().into_owned());
     items
 }
 

@@ -3,7 +3,7 @@
 use metrics::Counter;
 
 use crate::domain::Kind;
-use crate::resolver::{Calls, Outcome, Resolution, Via};
+use crate::resolver::{AnswerSource, Calls, Outcome, Resolution};
 
 /// What became of a link, in the words of section 11 of the design.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,18 +42,19 @@ impl LinkOutcome {
     ];
 
     pub(super) const fn of(resolution: &Resolution) -> Self {
-        match (&resolution.outcome, resolution.via) {
-            (Outcome::Absent, Via::Memory) => Self::Negative,
-            (_, Via::Memory) => Self::Hit,
-            (_, Via::Shared) => Self::Shared,
-            (_, Via::Stale) => Self::Stale,
-            (_, Via::Constructed) => Self::Constructed,
-            (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(Calls { collapsed: true, .. })) => {
-                Self::Collapsed
-            }
-            (Outcome::Resolved(_) | Outcome::Ambiguous(_), Via::Calls(_)) => Self::Resolved,
-            (Outcome::Absent, Via::Calls(_)) => Self::Absent,
-            (Outcome::Failed(_), Via::Calls(_)) => Self::Failed,
+        match (&resolution.outcome, resolution.source) {
+            (Outcome::Absent, AnswerSource::Memory) => Self::Negative,
+            (_, AnswerSource::Memory) => Self::Hit,
+            (_, AnswerSource::Shared) => Self::Shared,
+            (_, AnswerSource::Stale) => Self::Stale,
+            (_, AnswerSource::Constructed) => Self::Constructed,
+            (
+                Outcome::Resolved(_) | Outcome::Ambiguous(_),
+                AnswerSource::Nebuly(Calls { collapsed: true, .. }),
+            ) => Self::Collapsed,
+            (Outcome::Resolved(_) | Outcome::Ambiguous(_), AnswerSource::Nebuly(_)) => Self::Resolved,
+            (Outcome::Absent, AnswerSource::Nebuly(_)) => Self::Absent,
+            (Outcome::Failed(_), AnswerSource::Nebuly(_)) => Self::Failed,
         }
     }
 

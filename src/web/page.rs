@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::problem::{Choice, Problem};
 use super::request_id::RequestId;
-use crate::domain::{Kind, ProjectName, Spellings};
+use crate::domain::{IdCandidates, Kind, ProjectName};
 
 /// The parameter by which the page for an unknown item counts how often it has looked again.
 pub(super) const LOOKS: &str = "looks";
@@ -110,13 +110,13 @@ impl SelfLink {
     /// The link that a request named, in the query form: it survives every tool and proxy.
     pub(super) fn new(
         base_path: &str,
-        spellings: &Spellings<'_>,
+        candidates: &IdCandidates<'_>,
         project: Option<&ProjectName>,
         looks: u8,
     ) -> Self {
-        let item = spellings.first();
-        let kind = spellings.kind_was_named().then(|| item.kind());
-        let id = spellings.text().into_owned();
+        let item = candidates.first();
+        let kind = candidates.kind_was_named().then(|| item.kind());
+        let id = candidates.text().into_owned();
         let query = utf8_percent_encode(&id, QUERY);
         let mut path = match kind {
             Some(kind) => format!("{base_path}/go/{kind}?id={query}"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
-use crate::domain::{InvalidId, Text};
+use crate::domain::{IdText, InvalidId};
 
 /// Names that may stand in a query once. `external_id` is what Zendesk's clickthrough calls the id.
 const LISTED: [&str; 6] = ["id", "external_id", "noredirect", "refresh", "wait", "project"];
@@ -58,18 +58,18 @@ impl<'a> Parameters<'a> {
     }
 
     /// The text that the caller gave for an id.
-    pub(super) fn id(&self) -> Result<Text<'a>, Problem> {
+    pub(super) fn id(&self) -> Result<IdText<'a>, Problem> {
         let raw = self.id.ok_or(Problem::InvalidRequest(
             "There is no id: it goes into the path, or into the parameter id.",
         ))?;
         let with_plus = if raw.contains('+') { Some(decoded(raw, false)?) } else { None };
-        Ok(Text { decoded: decoded(raw, true)?, with_plus })
+        Ok(IdText { decoded: decoded(raw, true)?, with_plus })
     }
 }
 
 /// The text that stands for an id in a path.
-pub(super) fn id_in_path(raw: &str) -> Result<Text<'_>, Problem> {
-    Ok(Text { decoded: decoded(raw, false)?, with_plus: None })
+pub(super) fn id_in_path(raw: &str) -> Result<IdText<'_>, Problem> {
+    Ok(IdText { decoded: decoded(raw, false)?, with_plus: None })
 }
 
 fn decoded(raw: &str, plus_is_space: bool) -> Result<Cow<'_, str>, Problem> {

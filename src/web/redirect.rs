@@ -17,8 +17,10 @@ use super::parameters::{Parameters, id_in_path};
 use super::preview_robot::is_preview_robot;
 use super::problem::{Choice, Failure, Problem};
 use super::route::{Form, IdPlace};
-use crate::domain::{Cause, Item, LazyCaller, ProjectIndex, ProjectName, Scope, Spellings, TargetUrl, Text};
-use crate::resolver::{Found, Inquiry, Mode, Outcome, Resolution, Via};
+use crate::domain::{
+    Cause, IdCandidates, IdText, Item, LazyCaller, ProjectIndex, ProjectName, Scope, TargetUrl,
+};
+use crate::resolver::{AnswerSource, Found, Mode, Outcome, Resolution, ResolveRequest};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 pub(super) const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
@@ -29,20 +31,20 @@ const HEADERS: usize = 9;
 
 /// What a request asks for.
 struct Asked<'a> {
-    spellings: Spellings<'a>,
+    candidates: IdCandidates<'a>,
     scope: Scope,
     parameters: Parameters<'a>,
 }
 
 /// Answers a request for a link.
 pub(super) async fn reply<'a>(web: &Web, form: Form, parts: &'a Parts, caller: &dyn LazyCaller) -> Reply<'a> {
-    let Asked { spellings, scope, parameters } = match Asked::read(web, form, &parts.uri) {
+    let Asked { candidates, scope, parameters } = match Asked::read(web, form, &parts.uri) {
         Ok(asked) => asked,
         Err(problem) => return problem.into(),
     };
     if web.unfurl && is_preview_robot(&parts.headers) {
-        let answer = card(&web.pages, &spellings).map_err(|problem| Box::new(problem.into()));
-        return Reply { answer, item: Some(spellings.into_first()), outcome: None, cold: false };
+        let answer = card(&web.pages, &candidates).map_err(|problem| Box::new(problem.into()));
+        return Reply { answer, item: Some(candidates.into_first()), outcome: None, cold: false };
     }
     let refresh = parameters.refresh || forbids_cached(&parts.headers);
     let mode = if refresh { Mode::Refresh } else { Mode::Cached };
@@ -50,19 +52,19 @@ pub(super) async fn reply<'a>(web: &Web, form: Form, parts: &'a Parts, caller: &
     if !wait.is_zero() {
         (web.extend_deadline)(&parts.extensions, wait);
     }
-    let inquiry = Inquiry { spellings: &spellings, scope, mode, wait, caller };
-    let resolution = web.resolver.resolve(&inquiry).await;
+    let request = ResolveRequest { candidates: &candidates, scope, mode, wait, caller };
+    let resolution = web.resolver.resolve(&request).await;
     Reply {
         outcome: Some(LinkOutcome::of(&resolution)),
-        cold: matches!(resolution.via, Via::Calls(_)),
-        answer: answer(web, &inquiry, &parameters, resolution),
-        item: Some(spellings.into_first()),
+        cold: matches!(resolution.source, AnswerSource::Nebuly(_)),
+        answer: answer(web, &request, &parameters, resolution),
+        item: Some(candidates.into_first()),
     }
 }
 
 /// The item that a request names, if it names one.
 pub(super) fn item<'a>(web: &Web, form: Form, uri: &'a Uri) -> Option<Item<'a>> {
-    Some(Asked::read(web, form, uri).ok()?.spellings.into_first())
+    Some(Asked::read(web, form, uri).ok()?.candidates.into_first())
 }
 
 impl<'a> Asked<'a> {
@@ -72,12 +74,12 @@ impl<'a> Asked<'a> {
             IdPlace::Query => parameters.id()?,
             IdPlace::Path => id_in_path(rest_of_path(web, form, uri))?,
         };
-        let spellings = spellings(web, form, text)?;
+        let candidates = candidates(web, form, text)?;
         let scope = match &parameters.project {
             None => Scope::All,
             Some(name) => Scope::Only(web.project(name).ok_or(Problem::UnknownProject)?),
         };
-        Ok(Self { spellings, scope, parameters })
+        Ok(Self { candidates, scope, parameters })
     }
 }
 
@@ -92,12 +94,12 @@ impl Web {
     }
 }
 
-fn spellings<'a>(web: &Web, form: Form, text: Text<'a>) -> Result<Spellings<'a>, Problem> {
-    let spellings = match form.kind {
-        Some(kind) => Spellings::of_kind(kind, text),
-        None => Spellings::of_any_kind(text, &web.allowed_hosts),
+fn candidates<'a>(web: &Web, form: Form, text: IdText<'a>) -> Result<IdCandidates<'a>, Problem> {
+    let candidates = match form.kind {
+        Some(kind) => IdCandidates::of_kind(kind, text),
+        None => IdCandidates::of_any_kind(text, &web.allowed_hosts),
     };
-    spellings.map_err(Problem::from)
+    candidates.map_err(Problem::from)
 }
 
 /// The raw id behind the route's prefix; a trailing slash changes nothing.
@@ -108,33 +110,33 @@ fn rest_of_path<'a>(web: &Web, form: Form, uri: &'a Uri) -> &'a str {
 
 fn answer(
     web: &Web,
-    inquiry: &Inquiry<'_>,
+    request: &ResolveRequest<'_>,
     parameters: &Parameters<'_>,
     resolution: Resolution,
 ) -> Result<Response, Box<Failure>> {
     let called = was_called(&resolution);
     let status = cache_status(&resolution);
-    let timing = server_timing(resolution.via).filter(|_| called);
+    let timing = server_timing(resolution.source).filter(|_| called);
     let mut choices = Vec::new();
     let problem = match resolution.outcome {
         Outcome::Resolved(found) => {
-            let keep =
-                inquiry.mode == Mode::Cached && !matches!(resolution.via, Via::Stale | Via::Constructed);
+            let keep = request.mode == Mode::Cached
+                && !matches!(resolution.source, AnswerSource::Stale | AnswerSource::Constructed);
             let control = if keep { web.cacheable.clone() } else { NO_STORE };
             return redirect(found.url, control, status, timing);
         }
         Outcome::Absent => Problem::NotFound,
         Outcome::Ambiguous(found) => {
-            choices = found.iter().filter_map(|found| choice(web, inquiry, found)).collect();
+            choices = found.iter().filter_map(|found| choice(web, request, found)).collect();
             Problem::Ambiguous
         }
         Outcome::Failed(failure) => failure.cause.into(),
     };
-    let project = match inquiry.scope {
+    let project = match request.scope {
         Scope::All => None,
         Scope::Only(project) => web.name_of(project),
     };
-    let link = SelfLink::new(&web.base_path, inquiry.spellings, project, parameters.looks);
+    let link = SelfLink::new(&web.base_path, request.candidates, project, parameters.looks);
     Err(Box::new(Failure {
         problem,
         cache_status: Some(status).filter(|_| called),
@@ -174,8 +176,8 @@ const fn was_called(resolution: &Resolution) -> bool {
 }
 
 /// One of the links that an id stands for.
-fn choice(web: &Web, inquiry: &Inquiry<'_>, found: &Found) -> Option<Choice> {
-    let item = inquiry.spellings.first();
+fn choice(web: &Web, request: &ResolveRequest<'_>, found: &Found) -> Option<Choice> {
+    let item = request.candidates.first();
     let project = web.name_of(found.project)?;
     Some(Choice {
         kind: item.kind().as_str(),
@@ -184,6 +186,6 @@ fn choice(web: &Web, inquiry: &Inquiry<'_>, found: &Found) -> Option<Choice> {
         url: found.url.as_str().to_owned(),
         project: project.to_string(),
         resolved_at: found.resolved_at.and_then(super::timestamp::rfc3339),
-        path: SelfLink::new(&web.base_path, inquiry.spellings, Some(project), 0).into_path(),
+        path: SelfLink::new(&web.base_path, request.candidates, Some(project), 0).into_path(),
     })
 }

@@ -1,8 +1,8 @@
 //! Links in memory, bounded in bytes.
 
-mod key;
+mod compact_key;
+mod compact_link;
 mod patterns;
-mod stored;
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use metrics::{Counter, Gauge};
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
-use self::key::{Key, Wanted};
+use self::compact_key::{Key, Wanted};
+use self::compact_link::Stored;
 use self::patterns::Patterns;
-use self::stored::Stored;
 use crate::domain::{CachedLink, Item, LinkCache, ResolvedLink, Scope};
 
 /// What every entry takes beside what its key and its link have on the heap: the tables, queues and counters of the cache,

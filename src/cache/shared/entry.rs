@@ -4,20 +4,16 @@
 //! outside: it repeats what it is about, and its URL passes the same checks as Nebuly's.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AllowedHosts, CLOCK_SKEW, Item, ProjectName, TargetUrl, Timestamp};
+use crate::domain::{AllowedHosts, CLOCK_SKEW, ContainsKey, Item, ProjectName, TargetUrl, Timestamp};
 
 /// From this size on, in bytes, an entry counts for nothing.
 pub(super) const MAX_SIZE: usize = 8 * 1024;
 
 /// The form of entries. Another one is left alone: a newer version may share the server during an update.
 const VERSION: u32 = 1;
-
-/// Whether a text holds one of our keys.
-pub type ContainsKey = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// An entry as it is written: JSON.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! Entries: what is written is read, and nothing else counts.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -4,16 +4,16 @@
 //! limit. What it never does: fail a request, hold up an answer to write something, share that an item is absent, or
 //! believe an entry that does not say itself what it is about.
 
-mod breaker;
-mod connection;
 mod entry;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-mod key;
 mod metrics;
 mod options;
+mod redis_breaker;
+mod redis_client;
+mod redis_connection;
+mod redis_key;
 mod reply_limit;
-mod server;
 mod writer;
 
 use std::sync::Arc;
@@ -21,16 +21,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use self::entry::ContainsKey;
 use self::entry::{Entry, Reader};
-use self::key::{Keys, Place};
 use self::metrics::Metrics;
 pub use self::options::{SharedCacheError, SharedCacheOptions};
-use self::server::{Content, NoAnswer, Server, Write};
+use self::redis_client::{Content, NoAnswer, Server, Write};
+use self::redis_key::{Keys, Place};
 pub use self::writer::SharedCacheWriter;
 use crate::domain::{
-    Clock, Freshness, Item, Lifetimes, ProjectIndex, ProjectName, Scope, SharedFuture, SharedLink,
-    SharedLinks,
+    Clock, ContainsKey, Freshness, Item, Lifetimes, ProjectIndex, ProjectName, Scope, SharedFuture,
+    SharedLink, SharedLinks,
 };
 
 /// By how much a time to live is shortened at most, in thousandths: links that were found together do not all expire
@@ -180,7 +179,7 @@ impl SharedLinks for SharedCache {
 
 /// How long a link of this age is to be kept, shortened by some thousandths; nothing if it is of no use any more.
 fn time_to_live(lifetimes: Lifetimes, age: Duration, shortened_by: u32) -> Option<Duration> {
-    let left = lifetimes.ttl.saturating_add(lifetimes.stale).saturating_sub(age);
+    let left = lifetimes.max_age().saturating_sub(age);
     let kept = left.saturating_sub(left / 1000 * shortened_by);
     (kept.as_millis() > 0).then_some(kept)
 }

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::connection::{Address, Tls};
+use super::redis_connection::{Address, Tls};
 use crate::domain::{AllowedHosts, Lifetimes, ProjectName};
 
 /// What the shared cache is made from.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::metrics::Metrics;
-use super::server::{NoAnswer, Server, Write};
+use super::redis_client::{NoAnswer, Server, Write};
 
 /// How many links wait to be written at most. Each takes a few hundred bytes, 8 KiB at worst.
 pub(super) const WAITING: usize = 512;

@@ -6,10 +6,11 @@
     reason = "that a property does not hold is said by a panic"
 )]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::admission::Admitted;
-use super::{Admission, Record, SnapshotError, SnapshotReader};
+use super::link_filter::LoadedLink;
+use super::{LinkFilter, Record, SnapshotError, SnapshotReader};
 use crate::domain::{AllowedHosts, ProjectName, Timestamp};
 use crate::files::FilePath;
 
@@ -19,7 +20,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A link that is let in leads to an allowed host, and is the same once it is written and read again. A file of a newer
 /// version is found out before anything is taken from it.
 pub fn snapshot(input: &[u8]) {
-    let admission = admission();
+    let filter = filter();
     let is_newer = reader(input).check_versions().is_err();
     let mut reader = reader(input);
     loop {
@@ -29,23 +30,23 @@ pub fn snapshot(input: &[u8]) {
             Ok(None) => return assert!(!is_newer),
             Err(error) => return assert!(is_newer && matches!(error, SnapshotError::NewerVersion { .. })),
         };
-        let Ok(admitted) = admission.admit(link, NOW) else { continue };
-        let (_, _, known) = &admitted;
+        let Ok(loaded) = filter.accept(link, NOW) else { continue };
+        let (_, _, known) = &loaded;
         let url = known.url.as_str();
         let host = url.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
         assert!(
             host.is_some_and(|host| host.ends_with(".nebuly.com")) && !url.contains("canary-key"),
             "{url}"
         );
-        assert_eq!(read_back(&admission, &admitted), admitted);
+        assert_eq!(read_back(&filter, &loaded), loaded);
     }
 }
 
-fn admission() -> Admission {
+fn filter() -> LinkFilter {
     let mut hosts = AllowedHosts::default();
     hosts.allow("*.nebuly.com").unwrap();
     let projects = ["first", "second"].map(|name| ProjectName::try_from(name).unwrap());
-    Admission::new(projects.into(), hosts, Box::new(|text| text.contains("canary-key")), DAY)
+    LinkFilter::new(projects.into(), hosts, Arc::new(|text: &str| text.contains("canary-key")), DAY)
 }
 
 fn reader(bytes: &[u8]) -> SnapshotReader<&[u8]> {
@@ -53,9 +54,9 @@ fn reader(bytes: &[u8]) -> SnapshotReader<&[u8]> {
 }
 
 /// What reading gives once a link is written.
-fn read_back(admission: &Admission, (scope, item, link): &Admitted) -> Admitted {
+fn read_back(filter: &LinkFilter, (scope, item, link): &LoadedLink) -> LoadedLink {
     let id = item.id();
-    let project = admission.name(link.project).unwrap();
+    let project = filter.name(link.project).unwrap();
     let written = serde_json::to_vec(&Record::new(*scope, item.kind(), &id, project, link).unwrap()).unwrap();
-    admission.admit(reader(&written).read().unwrap().unwrap().unwrap(), NOW).unwrap()
+    filter.accept(reader(&written).read().unwrap().unwrap().unwrap(), NOW).unwrap()
 }

@@ -1,6 +1,6 @@
 //! Links in a file, so that they outlive the process.
 //!
-//! A snapshot is JSON Lines, a link a line, without a header; [`record`] has the form of a line. Whoever reads one
+//! A snapshot is JSON Lines, a link a line, without a header; [`link_record`](super::link_record) has the form of a line. Whoever reads one
 //! believes none of it: each line is checked like an answer from outside. Whoever writes one replaces the file in one
 //! step, so that there is a whole one at any time.
 //!
@@ -8,12 +8,11 @@
 //! it is neither read nor replaced. A snapshot has a line of its own form within its first 64 KiB, so it may begin with
 //! some broken ones.
 
-mod admission;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod lines;
+mod link_filter;
 mod reader;
-mod record;
 mod replacement;
 
 use std::fs::File;
@@ -24,13 +23,13 @@ use std::thread;
 
 use metrics::Counter;
 
-pub use self::admission::{Admission, ContainsKey};
-use self::admission::{Admitted, Refusal};
 pub use self::lines::{Line, Lines};
+pub use self::link_filter::LinkFilter;
+use self::link_filter::{LoadedLink, SkipReason};
 pub use self::reader::{BrokenLine, SnapshotLink, SnapshotReader};
-use self::record::{Record, is_of_a_snapshot};
 use self::replacement::Replacement;
 use super::MemoryCache;
+use super::link_record::{Record, is_of_a_snapshot};
 use crate::domain::{CachedLink, Item, LinkCache as _, ResolvedLink, Scope, Timestamp};
 use crate::files::{FilePath, open_regular, within_deadline};
 
@@ -56,7 +55,7 @@ pub struct SnapshotFile(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: FilePath,
-    admission: Admission,
+    filter: LinkFilter,
     lines_skipped: Counter,
     /// Held while the file is written, so that of two writes the later one lasts.
     writing: Mutex<()>,
@@ -82,7 +81,7 @@ pub enum SnapshotError {
     #[error(
         "the snapshot {path} is from a newer version of nebulink (format {version}, this version knows {}): \
          it is left alone; move it away or name another file",
-        record::VERSION
+        super::link_record::VERSION
     )]
     NewerVersion {
         /// The file.
@@ -135,14 +134,14 @@ pub fn check(path: &FilePath) -> Result<(), SnapshotError> {
 impl SnapshotFile {
     /// The snapshot at this path. Nothing is opened yet; its metrics go to the recorder that is installed by now.
     #[must_use]
-    pub fn new(path: impl Into<FilePath>, admission: Admission) -> Self {
+    pub fn new(path: impl Into<FilePath>, filter: LinkFilter) -> Self {
         metrics::describe_counter!(
             "nebulink_snapshot_lines_skipped_total",
             "Lines of the snapshot that were skipped because something is wrong with them"
         );
         let lines_skipped = metrics::counter!("nebulink_snapshot_lines_skipped_total");
         let writing = Mutex::default();
-        Self(Arc::new(Inner { path: path.into(), admission, lines_skipped, writing }))
+        Self(Arc::new(Inner { path: path.into(), filter, lines_skipped, writing }))
     }
 
     /// Reads the links into memory. A file that is not there has none.
@@ -173,12 +172,12 @@ impl Inner {
         SnapshotReader::new(&file, &self.path).check_versions()?;
         file.rewind().map_err(|error| self.failed("read", error))?;
         let reader = SnapshotReader::new(&file, &self.path);
-        let (admitted, batches) = mpsc::sync_channel(BATCHES);
+        let (loaded_links, batches) = mpsc::sync_channel(BATCHES);
         // Reading lines and putting links into memory take about as long: two threads halve the time.
         let loaded = thread::scope(|threads| {
             let reading = thread::Builder::new()
                 .name("snapshot".to_owned())
-                .spawn_scoped(threads, move || self.read(reader, now, &admitted))
+                .spawn_scoped(threads, move || self.read(reader, now, &loaded_links))
                 .map_err(|error| self.failed("read", error))?;
             for (scope, item, link) in batches.into_iter().flatten() {
                 cache.insert(scope, item, CachedLink::Resolved(link));
@@ -195,28 +194,28 @@ impl Inner {
         &self,
         mut reader: SnapshotReader<R>,
         now: Timestamp,
-        admitted: &SyncSender<Vec<Admitted>>,
+        loaded_links: &SyncSender<Vec<LoadedLink>>,
     ) -> Result<Loaded, SnapshotError> {
         let mut loaded = Loaded::default();
         let mut batch = Vec::with_capacity(BATCH_LEN);
         while let Some(line) = reader.read()? {
-            match line.map_err(|BrokenLine| Refusal::Broken).and_then(|link| self.admission.admit(link, now))
+            match line.map_err(|BrokenLine| SkipReason::Broken).and_then(|link| self.filter.accept(link, now))
             {
                 Ok(link) => {
                     batch.push(link);
                     loaded.links += 1;
                 }
-                Err(Refusal::Broken) => loaded.broken += 1,
-                Err(Refusal::Unconfigured) => loaded.unconfigured += 1,
-                Err(Refusal::Expired) => loaded.expired += 1,
+                Err(SkipReason::Broken) => loaded.broken += 1,
+                Err(SkipReason::Unconfigured) => loaded.unconfigured += 1,
+                Err(SkipReason::Expired) => loaded.expired += 1,
             }
             if batch.len() == BATCH_LEN {
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_LEN));
                 // Nobody takes them only if this whole load is being given up.
-                drop(admitted.send(full));
+                drop(loaded_links.send(full));
             }
         }
-        drop(admitted.send(batch));
+        drop(loaded_links.send(batch));
         Ok(loaded)
     }
 
@@ -247,7 +246,7 @@ impl Inner {
         let mut writer = BufWriter::with_capacity(BUFFER_SIZE, replacement.file());
         let mut saved = 0;
         for (scope, item, link) in links {
-            let Some(project) = self.admission.name(link.project) else { continue };
+            let Some(project) = self.filter.name(link.project) else { continue };
             let id = item.id();
             let Some(record) = Record::new(scope, item.kind(), &id, project, &link) else { continue };
             serde_json::to_writer(&mut writer, &record)?;

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, BufReader};
 
 use super::lines::{Line, Lines};
-use super::record::{KindName, Record, newer_version};
 use super::{BUFFER_SIZE, SnapshotError, open};
+use crate::cache::link_record::{KindName, Record, newer_version};
 use crate::domain::{Item, Timestamp};
 use crate::files::FilePath;
 

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -16,15 +17,15 @@ fn hosts() -> AllowedHosts {
     hosts
 }
 
-fn admission(projects: &[&str]) -> Admission {
+fn filter(projects: &[&str]) -> LinkFilter {
     let projects = projects.iter().map(|name| ProjectName::try_from(*name).unwrap()).collect();
-    Admission::new(projects, hosts(), Box::new(|text| text.contains("canary-key")), DAY)
+    LinkFilter::new(projects, hosts(), Arc::new(|text: &str| text.contains("canary-key")), DAY)
 }
 
 fn inner(path: &Path) -> Inner {
     Inner {
         path: path.into(),
-        admission: admission(&["first", "second"]),
+        filter: filter(&["first", "second"]),
         lines_skipped: metrics::counter!("nebulink_snapshot_lines_skipped_total"),
         writing: Mutex::default(),
     }
@@ -246,8 +247,7 @@ fn the_lines_that_are_skipped_are_counted_in_a_metric() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("links");
     std::fs::write(&path, ["x\n", &line("project", "\"third\""), "y\n"].concat()).unwrap();
-    let snapshot =
-        metrics::with_local_recorder(&recorder, || SnapshotFile::new(&path, admission(&["first"])));
+    let snapshot = metrics::with_local_recorder(&recorder, || SnapshotFile::new(&path, filter(&["first"])));
     snapshot.0.load(&MemoryCache::new(1 << 20), NOW).unwrap();
     let text = recorder.handle().render();
     assert!(text.contains("\nnebulink_snapshot_lines_skipped_total 2\n"), "{text}");

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::CallerKey;
-use crate::limits::{Callers, Limits};
+use crate::limits::{RateLimiter, RateLimits};
 
 fn proxies(ranges: &[&str]) -> TrustedProxies {
     TrustedProxies::new(ranges.iter().map(|range| range.parse().unwrap()).collect())
@@ -92,7 +92,7 @@ fn ranges_are_trusted_in_either_family_and_the_wide_ones_are_known() {
 
 #[test]
 fn forged_hops_and_headers_renew_no_balance() {
-    let callers = Callers::new(Limits { per_second: 1, burst: 5, overdraft: 0, capacity: 1_000 });
+    let callers = RateLimiter::new(RateLimits { per_second: 1, burst: 5, overdraft: 0, capacity: 1_000 });
     let peer = "10.0.0.1".parse().unwrap();
     let ours = ours();
     let began = Instant::now();

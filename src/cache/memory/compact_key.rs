@@ -68,7 +68,7 @@ impl Key {
     pub(super) fn heap_size(&self) -> usize {
         match self {
             Self::Uuid(..) => 0,
-            Self::Text(_, _, text) => super::stored::block(text.len()),
+            Self::Text(_, _, text) => super::compact_link::block(text.len()),
         }
     }
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use redis::{Pipeline, Value};
 use tokio::sync::Semaphore;
 
-use super::breaker::{Admission, Breaker, Failed};
-use super::connection::{Address, Connection, Fault, Line};
 use super::entry::MAX_SIZE;
+use super::redis_breaker::{Admission, Breaker, Failed};
+use super::redis_connection::{Address, Connection, Fault, Line};
 
 /// How many keys are read at once, over all callers. Each may bring [`MAX_SIZE`] bytes and the connection lets no more
 /// through, so that this bounds the memory that a server can take: 16 MiB.

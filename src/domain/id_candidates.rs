@@ -12,7 +12,7 @@ const CONVERSATION_NAMES: [&str; 2] = ["conversation.id", "conversation_id"];
 
 /// A text that a caller gave for an id, after the one percent-decoding that HTTP asks for.
 #[derive(Debug, Clone)]
-pub struct Text<'a> {
+pub struct IdText<'a> {
     /// The text.
     pub decoded: Cow<'a, str>,
     /// The text with its `+` left as they were, if a query had some: there they usually mean spaces, but not always.
@@ -21,22 +21,22 @@ pub struct Text<'a> {
 
 /// The items that a text may mean. The first is asked for; the others only while Nebuly does not know those before.
 #[derive(Debug, Clone)]
-pub struct Spellings<'a> {
+pub struct IdCandidates<'a> {
     first: Item<'a>,
     kind_was_named: bool,
     /// The text, where it can also be the id of a conversation.
-    conversation: Option<Text<'a>>,
+    conversation: Option<IdText<'a>>,
 }
 
-impl<'a> From<&'a str> for Text<'a> {
+impl<'a> From<&'a str> for IdText<'a> {
     fn from(text: &'a str) -> Self {
         Self { decoded: Cow::Borrowed(text), with_plus: None }
     }
 }
 
-impl<'a> Spellings<'a> {
+impl<'a> IdCandidates<'a> {
     /// Reads the text as the id of an item of this kind.
-    pub fn of_kind(kind: Kind, text: Text<'a>) -> Result<Self, InvalidId> {
+    pub fn of_kind(kind: Kind, text: IdText<'a>) -> Result<Self, InvalidId> {
         match kind {
             Kind::Interaction => {
                 let first = Item::interaction(&text.decoded)?;
@@ -48,7 +48,7 @@ impl<'a> Spellings<'a> {
 
     /// Finds out the kind: a UUID may be an interaction or a conversation, of the address of a page of Nebuly's kind and
     /// id are taken and nothing else, and any other text is a conversation.
-    pub fn of_any_kind(text: Text<'a>, hosts: &AllowedHosts) -> Result<Self, InvalidId> {
+    pub fn of_any_kind(text: IdText<'a>, hosts: &AllowedHosts) -> Result<Self, InvalidId> {
         if let Some(page) = Page::parse(&text.decoded) {
             if !hosts.allows(&page.url) {
                 return Err(InvalidId::ForeignUrl);
@@ -66,7 +66,7 @@ impl<'a> Spellings<'a> {
         }
     }
 
-    fn conversation(text: Text<'a>, kind_was_named: bool) -> Result<Self, InvalidId> {
+    fn conversation(text: IdText<'a>, kind_was_named: bool) -> Result<Self, InvalidId> {
         let first = Item::conversation(text.decoded.clone())?;
         Ok(Self { first, kind_was_named, conversation: Some(text) })
     }
@@ -112,12 +112,12 @@ impl<'a> Spellings<'a> {
 }
 
 /// The one cleaned spelling of a conversation's id: the first of these that differs from it and passes the checks of ids.
-fn cleaned<'a>(text: &'a Text<'_>) -> Option<Item<'a>> {
+fn cleaned<'a>(text: &'a IdText<'_>) -> Option<Item<'a>> {
     let decoded = percent_decode_str(&text.decoded).decode_utf8().ok();
     let bare = Some(Cow::Borrowed(without_surroundings(&text.decoded)));
     let with_plus = text.with_plus.as_deref().map(Cow::Borrowed);
-    let spellings = [decoded, bare, with_plus].into_iter().flatten();
-    spellings
+    let candidates = [decoded, bare, with_plus].into_iter().flatten();
+    candidates
         .filter(|spelling| *spelling != text.decoded)
         .find_map(|spelling| Item::conversation(spelling).ok())
 }
@@ -168,14 +168,14 @@ mod tests {
 
     const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
 
-    fn names(spellings: &Spellings<'_>) -> Vec<String> {
-        let mut names = vec![format!("{:?}", spellings.first())];
-        names.extend(spellings.others().iter().map(|item| format!("{item:?}")));
+    fn names(candidates: &IdCandidates<'_>) -> Vec<String> {
+        let mut names = vec![format!("{:?}", candidates.first())];
+        names.extend(candidates.others().iter().map(|item| format!("{item:?}")));
         names
     }
 
     fn conversation(text: &str) -> Vec<String> {
-        names(&Spellings::of_kind(Kind::Conversation, Text::from(text)).unwrap())
+        names(&IdCandidates::of_kind(Kind::Conversation, IdText::from(text)).unwrap())
     }
 
     #[test]
@@ -204,9 +204,9 @@ mod tests {
 
     #[test]
     fn a_space_that_was_a_plus_may_have_been_meant_as_one() {
-        let text = Text { decoded: "a b".into(), with_plus: Some("a+b".into()) };
-        let spellings = Spellings::of_kind(Kind::Conversation, text).unwrap();
-        assert_eq!(names(&spellings), [r#"conversation "a b""#, r#"conversation "a+b""#]);
+        let text = IdText { decoded: "a b".into(), with_plus: Some("a+b".into()) };
+        let candidates = IdCandidates::of_kind(Kind::Conversation, text).unwrap();
+        assert_eq!(names(&candidates), [r#"conversation "a b""#, r#"conversation "a+b""#]);
     }
 
     #[test]
@@ -219,9 +219,9 @@ mod tests {
     fn a_uuid_of_no_kind_is_an_interaction_then_a_conversation_as_written() {
         let hosts = AllowedHosts::default();
         let upper = UUID.to_uppercase();
-        let spellings = Spellings::of_any_kind(Text::from(upper.as_str()), &hosts).unwrap();
-        assert_eq!(names(&spellings), [format!("interaction {UUID:?}"), format!("conversation {upper:?}")]);
-        assert!(!spellings.kind_was_named());
+        let candidates = IdCandidates::of_any_kind(IdText::from(upper.as_str()), &hosts).unwrap();
+        assert_eq!(names(&candidates), [format!("interaction {UUID:?}"), format!("conversation {upper:?}")]);
+        assert!(!candidates.kind_was_named());
     }
 
     #[test]
@@ -247,8 +247,8 @@ mod tests {
                 Ok(r#"conversation "https://chat.example/c/1""#.to_owned()),
             ),
         ] {
-            let spellings = Spellings::of_any_kind(Text::from(text.as_str()), &hosts);
-            assert_eq!(spellings.map(|spellings| format!("{:?}", spellings.first())), expected, "{text}");
+            let candidates = IdCandidates::of_any_kind(IdText::from(text.as_str()), &hosts);
+            assert_eq!(candidates.map(|candidates| format!("{:?}", candidates.first())), expected, "{text}");
         }
     }
 }

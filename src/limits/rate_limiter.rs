@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use metrics::Counter;
 
-use super::Limits;
+use super::RateLimits;
 use super::bucket::{Rate, TheoreticalArrivalTime};
-use super::key::Key;
+use super::caller_key::Key;
 use super::table::Table;
 use crate::domain::{self, Caller, CallerKey, FairnessKey, RateLimit};
 
@@ -26,7 +26,7 @@ const NEWCOMERS: u64 = 0;
 /// balance.
 ///
 /// Asked only when a call to Nebuly may be needed. One lock is enough for that: it is held for a look into a table.
-pub struct Callers {
+pub struct RateLimiter {
     table: Mutex<Table>,
     newcomers: Arc<Account>,
     next_number: AtomicU64,
@@ -52,16 +52,16 @@ struct Common {
     refused: Counter,
 }
 
-impl Callers {
+impl RateLimiter {
     /// Nobody has spent anything yet. The metrics recorder must be there already.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: RateLimits) -> Self {
         Self::with_clock(limits, Instant::now)
     }
 
     /// The same, with another clock.
-    pub fn with_clock(limits: Limits, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        let Limits { per_second, burst, overdraft, capacity } = limits;
+    pub fn with_clock(limits: RateLimits, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+        let RateLimits { per_second, burst, overdraft, capacity } = limits;
         let (per_second, burst) = (u64::from(per_second.max(1)), u64::from(burst.max(1)));
         metrics::describe_counter!(
             "nebulink_rate_limited_total",
@@ -106,16 +106,16 @@ impl Callers {
     }
 }
 
-impl domain::Callers for Callers {
+impl domain::Callers for RateLimiter {
     fn of(&self, key: &CallerKey<'_>) -> Caller {
         self.of(key)
     }
 }
 
 /// Without who they are.
-impl fmt::Debug for Callers {
+impl fmt::Debug for RateLimiter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Callers").finish_non_exhaustive()
+        formatter.debug_struct("RateLimiter").finish_non_exhaustive()
     }
 }
 
@@ -187,5 +187,5 @@ impl Common {
 }
 
 #[cfg(test)]
-#[path = "callers_tests.rs"]
+#[path = "rate_limiter_tests.rs"]
 mod tests;

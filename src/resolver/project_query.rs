@@ -9,16 +9,16 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use super::projects::Projects;
+use super::projects::ResolverProjects;
 use crate::domain::{Answer, CallFailure, CallOptions, Cause, Item, ProjectIndex, ProjectSet, TargetUrl};
 
 /// How long the first project is waited for before the others are asked as well; and how long, once one knows the id,
 /// the others are waited for, where several may. Above what a healthy Nebuly takes, below what a person notices.
 const SLOW: Duration = Duration::from_millis(400);
 
-/// What the projects said.
+/// One question to several projects, and what they said.
 #[derive(Debug, Default)]
-pub(super) struct Survey {
+pub(super) struct ProjectQuery {
     /// Those that have the item, in the order in which they said so.
     pub(super) found: Vec<(ProjectIndex, TargetUrl)>,
     /// Those that do not.
@@ -33,62 +33,62 @@ pub(super) struct Survey {
     pub(super) unanswered: bool,
 }
 
-/// Asks these projects, the first of them first.
-pub(super) async fn survey(
-    projects: &Projects,
-    order: &[ProjectIndex],
-    item: &Item<'static>,
-    options: &CallOptions,
-) -> Survey {
-    let mut survey = Survey::default();
-    let ask = |project: ProjectIndex| async move {
-        let answer = match projects.source(project) {
-            Some(source) => source.resolve(item, options).await,
-            None => Err(CallFailure { cause: Cause::Internal, status: None }),
+impl ProjectQuery {
+    /// Asks these projects, the first of them first, and returns when enough of them have answered.
+    pub(super) async fn run(
+        projects: &ResolverProjects,
+        order: &[ProjectIndex],
+        item: &Item<'static>,
+        options: &CallOptions,
+    ) -> Self {
+        let mut query = Self::default();
+        let ask = |project: ProjectIndex| async move {
+            let answer = match projects.source(project) {
+                Some(source) => source.resolve(item, options).await,
+                None => Err(CallFailure { cause: Cause::Internal, status: None }),
+            };
+            (project, answer)
         };
-        (project, answer)
-    };
-    let mut waiting = order.iter().copied();
-    let mut asked = FuturesUnordered::new();
-    let unique = item.is_unique();
-    if unique {
-        asked.extend(waiting.next().map(ask));
-    } else {
-        asked.extend(waiting.by_ref().map(ask));
-    }
-    let mut slow = Box::pin(tokio::time::sleep(SLOW));
-    loop {
-        let enough = !survey.found.is_empty() && unique;
-        if enough || (asked.is_empty() && waiting.len() == 0) {
-            break;
+        let mut waiting = order.iter().copied();
+        let mut asked = FuturesUnordered::new();
+        let unique = item.is_unique();
+        if unique {
+            asked.extend(waiting.next().map(ask));
+        } else {
+            asked.extend(waiting.by_ref().map(ask));
         }
-        tokio::select! {
-            biased;
-            answer = asked.next(), if !asked.is_empty() => {
-                let first_found = survey.found.is_empty();
-                if let Some((project, answer)) = answer {
-                    survey.note(project, answer);
+        let mut slow = Box::pin(tokio::time::sleep(SLOW));
+        loop {
+            let enough = !query.found.is_empty() && unique;
+            if enough || (asked.is_empty() && waiting.len() == 0) {
+                break;
+            }
+            tokio::select! {
+                biased;
+                answer = asked.next(), if !asked.is_empty() => {
+                    let first_found = query.found.is_empty();
+                    if let Some((project, answer)) = answer {
+                        query.note(project, answer);
+                    }
+                    if first_found && !query.found.is_empty() {
+                        // The others get as long as a healthy Nebuly takes, and no longer.
+                        slow.as_mut().reset(tokio::time::Instant::now() + SLOW);
+                    } else if query.found.is_empty() {
+                        asked.extend(waiting.by_ref().map(ask));
+                    }
                 }
-                if first_found && !survey.found.is_empty() {
-                    // The others get as long as a healthy Nebuly takes, and no longer.
-                    slow.as_mut().reset(tokio::time::Instant::now() + SLOW);
-                } else if survey.found.is_empty() {
+                () = &mut slow, if waiting.len() > 0 || !query.found.is_empty() => {
+                    if !query.found.is_empty() {
+                        break;
+                    }
                     asked.extend(waiting.by_ref().map(ask));
                 }
             }
-            () = &mut slow, if waiting.len() > 0 || !survey.found.is_empty() => {
-                if !survey.found.is_empty() {
-                    break;
-                }
-                asked.extend(waiting.by_ref().map(ask));
-            }
         }
+        query.unanswered = !asked.is_empty();
+        query
     }
-    survey.unanswered = !asked.is_empty();
-    survey
-}
 
-impl Survey {
     fn note(&mut self, project: ProjectIndex, answer: Result<Answer, CallFailure>) {
         match answer {
             Ok(Answer::Found(url)) => {

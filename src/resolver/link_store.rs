@@ -3,20 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::projects::Projects;
-use super::resolution::{Found, Mode, Outcome, Resolution, Via};
-use super::single_flight::{FlightResult, Source};
-use super::survey::{Survey, survey};
+use super::project_query::ProjectQuery;
+use super::projects::ResolverProjects;
+use super::resolution::{AnswerSource, Found, Mode, Outcome, Resolution};
 use crate::domain::{
     AbsentLink, Answer, CachedLink, CallFailure, CallOptions, Cause, Clock, Freshness, Item, Lifetimes,
     LinkCache, ProjectIndex, ProjectSet, Refreshed, Refreshes, ResolvedLink, Scope, SharedLink, SharedLinks,
 };
 
 /// All of it; shared by every resolution.
-pub(super) struct Knowledge {
+pub(super) struct LinkStore {
     pub(super) memory: Arc<dyn LinkCache>,
     pub(super) shared: Option<Arc<dyn SharedLinks>>,
-    pub(super) projects: Projects,
+    pub(super) projects: ResolverProjects,
     pub(super) lifetimes: Lifetimes,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -31,33 +30,33 @@ pub(super) struct Remembered {
 /// Where an item leads: one link, or one for each of several projects that have it. Never none.
 type Links = Arc<[ResolvedLink]>;
 
-impl Knowledge {
+impl LinkStore {
     /// What memory can answer, without asking anybody.
     pub(super) fn remembered(&self, scope: Scope, item: &Item<'_>) -> Option<Remembered> {
         match self.memory.get(scope, item)? {
             CachedLink::Resolved(link) => {
-                let (via, refresh_due) = self.usable(&link)?;
+                let (source, refresh_due) = self.usable(&link)?;
                 let outcome = Outcome::Resolved(link.into());
-                Some(Remembered { resolution: Resolution { outcome, via }, refresh_due })
+                Some(Remembered { resolution: Resolution { outcome, source }, refresh_due })
             }
             CachedLink::Ambiguous(links) => {
-                let (via, refresh_due) = self.usable(links.first()?)?;
+                let (source, refresh_due) = self.usable(links.first()?)?;
                 let outcome = Outcome::Ambiguous(links.iter().cloned().map(Found::from).collect());
-                Some(Remembered { resolution: Resolution { outcome, via }, refresh_due })
+                Some(Remembered { resolution: Resolution { outcome, source }, refresh_due })
             }
             CachedLink::Absent(link) => {
                 let said_by = self.lifetimes.absent_in(&link, self.clock.monotonic());
-                let resolution = Resolution { outcome: Outcome::Absent, via: Via::Memory };
+                let resolution = Resolution { outcome: Outcome::Absent, source: AnswerSource::Memory };
                 (said_by == self.projects.of(scope)).then_some(Remembered { resolution, refresh_due: false })
             }
         }
     }
 
     /// How a link that was resolved may be used now, and whether it is time to ask for it again; nothing if it is too old.
-    fn usable(&self, link: &ResolvedLink) -> Option<(Via, bool)> {
+    fn usable(&self, link: &ResolvedLink) -> Option<(AnswerSource, bool)> {
         match self.lifetimes.freshness(link.resolved_at, self.clock.now()) {
-            Freshness::Fresh => Some((Via::Memory, false)),
-            Freshness::Stale => Some((Via::Stale, link.may_refresh(self.clock.monotonic()))),
+            Freshness::Fresh => Some((AnswerSource::Memory, false)),
+            Freshness::Stale => Some((AnswerSource::Stale, link.may_refresh(self.clock.monotonic()))),
             Freshness::Expired => None,
         }
     }
@@ -79,10 +78,10 @@ impl Knowledge {
         item: Item<'static>,
         mode: Mode,
         options: CallOptions,
-    ) -> FlightResult {
+    ) -> Resolution {
         if mode == Mode::Cached {
             if let Some(remembered) = self.remembered(scope, &item) {
-                return remembered.into();
+                return remembered.resolution;
             }
             if let Some(result) = self.take_shared(scope, &item).await {
                 return result;
@@ -97,9 +96,9 @@ impl Knowledge {
         scope: Scope,
         item: Item<'static>,
         options: CallOptions,
-    ) -> FlightResult {
+    ) -> Resolution {
         match self.remembered(scope, &item) {
-            Some(remembered) if !remembered.refresh_due => return remembered.into(),
+            Some(remembered) if !remembered.refresh_due => return remembered.resolution,
             Some(_) | None => {}
         }
         if let Some(result) = self.take_shared(scope, &item).await {
@@ -108,7 +107,7 @@ impl Knowledge {
         self.ask_again(scope, item, &options).await
     }
 
-    async fn ask_again(&self, scope: Scope, item: Item<'static>, options: &CallOptions) -> FlightResult {
+    async fn ask_again(&self, scope: Scope, item: Item<'static>, options: &CallOptions) -> Resolution {
         match self.known_resolved(scope, &item) {
             Some(known) => self.refresh(scope, item, known, options).await,
             None => self.ask(scope, item, options).await,
@@ -118,7 +117,7 @@ impl Knowledge {
     /// What the shared cache can answer, taken over into memory.
     ///
     /// A link that memory holds longer than the shared cache does is no answer to asking for it again.
-    pub(super) async fn take_shared(&self, scope: Scope, item: &Item<'static>) -> Option<FlightResult> {
+    pub(super) async fn take_shared(&self, scope: Scope, item: &Item<'static>) -> Option<Resolution> {
         let mut links = self.shared.as_ref()?.get(scope, item).await;
         let now = self.clock.now();
         let known_at =
@@ -132,35 +131,35 @@ impl Knowledge {
         }
         let link = links.into_iter().max_by_key(|link| link.resolved_at)?;
         let source = match self.lifetimes.freshness(link.resolved_at, now) {
-            Freshness::Fresh => Source::Shared,
+            Freshness::Fresh => AnswerSource::Shared,
             Freshness::Stale | Freshness::Expired if known_at.is_some() => return None,
-            Freshness::Stale | Freshness::Expired => Source::Stale,
+            Freshness::Stale | Freshness::Expired => AnswerSource::Stale,
         };
         let link = ResolvedLink::new(link.url, link.project, link.resolved_at);
         self.memory.insert(scope, item.clone(), CachedLink::Resolved(link.clone()));
-        Some(FlightResult { outcome: Outcome::Resolved(link.into()), source })
+        Some(Resolution { outcome: Outcome::Resolved(link.into()), source })
     }
 
     /// Asks every project that has not said that it does not have the item.
-    async fn ask(&self, scope: Scope, item: Item<'static>, options: &CallOptions) -> FlightResult {
+    async fn ask(&self, scope: Scope, item: Item<'static>, options: &CallOptions) -> Resolution {
         let before = self.absence(scope, &item);
         let but = before.map(|absent| absent.said_by).unwrap_or_default();
         let began = Instant::now();
         let order = self.projects.to_ask(scope, but);
-        let survey = survey(&self.projects, &order, &item, options).await;
+        let query = ProjectQuery::run(&self.projects, &order, &item, options).await;
         let duration = began.elapsed();
-        let failed = survey.failure;
-        let status = survey.status;
-        let outcome = if survey.found.is_empty() {
-            self.settle_absent(scope, item, before, survey.absent, failed)
+        let failed = query.failure;
+        let status = query.status;
+        let outcome = if query.found.is_empty() {
+            self.settle_absent(scope, item, before, query.absent, failed)
         } else {
-            self.settle_found(scope, item, &[], survey)
+            self.settle_found(scope, item, &[], query)
         };
         let status = match (&outcome, failed) {
             (Outcome::Failed(failure), _) => failure.status,
             _ => status,
         };
-        FlightResult { outcome, source: Source::Nebuly { status, duration } }
+        Resolution { outcome, source: AnswerSource::nebuly(status, duration) }
     }
 
     /// Draws the conclusion from the projects that have the item, and keeps it. What was `known` before stays known where a
@@ -170,12 +169,12 @@ impl Knowledge {
         scope: Scope,
         item: Item<'static>,
         known: &[ResolvedLink],
-        survey: Survey,
+        query: ProjectQuery,
     ) -> Outcome {
         let now = self.clock.now();
-        let incomplete = survey.is_incomplete() && !item.is_unique() && self.projects.only(scope).is_none();
-        let kept = self.still_known(known, &survey);
-        let mut found = survey.found;
+        let incomplete = query.is_incomplete() && !item.is_unique() && self.projects.only(scope).is_none();
+        let kept = self.still_known(known, &query);
+        let mut found = query.found;
         for (project, url) in &found {
             self.projects.note_found(*project, &item, url);
         }
@@ -214,13 +213,13 @@ impl Knowledge {
     }
 
     /// The links whose projects have not found them again, and have not said twice that their items are gone.
-    fn still_known(&self, known: &[ResolvedLink], survey: &Survey) -> Vec<ResolvedLink> {
+    fn still_known(&self, known: &[ResolvedLink], query: &ProjectQuery) -> Vec<ResolvedLink> {
         let (at, now) = (self.clock.now(), self.clock.monotonic());
         let lost =
-            known.iter().filter(|link| survey.found.iter().all(|(project, _)| *project != link.project));
+            known.iter().filter(|link| query.found.iter().all(|(project, _)| *project != link.project));
         let still_there = lost.cloned().filter_map(|link| {
             // As long as one cannot be asked, none is ended.
-            if survey.is_incomplete() || !survey.gone.contains(link.project) {
+            if query.is_incomplete() || !query.gone.contains(link.project) {
                 return Some(link.failed(now));
             }
             match link.answered(Answer::Absent { status: 404 }, at, now) {
@@ -260,37 +259,37 @@ impl Knowledge {
         item: Item<'static>,
         known: Links,
         options: &CallOptions,
-    ) -> FlightResult {
+    ) -> Resolution {
         let began = Instant::now();
         // An id that several projects may have is asked for everywhere, so that a second one comes to light.
         let order = match known.first() {
             Some(link) if item.is_unique() => vec![link.project],
             _ => self.projects.to_ask(scope, ProjectSet::default()),
         };
-        let survey = survey(&self.projects, &order, &item, options).await;
-        let nebuly = |status| Source::Nebuly { status, duration: began.elapsed() };
-        if !survey.found.is_empty() {
-            let status = survey.status;
-            let outcome = self.settle_found(scope, item, &known, survey);
-            return FlightResult { outcome, source: nebuly(status) };
+        let query = ProjectQuery::run(&self.projects, &order, &item, options).await;
+        let nebuly = |status| AnswerSource::nebuly(status, began.elapsed());
+        if !query.found.is_empty() {
+            let status = query.status;
+            let outcome = self.settle_found(scope, item, &known, query);
+            return Resolution { outcome, source: nebuly(status) };
         }
-        let links = Links::from(self.still_known(&known, &survey));
+        let links = Links::from(self.still_known(&known, &query));
         if links.is_empty() {
-            let absent = AbsentLink { said_by: survey.absent, said_at: self.clock.monotonic() };
+            let absent = AbsentLink { said_by: query.absent, said_at: self.clock.monotonic() };
             self.memory.insert(scope, item.clone(), CachedLink::Absent(absent));
             if absent.said_by == self.projects.of(scope) {
-                return FlightResult { outcome: Outcome::Absent, source: nebuly(survey.status) };
+                return Resolution { outcome: Outcome::Absent, source: nebuly(query.status) };
             }
             // Another project may have it.
             return self.ask(scope, item, options).await;
         }
         let now = self.clock.now();
         let source = match links.first().map(|link| self.lifetimes.freshness(link.resolved_at, now)) {
-            Some(Freshness::Fresh) => Source::Memory,
-            Some(Freshness::Stale | Freshness::Expired) | None => Source::Stale,
+            Some(Freshness::Fresh) => AnswerSource::Memory,
+            Some(Freshness::Stale | Freshness::Expired) | None => AnswerSource::Stale,
         };
         self.remember(scope, item, &links);
-        FlightResult { outcome: outcome(&links), source }
+        Resolution { outcome: outcome(&links), source }
     }
 
     /// Links whose refresh has failed: as before, but not to be asked for again for a growing pause.
@@ -350,14 +349,6 @@ impl Knowledge {
                 open.then_some(AbsentLink { said_by, ..link })
             }
         }
-    }
-}
-
-impl From<Remembered> for FlightResult {
-    fn from(remembered: Remembered) -> Self {
-        let Resolution { outcome, via } = remembered.resolution;
-        let source = if via == Via::Stale { Source::Stale } else { Source::Memory };
-        Self { outcome, source }
     }
 }
 

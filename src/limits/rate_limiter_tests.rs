@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { per_second: 1, burst: 3, overdraft: 0, capacity: 100 };
+const LIMITS: RateLimits = RateLimits { per_second: 1, burst: 3, overdraft: 0, capacity: 100 };
 
 /// A clock that a test sets, in milliseconds.
 #[derive(Clone, Default)]
@@ -20,10 +20,15 @@ impl Time {
     }
 }
 
-fn callers(limits: Limits) -> (Callers, Time) {
+fn callers(limits: RateLimits) -> (RateLimiter, Time) {
     let time = Time::default();
     let (millis, start) = (time.0.clone(), Instant::now());
-    (Callers::with_clock(limits, move || start + Duration::from_millis(millis.load(Ordering::Relaxed))), time)
+    (
+        RateLimiter::with_clock(limits, move || {
+            start + Duration::from_millis(millis.load(Ordering::Relaxed))
+        }),
+        time,
+    )
 }
 
 fn address(number: u32) -> CallerKey<'static> {
@@ -31,7 +36,7 @@ fn address(number: u32) -> CallerKey<'static> {
 }
 
 /// How many calls a caller can make now.
-fn spend_all(callers: &Callers, key: &CallerKey<'_>) -> u32 {
+fn spend_all(callers: &RateLimiter, key: &CallerKey<'_>) -> u32 {
     let rate_limit = callers.of(key).rate_limit;
     let mut spent = 0;
     while rate_limit.try_acquire(1).is_ok() {
@@ -93,7 +98,7 @@ fn further_calls_get_their_tokens_one_after_the_other_as_they_come_back() {
 
 #[test]
 fn further_calls_of_one_resolution_do_not_wait() {
-    let (callers, _time) = callers(Limits { overdraft: 2, ..LIMITS });
+    let (callers, _time) = callers(RateLimits { overdraft: 2, ..LIMITS });
     let rate_limit = callers.of(&address(1)).rate_limit;
     rate_limit.try_acquire(3).unwrap();
     let waits = [(); 3].map(|()| rate_limit.acquire(Duration::MAX).unwrap());
@@ -182,7 +187,7 @@ fn each_refusal_is_counted() {
 
 #[test]
 fn callers_at_once_take_each_token_once() {
-    let (callers, _time) = callers(Limits { per_second: 1, burst: 1_000, overdraft: 0, capacity: 10 });
+    let (callers, _time) = callers(RateLimits { per_second: 1, burst: 1_000, overdraft: 0, capacity: 10 });
     let taken = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -209,7 +214,7 @@ proptest! {
     fn no_order_of_callers_gives_one_of_them_more_than_its_due(
         steps in prop::collection::vec((0_u32..40, 0_u64..300), 1..400)
     ) {
-        let (callers, time) = callers(Limits { per_second: 2, burst: 4, overdraft: 0, capacity: 8 });
+        let (callers, time) = callers(RateLimits { per_second: 2, burst: 4, overdraft: 0, capacity: 8 });
         let mut passed = 0;
         let mut given = std::collections::HashMap::new();
         for (number, pause) in steps {
