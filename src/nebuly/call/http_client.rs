@@ -27,7 +27,7 @@ pub enum StartError {
 }
 
 /// A client that goes nowhere but where it is sent.
-pub(super) fn build(
+pub(in crate::nebuly) fn build(
     certificate_authorities: Option<&[u8]>,
     proxy: Option<&SecretString>,
     connect_timeout: Duration,

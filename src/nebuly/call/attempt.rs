@@ -9,23 +9,23 @@ use reqwest::{Client, Response};
 use url::Url;
 
 use super::acceptance::{Acceptance, NoBody, read_body};
-use super::circuit::Evidence;
-use super::key::ApiKey;
-use super::metrics::CallResult;
-use super::retry_after::retry_after;
 use super::wire::{self, Verdict};
 use crate::domain::{Answer, CallFailure, Cause};
+use crate::nebuly::circuit::Evidence;
+use crate::nebuly::key::ApiKey;
+use crate::nebuly::metrics::CallResult;
+use crate::nebuly::retry_after::retry_after;
 
-pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(in crate::nebuly) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Makes calls, one at a time.
-pub(super) struct Attempts {
-    pub(super) http: Client,
-    pub(super) acceptance: Acceptance,
+pub(in crate::nebuly) struct Attempts {
+    pub(in crate::nebuly) http: Client,
+    pub(in crate::nebuly) acceptance: Acceptance,
 }
 
 /// What one call came to.
-pub(super) enum Attempted {
+pub(in crate::nebuly) enum Attempted {
     /// It settles the link.
     Answered(Answer),
     /// 401.
@@ -39,15 +39,15 @@ pub(super) enum Attempted {
 }
 
 /// A call that settled nothing, for its caller and for the log.
-pub(super) struct Trouble {
-    pub(super) failure: CallFailure,
+pub(in crate::nebuly) struct Trouble {
+    pub(in crate::nebuly) failure: CallFailure,
     /// Holds neither the URL, in which the id is, nor anything of a body.
-    pub(super) why: Cow<'static, str>,
+    pub(in crate::nebuly) why: Cow<'static, str>,
 }
 
 impl Attempts {
     /// Calls, for at most this long, from connecting to the last byte.
-    pub(super) async fn make(&self, url: Url, key: &ApiKey, budget: Duration) -> Attempted {
+    pub(in crate::nebuly) async fn make(&self, url: Url, key: &ApiKey, budget: Duration) -> Attempted {
         let request =
             self.http.get(url).header(AUTHORIZATION, key.authorization().clone()).header(ACCEPT, JSON);
         let mut status = None;
@@ -90,7 +90,7 @@ impl Attempts {
 
 impl Attempted {
     /// What the circuit learns from it.
-    pub(super) const fn evidence(&self) -> Evidence {
+    pub(in crate::nebuly) const fn evidence(&self) -> Evidence {
         match self {
             // 401 is for the operator, and no outage.
             Self::Answered(_) | Self::KeyRefused | Self::Unsettled(_) => Evidence::Answered,
@@ -100,7 +100,7 @@ impl Attempted {
     }
 
     /// How it is counted.
-    pub(super) const fn result(&self) -> CallResult {
+    pub(in crate::nebuly) const fn result(&self) -> CallResult {
         match self {
             Self::Answered(Answer::Found(_)) => CallResult::Ok,
             Self::Answered(Answer::Absent { .. }) => CallResult::Absent,
@@ -115,7 +115,7 @@ impl Attempted {
     }
 
     /// The status of the answer, if there was one.
-    pub(super) const fn status(&self) -> Option<u16> {
+    pub(in crate::nebuly) const fn status(&self) -> Option<u16> {
         match self {
             Self::Answered(Answer::Found(_)) => Some(200),
             Self::Answered(Answer::Absent { status }) => Some(*status),
@@ -137,7 +137,7 @@ impl Trouble {
 }
 
 /// What an error of the HTTP client means.
-pub(super) fn cause_of(error: &reqwest::Error) -> Cause {
+pub(in crate::nebuly) fn cause_of(error: &reqwest::Error) -> Cause {
     if error.is_timeout() { Cause::Timeout } else { Cause::Unavailable }
 }
 

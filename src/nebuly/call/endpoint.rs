@@ -41,7 +41,7 @@ impl Endpoint {
     }
 
     /// Where the calls go to, as spans say it.
-    pub(super) fn host_and_port(&self) -> Option<(String, u16)> {
+    pub(in crate::nebuly) fn host_and_port(&self) -> Option<(String, u16)> {
         let base = Url::parse(&self.base).ok()?;
         Some((base.host_str()?.to_owned(), base.port_or_known_default()?))
     }
