@@ -14,9 +14,8 @@ use secrecy::SecretString;
 
 use super::backoff;
 use super::call::acceptance::Acceptance;
-use super::call::attempt::{Attempted, Attempts, Trouble};
+use super::call::attempt::{self, Attempted, Attempts, ClientError, Trouble};
 use super::call::endpoint::Endpoint;
-use super::call::http_client::{self, StartError};
 use super::call::trace::CallSpans;
 use super::circuit::{Admission, Breaker};
 use super::fair_semaphore::{FairSemaphore, Permit, QueueFull, Wait};
@@ -132,9 +131,9 @@ impl Nebuly {
         project: ProjectName,
         key: KeySource,
         shared: &Shared,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ClientError> {
         metrics::describe();
-        let http = http_client::build(
+        let http = attempt::http_client(
             options.certificate_authorities.as_deref(),
             options.proxy.as_ref(),
             options.connect_timeout,

@@ -26,8 +26,8 @@ mod probe;
 mod retry_after;
 mod steady_clock;
 
+pub use call::attempt::{ClientError, POOL_MAX_IDLE};
 pub use call::endpoint::Endpoint;
-pub use call::http_client::{POOL_MAX_IDLE, StartError};
 pub use client::{Nebuly, Options, Shared};
 pub use key::{ApiKey, InvalidKey, KeySource, Keys};
 pub use probe::Probe;

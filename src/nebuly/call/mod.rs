@@ -3,6 +3,5 @@
 pub(in crate::nebuly) mod acceptance;
 pub(in crate::nebuly) mod attempt;
 pub(in crate::nebuly) mod endpoint;
-pub(in crate::nebuly) mod http_client;
 pub(in crate::nebuly) mod trace;
 pub(in crate::nebuly) mod wire;
