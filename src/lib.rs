@@ -14,18 +14,21 @@
 //!
 //! | module | job | may import |
 //! |---|---|---|
-//! | [`domain`] | ids, links, URLs, the freshness of an answer; the interfaces that the resolver needs | nothing of the crate |
+//! | [`domain`] | ids, links, URLs, the freshness of an answer; the interfaces that the resolver needs | `text` |
+//! | `text` | how text is percent-encoded, and escaped to be shown | nothing of the crate |
 //! | `sync` | the lock and the task of code whose interleavings are tested | nothing of the crate |
-//! | [`files`] | files that settings name: how they are shown, and read without waiting for ever | nothing of the crate |
-//! | [`nebuly`], [`cache`] | adapters: where links come from, and where they are remembered | `domain`, `files`, `sync` |
+//! | `http_client` | the builder of every HTTP client, and the causes of its errors | nothing of the crate |
+//! | [`files`] | files that settings name: how they are shown, read in bounded time, and read again | `text` |
+//! | [`nebuly`] | adapter: where links come from | `domain`, `files`, `http_client`, `sync`, `text` |
+//! | [`cache`] | adapter: where links are remembered | `domain`, `files` |
 //! | [`limits`] | adapter: what each caller may still cost | `domain` |
 //! | [`resolver`] | the policy: what is answered from where | `domain`, `sync` |
-//! | [`web`] | routes, who may ask, redirect, errors, pages | `domain`, `resolver`, `files` |
+//! | [`web`] | routes, who may ask, redirect, errors, pages | `domain`, `resolver`, `files`, `text` |
 //! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
-//! | [`settings`] | defaults, file, environment, command line | `domain`, `files` |
-//! | [`telemetry`] | logs, metrics and traces | nothing of the crate |
+//! | [`settings`] | defaults, file, environment, command line | `domain`, `files`, `text` |
+//! | [`telemetry`] | logs, metrics and traces | `http_client` |
 //! | [`app`] | the composition root: builds everything from the settings and runs it | all of these |
-//! | [`demo`] | a stand-in for Nebuly, which the tests talk to as well | nothing of the crate |
+//! | [`demo`] | a stand-in for Nebuly, which the tests talk to as well | `text` |
 //! | [`cli`] | the commands | everything |
 //! | `fuzzing` | what must hold of the parsers that see foreign bytes; only in tests and under cargo-fuzz | everything |
 //!
@@ -39,6 +42,7 @@ pub mod domain;
 pub mod files;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod http_client;
 pub mod limits;
 pub mod nebuly;
 pub mod resolver;
@@ -46,4 +50,5 @@ pub mod server;
 pub mod settings;
 mod sync;
 pub mod telemetry;
+mod text;
 pub mod web;

@@ -7,19 +7,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module, and what else of the crate it may use.
-const LAYERS: [(&str, &[&str]); 13] = [
-    ("domain", &[]),
-    ("files", &[]),
+const LAYERS: [(&str, &[&str]); 15] = [
+    ("text", &[]),
     ("sync", &[]),
-    ("nebuly", &["domain", "files", "sync"]),
+    ("http_client", &[]),
+    ("domain", &["text"]),
+    ("files", &["text"]),
+    ("nebuly", &["domain", "files", "http_client", "sync", "text"]),
     ("cache", &["domain", "files"]),
     ("limits", &["domain"]),
     ("resolver", &["domain", "sync"]),
-    ("web", &["domain", "files", "resolver"]),
+    ("web", &["domain", "files", "resolver", "text"]),
     ("server", &[]),
-    ("settings", &["domain", "files"]),
-    ("telemetry", &[]),
-    ("demo", &[]),
+    ("settings", &["domain", "files", "text"]),
+    ("telemetry", &["http_client"]),
+    ("demo", &["text"]),
     (
         "app",
         &[

@@ -47,7 +47,7 @@ pub enum StartError {
     },
     /// The client for Nebuly cannot be made.
     #[error(transparent)]
-    Nebuly(#[from] nebuly::StartError),
+    Nebuly(#[from] nebuly::ClientError),
     /// The shared cache cannot be used as it is set.
     #[error(transparent)]
     SharedCache(#[from] SharedCacheError),

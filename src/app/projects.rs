@@ -21,7 +21,6 @@ pub struct Projects {
 /// A client for each project, whose calls make spans if there is a tracer. That some have no key yet is no error, but
 /// that all have none is, unless Nebuly is never called.
 pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Projects, StartError> {
-    install_crypto_provider();
     let certificate_authorities = settings.nebuly.ca_file.as_ref();
     let options = nebuly::Options {
         endpoint: Endpoint::new(&settings.nebuly.api_base_url),
@@ -61,11 +60,6 @@ pub(super) fn ids(project: &settings::ProjectSettings) -> Option<ProjectIds> {
 pub(super) fn read_authorities(setting: &'static str, path: &FilePath) -> Result<Vec<u8>, StartError> {
     let refused = |error| StartError::CertificateAuthorities { setting, path: path.clone(), error };
     SmallFile::new(path.clone(), files::MAX_LEN).begin().wait().map_err(refused)
-}
-
-pub(super) fn install_crypto_provider() {
-    // Only the first call in a process does anything; there is one provider, so whose it was does not matter.
-    drop(rustls::crypto::ring::default_provider().install_default());
 }
 
 fn key(project: &settings::ProjectSettings) -> Result<nebuly::KeySource, StartError> {

@@ -1,7 +1,7 @@
 //! Which requests are traced, and where the traces go.
 
 use super::StartError;
-use super::projects::{install_crypto_provider, read_authorities};
+use super::projects::read_authorities;
 use crate::settings;
 use crate::telemetry::{Authorities, Traces, TracesOptions};
 use crate::web::{Sampling, Tracing};
@@ -13,7 +13,6 @@ pub fn traces_of(settings: &settings::TelemetrySettings) -> Result<Option<Traces
 
 /// What traces are sent with.
 fn traces_options(settings: &settings::TracesSettings) -> Result<TracesOptions, StartError> {
-    install_crypto_provider();
     let authorities = |file: &settings::TracesCaFile| {
         let pem = read_authorities(file.variable, &file.path)?;
         Ok::<_, StartError>(Authorities { variable: file.variable, pem })

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::serve::on_runtime;
 use super::signals::Signals;
@@ -15,15 +14,13 @@ use crate::app::{App, Listeners, log_options};
 use crate::demo::{Demo, SampleLink};
 use crate::settings::SettingSources;
 use crate::telemetry;
+use crate::text::percent_encoded;
 
 /// Where the demo listens, unless the command line says otherwise. Loopback: it is nobody else's business.
 const LISTEN: &str = "127.0.0.1:8080";
 
 /// Any free port: nobody asks for it by hand.
 const MANAGEMENT_LISTEN: &str = "127.0.0.1:0";
-
-/// Characters that stay as they are in a query.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Serves the samples until a signal.
 pub(super) fn run(sources: &SettingSources) -> ExitCode {
@@ -99,6 +96,6 @@ fn greeting(demo: &Demo, address: SocketAddr) -> String {
 }
 
 fn url(address: SocketAddr, link: &SampleLink) -> String {
-    let id = utf8_percent_encode(&link.id, QUERY);
+    let id = percent_encoded(&link.id);
     format!("http://{address}/go/{}?id={id}", link.kind.as_str())
 }

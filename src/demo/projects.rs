@@ -5,12 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// All but the unreserved characters of RFC 3986: safe as a value in any query.
-const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::text::percent_encoded;
 
 /// Where the ids of invented interactions begin, so that they are seen to be invented.
 const INVENTED_IDS: u128 = 0xdecade00_0000_4000_8000_000000000000;
@@ -303,9 +301,9 @@ impl Project {
         };
         format!(
             "{platform_url}/live-activity?projectId={}&organizationId={}&{parameter}={}&liveActivityPageTab={tab}",
-            utf8_percent_encode(&self.project_id, QUERY_VALUE),
-            utf8_percent_encode(&self.organization_id, QUERY_VALUE),
-            utf8_percent_encode(&item.id(), QUERY_VALUE),
+            percent_encoded(&self.project_id),
+            percent_encoded(&self.organization_id),
+            percent_encoded(&item.id()),
         )
     }
 }

@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::faults::{Fault, Matching};
 use super::page::{self, WayToFail};
 use super::projects::StandInProject;
 use super::samples::{self, SampleLink};
 use super::stand_in::StandIn;
+use crate::text::percent_encoded;
 
 /// Where the stand-in serves the page of the ways to fail.
 const ERRORS_PATH: &str = "/errors";
@@ -195,7 +195,7 @@ fn ways_to_fail(nebulink: SocketAddr) -> Vec<WayToFail> {
     ];
     // Of an id whose kind is not named no URL is constructed, so the error is seen.
     let with_fault = failures().into_iter().map(|failure| {
-        let id = utf8_percent_encode(failure.id, NON_ALPHANUMERIC);
+        let id = percent_encoded(failure.id);
         WayToFail {
             title: failure.title,
             explanation: failure.explanation,

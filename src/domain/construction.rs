@@ -1,12 +1,9 @@
 //! Building the URL of an item without asking for it, from ids that are known.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use super::{AllowedHosts, Item, Kind, TargetUrl};
-
-/// Characters that stay as they are in a query's value.
-pub(super) const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::text::percent_encoded;
 
 /// What a URL of a project is built from, beside the item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +59,9 @@ impl Construction {
         format!(
             "{}/live-activity?projectId={}&organizationId={}&{id}={}&liveActivityPageTab={tab}",
             self.platform,
-            utf8_percent_encode(&ids.project_id, VALUE),
-            utf8_percent_encode(&ids.organization_id, VALUE),
-            utf8_percent_encode(&item.id(), VALUE),
+            percent_encoded(&ids.project_id),
+            percent_encoded(&ids.organization_id),
+            percent_encoded(&item.id()),
         )
     }
 }

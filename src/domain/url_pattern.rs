@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use percent_encoding::utf8_percent_encode;
 use uuid::fmt::Hyphenated;
 
-use super::construction::VALUE;
 use super::{Item, TargetUrl};
+use crate::text::percent_encoded;
 
 /// A URL without the id of its item.
 ///
@@ -81,7 +80,7 @@ impl<'a> Written<'a> {
                 id.hyphenated().encode_lower(&mut text);
                 Self::Uuid(text)
             }
-            Item::Conversation(id) => Self::Text(utf8_percent_encode(id.as_str(), VALUE).into()),
+            Item::Conversation(id) => Self::Text(percent_encoded(id.as_str()).into()),
         }
     }
 
@@ -149,7 +148,7 @@ mod tests {
             before in "[a-z=&/?]{0,12}", id in "(\\PC{1,20}|[a-c]{1,2})", after in "[a-z=&/?#]{0,12}"
         ) {
             let Ok(item) = Item::conversation(id.as_str()) else { return Ok(()) };
-            let written = utf8_percent_encode(&id, VALUE);
+            let written = percent_encoded(&id);
             let url = accept(&format!("https://a.nebuly.com/{before}={written}&{after}"));
             let pattern = UrlPattern::of(&url, &item).unwrap();
             prop_assert_eq!(pattern.clone().into_owned().url(&item), Some(url.clone()));
@@ -159,7 +158,7 @@ mod tests {
         fn no_item_leads_a_pattern_to_another_host(id in "\\PC{1,30}", other in "([@:./\\\\#?%\\[\\]a-z0-9]|evil\\.example){1,12}") {
             let Ok(item) = Item::conversation(id.as_str()) else { return Ok(()) };
             let Ok(other) = Item::conversation(other.as_str()) else { return Ok(()) };
-            let url = accept(&format!("https://a.nebuly.com/{}", utf8_percent_encode(&id, VALUE)));
+            let url = accept(&format!("https://a.nebuly.com/{}", percent_encoded(&id)));
             let filled = UrlPattern::of(&url, &item).unwrap().url(&other).unwrap();
             accept(filled.as_str());
         }

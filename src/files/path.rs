@@ -3,11 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::text::escaped;
+
 /// Stands for a text that may be a secret.
 const NOT_SHOWN: &str = "(not shown, as it does not look like a path)";
-
-/// The longest path that is shown whole, in characters.
-const MAX_SHOWN: usize = 256;
 
 /// Names of files are rarely this long without a dot, a hyphen or an underscore; keys in base64 are.
 const MIN_BASE64: usize = 16;
@@ -53,10 +52,7 @@ impl fmt::Display for FilePath {
         if !self.is_known && !looks_like_a_path(&text) {
             return formatter.write_str(NOT_SHOWN);
         }
-        for char in text.chars().take(MAX_SHOWN).flat_map(char::escape_debug) {
-            fmt::Write::write_char(formatter, char)?;
-        }
-        if text.chars().nth(MAX_SHOWN).is_some() { formatter.write_str("...") } else { Ok(()) }
+        formatter.write_str(&escaped(&text))
     }
 }
 

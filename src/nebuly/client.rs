@@ -12,18 +12,17 @@ use futures_util::stream::FuturesUnordered;
 use opentelemetry_sdk::trace::SdkTracer;
 use secrecy::SecretString;
 
-use super::acceptance::Acceptance;
-use super::attempt::{Attempted, Attempts, Trouble};
 use super::backoff;
-use super::breaker::{Admission, Breaker};
-use super::endpoint::Endpoint;
+use super::call::acceptance::Acceptance;
+use super::call::attempt::{self, Attempted, Attempts, ClientError, Trouble};
+use super::call::endpoint::Endpoint;
+use super::call::trace::CallSpans;
+use super::circuit::{Admission, Breaker};
 use super::fair_semaphore::{FairSemaphore, Permit, QueueFull, Wait};
-use super::http_client::{self, StartError};
-use super::key_holder::{KeyHolder, KeySource, Lease};
-use super::keys::Keys;
+use super::key::Keys;
+use super::key::{KeyHolder, KeySource, Lease};
 use super::metrics::{self, CallMetrics, KeyMetrics};
 use super::steady_clock::SteadyClock;
-use super::trace::CallSpans;
 use crate::domain::{
     AllowedHosts, Answer, CallFailure, CallFuture, CallOptions, Caller, Cause, DeepLinks, Item, ProjectName,
     RateLimit, retry_after,
@@ -132,9 +131,9 @@ impl Nebuly {
         project: ProjectName,
         key: KeySource,
         shared: &Shared,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ClientError> {
         metrics::describe();
-        let http = http_client::build(
+        let http = attempt::http_client(
             options.certificate_authorities.as_deref(),
             options.proxy.as_ref(),
             options.connect_timeout,

@@ -15,32 +15,20 @@
 //! | `probe` | the call that only tries a key |
 //! | `metrics`, `trace`, `steady_clock` | as they are called |
 
-mod acceptance;
-mod attempt;
 mod backoff;
-mod breaker;
+mod call;
 mod circuit;
 mod client;
-mod endpoint;
 mod fair_semaphore;
-mod http_client;
 mod key;
-mod key_file;
-mod key_holder;
-mod key_standing;
-mod keys;
 mod metrics;
 mod probe;
 mod retry_after;
 mod steady_clock;
-mod trace;
-mod wire;
 
+pub use call::attempt::{ClientError, POOL_MAX_IDLE};
+pub use call::endpoint::Endpoint;
 pub use client::{Nebuly, Options, Shared};
-pub use endpoint::Endpoint;
-pub use http_client::{POOL_MAX_IDLE, StartError};
-pub use key::{ApiKey, InvalidKey};
-pub use key_holder::KeySource;
-pub use keys::Keys;
+pub use key::{ApiKey, InvalidKey, KeySource, Keys};
 pub use probe::Probe;
 pub use steady_clock::SteadyClock;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use jiff::Timestamp;
 
-use super::acceptance::read_body;
-use super::attempt::{JSON, cause_of};
+use super::call::acceptance::read_body;
+use super::call::attempt::{JSON, cause_of};
+use super::call::wire::{self, ListInteractions, TimeRange, Verdict};
 use super::client::Nebuly;
 use super::metrics::CallResult;
-use super::wire::{self, ListInteractions, TimeRange, Verdict};
 use crate::domain::{CallFailure, Cause};
 
 /// What a call that only tries the key came to.

@@ -4,9 +4,7 @@ use figment::Metadata;
 use std::fmt;
 
 use crate::files::FilePath;
-
-/// The longest name or value that is shown, in characters.
-const MAX_SHOWN: usize = 256;
+pub(super) use crate::text::escaped;
 
 const COMMAND_LINE: &str = "command line";
 const FOLLOWS: &str = "follows";
@@ -140,12 +138,3 @@ impl fmt::Display for SettingProblems {
 }
 
 impl std::error::Error for SettingProblems {}
-
-/// A text without anything that a terminal would act on, cut at a length that fits a line.
-pub(super) fn escaped(text: &str) -> String {
-    let mut shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
-    if text.chars().nth(MAX_SHOWN).is_some() {
-        shown.push_str("...");
-    }
-    shown
-}

@@ -7,12 +7,12 @@ use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use super::problem::{Choice, Problem};
 use super::request_id::RequestId;
 use crate::domain::{IdCandidates, Kind, ProjectName};
+use crate::text::percent_encoded;
 
 /// The parameter by which the page for an unknown item counts how often it has looked again.
 pub(super) const LOOKS: &str = "looks";
@@ -22,9 +22,6 @@ const MAX_LOOKS: u8 = 12;
 
 /// The only style there is; the policy names its hash.
 const STYLE: &str = include_str!("../../templates/style.css");
-
-/// Characters that stay as they are in a query.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What all pages share.
 #[derive(Debug)]
@@ -117,7 +114,7 @@ impl SelfLink {
         let item = candidates.first();
         let kind = candidates.kind_was_named().then(|| item.kind());
         let id = candidates.text().into_owned();
-        let query = utf8_percent_encode(&id, QUERY);
+        let query = percent_encoded(&id);
         let mut path = match kind {
             Some(kind) => format!("{base_path}/go/{kind}?id={query}"),
             None => format!("{base_path}/go?id={query}"),

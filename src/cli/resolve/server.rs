@@ -1,6 +1,5 @@
 //! Links as a running nebulink answers for them, through the same paths that people use.
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -10,8 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use http::{HeaderName, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Certificate, Client, Response, redirect};
+use reqwest::{Certificate, Client, Response};
 use serde::Deserialize;
 use url::Url;
 
@@ -19,9 +17,8 @@ use super::{KindName, complain_of, well_formed};
 use crate::cli::complain;
 use crate::domain::TargetUrl;
 use crate::files::{self, FilePath, SmallFile};
-
-/// All but the unreserved characters of RFC 3986, section 2.3.
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::http_client;
+use crate::text::percent_encoded;
 
 /// How many ids are asked for at once: some round trips saved, and far below what one caller may hold of a server's calls.
 const AT_ONCE: usize = 8;
@@ -86,14 +83,7 @@ pub(super) fn base(text: &str) -> Result<String, InvalidServer> {
 impl Server {
     /// Certificates in a file (PEM) replace the public roots. No redirect is followed, and no proxy used.
     pub(super) fn new(base: String, authorities: Option<&Path>, timeout: Duration) -> anyhow::Result<Self> {
-        // Fails only if one is installed, which is as good.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let http = Client::builder()
-            .user_agent(concat!("nebulink/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_only(certificates(authorities)?)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
+        let http = http_client::builder(certificates(authorities)?, CONNECT_TIMEOUT)
             .build()
             .context("the HTTP client could not be set up")?;
         Ok(Self { http, base, timeout })
@@ -132,7 +122,7 @@ impl Server {
 
     async fn ask(&self, kind: KindName, id: &str) -> Result<TargetUrl, Failure> {
         // In the query, since proxies change paths.
-        let url = format!("{}/go/{}?id={}", self.base, kind.kind().as_str(), utf8_percent_encode(id, VALUE));
+        let url = format!("{}/go/{}?id={}", self.base, kind.kind().as_str(), percent_encoded(id));
         let exchange = async {
             let request = self.http.get(url).header(ACCEPT, PROBLEM_JSON);
             match request.send().await {
@@ -146,14 +136,11 @@ impl Server {
 }
 
 fn certificates(file: Option<&Path>) -> anyhow::Result<Vec<Certificate>> {
-    let Some(path) = file else {
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-        return Ok(roots.map(|root| Certificate::from_der(root)).collect::<Result<_, _>>()?);
-    };
+    let Some(path) = file else { return Ok(http_client::public_authorities()) };
     let file = SmallFile::new(FilePath::known(path), files::MAX_LEN);
     let pem = file.begin().wait().with_context(|| format!("--ca-file {} cannot be read", path.display()))?;
-    let found = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
-    found.with_context(|| format!("--ca-file {} holds no usable certificate in PEM", path.display()))
+    http_client::authorities(&pem)
+        .with_context(|| format!("--ca-file {} holds no usable certificate in PEM", path.display()))
 }
 
 async fn read(response: Response) -> Result<TargetUrl, Failure> {
@@ -215,7 +202,7 @@ fn printable(words: &str) -> String {
 /// What stopped a request, without the URL, in which the id is: the innermost cause says most.
 fn cause(error: &reqwest::Error) -> String {
     let what = if error.is_connect() { "no connection" } else { "no answer" };
-    let innermost = std::iter::successors(error.source(), |error| (*error).source()).last();
+    let innermost = http_client::causes(error).last();
     innermost.map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", printable(&cause.to_string())))
 }
 

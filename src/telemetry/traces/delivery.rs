@@ -1,6 +1,5 @@
 //! One request to the collector, tried again while that may help.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -8,12 +7,13 @@ use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
-use reqwest::{Certificate, Client, Response, redirect};
+use reqwest::{Client, Response};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{Authorities, TracesError};
+use crate::http_client::{self, with_causes};
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 
@@ -55,25 +55,14 @@ impl Delivery {
     ) -> Result<Self, TracesError> {
         headers.insert(CONTENT_TYPE, PROTOBUF);
         let authorities = match certificate_authorities {
-            Some(Authorities { variable, pem }) => Certificate::from_pem_bundle(pem)
-                .ok()
-                .filter(|found| !found.is_empty())
-                .ok_or(TracesError::CertificateAuthorities { variable })?,
-            None => webpki_root_certs::TLS_SERVER_ROOT_CERTS
-                .iter()
-                .map(|certificate| Certificate::from_der(certificate))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(TracesError::Client)?,
+            Some(Authorities { variable, pem }) => {
+                http_client::authorities(pem).ok_or(TracesError::CertificateAuthorities { variable })?
+            }
+            None => http_client::public_authorities(),
         };
-        let http = Client::builder()
-            .user_agent(concat!("nebulink/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_only(authorities)
+        let http = http_client::builder(authorities, CONNECT_TIMEOUT)
             .http1_only()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
             .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(|error| TracesError::Client(error.without_url()))?;
         Ok(Self { http, endpoint, headers, timeout })
@@ -116,7 +105,7 @@ impl Delivery {
     async fn post(&self, body: Bytes) -> Result<Response, Failed> {
         let request = self.http.post(self.endpoint.clone()).headers(self.headers.clone()).body(body);
         let response = request.send().await.map_err(|error| Failed {
-            reason: chain(&error),
+            reason: with_causes("the request failed", &error),
             may_pass: true,
             retry_after: None,
         })?;
@@ -154,16 +143,4 @@ async fn rejected(mut response: Response) -> u64 {
     }
     let partial = ExportTraceServiceResponse::decode(body).ok().and_then(|answer| answer.partial_success);
     partial.and_then(|partial| u64::try_from(partial.rejected_spans).ok()).unwrap_or(0)
-}
-
-/// An error with its causes, but without the URL.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = if error.is_connect() { "no connection" } else { "the request failed" }.to_owned();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

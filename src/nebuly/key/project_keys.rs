@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::key_holder::KeyHolder;
+use super::holder::KeyHolder;
 
 /// How often the files of keys are read: a new key is to be in use within 10 s.
 const KEY_POLL: Duration = Duration::from_secs(5);
@@ -60,7 +60,7 @@ impl Keys {
         }
     }
 
-    pub(super) fn add(&self, holder: Arc<KeyHolder>) {
+    pub(in crate::nebuly) fn add(&self, holder: Arc<KeyHolder>) {
         self.holders.write().unwrap_or_else(PoisonError::into_inner).push(holder);
     }
 

@@ -1,12 +1,9 @@
 //! The addresses of Nebuly's calls.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::domain::Item;
-
-/// All but the unreserved characters of RFC 3986, section 2.3.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::text::percent_encoded;
 
 /// Builds the address of each call below one base URL.
 #[derive(Debug, Clone)]
@@ -33,15 +30,14 @@ impl Endpoint {
     /// checked before: the key that goes with the call must never reach a path that a caller chose.
     pub fn deep_link(&self, item: &Item<'_>) -> Result<Url, LeftItsSegment> {
         let id = item.id();
-        let written =
-            format!("{}/deeplinks/{}/{}", self.base, item.kind(), utf8_percent_encode(&id, SEGMENT));
+        let written = format!("{}/deeplinks/{}/{}", self.base, item.kind(), percent_encoded(&id));
         let url = Url::parse(&written).map_err(|_| LeftItsSegment)?;
         // A parser that folds dot segments or drops a character prints something else than was written.
         if url.as_str() == written && !id.is_empty() { Ok(url) } else { Err(LeftItsSegment) }
     }
 
     /// Where the calls go to, as spans say it.
-    pub(super) fn host_and_port(&self) -> Option<(String, u16)> {
+    pub(in crate::nebuly) fn host_and_port(&self) -> Option<(String, u16)> {
         let base = Url::parse(&self.base).ok()?;
         Some((base.host_str()?.to_owned(), base.port_or_known_default()?))
     }

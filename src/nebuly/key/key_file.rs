@@ -4,14 +4,14 @@ use std::io;
 
 use secrecy::SecretString;
 
-use super::key::{ApiKey, InvalidKey};
+use super::api_key::{ApiKey, InvalidKey};
 
 /// The longest file, in bytes: a key, and white space around it.
-pub(super) const MAX_LEN: u64 = 8 * 1024;
+pub(in crate::nebuly) const MAX_LEN: u64 = 8 * 1024;
 
 /// Why a file gives no key. It says nothing of the content.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum KeyFileProblem {
+pub(in crate::nebuly) enum KeyFileProblem {
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(io::Error),
@@ -24,7 +24,7 @@ pub(super) enum KeyFileProblem {
 }
 
 /// The key in what was read of a file.
-pub(super) fn parse(content: io::Result<Vec<u8>>) -> Result<ApiKey, KeyFileProblem> {
+pub(in crate::nebuly) fn parse(content: io::Result<Vec<u8>>) -> Result<ApiKey, KeyFileProblem> {
     let content = content.map_err(KeyFileProblem::Unreadable)?;
     if content.trim_ascii().is_empty() {
         return Err(KeyFileProblem::Empty);

@@ -9,8 +9,8 @@ use opentelemetry_sdk::trace::{SdkTracer, Span};
 
 use super::attempt::Attempted;
 use super::endpoint::Endpoint;
-use super::metrics::CallResult;
 use crate::domain::{FairnessKey, ProjectName};
+use crate::nebuly::metrics::CallResult;
 
 /// The path of the call, without the id.
 const TEMPLATE: &str = "/deeplinks/{kind}/{id}";
@@ -19,16 +19,16 @@ const TEMPLATE: &str = "/deeplinks/{kind}/{id}";
 const NAME: &str = "GET /deeplinks/{kind}/{id}";
 
 /// What the spans of a project's calls for links have in common.
-pub(super) struct CallSpans {
+pub(in crate::nebuly) struct CallSpans {
     tracer: SdkTracer,
     attributes: Vec<KeyValue>,
 }
 
 /// The span of one call. It ends with this value, also if the call is given up.
-pub(super) struct CallSpan(Span);
+pub(in crate::nebuly) struct CallSpan(Span);
 
 impl CallSpans {
-    pub(super) fn new(tracer: SdkTracer, endpoint: &Endpoint, project: &ProjectName) -> Self {
+    pub(in crate::nebuly) fn new(tracer: SdkTracer, endpoint: &Endpoint, project: &ProjectName) -> Self {
         let mut attributes = vec![
             KeyValue::new("http.request.method", "GET"),
             KeyValue::new("url.template", TEMPLATE),
@@ -44,7 +44,7 @@ impl CallSpans {
 
     /// Begins the span of a call, if the request behind it is traced; `resent` counts the calls before it that were for
     /// the same.
-    pub(super) fn begin(&self, key: FairnessKey, resent: u32) -> Option<CallSpan> {
+    pub(in crate::nebuly) fn begin(&self, key: FairnessKey, resent: u32) -> Option<CallSpan> {
         let request = Context::current();
         let cause = request.span().span_context().clone();
         if !cause.is_sampled() {
@@ -69,7 +69,7 @@ impl CallSpans {
 
 impl CallSpan {
     /// Says what came of the call.
-    pub(super) fn ended(mut self, attempted: &Attempted) {
+    pub(in crate::nebuly) fn ended(mut self, attempted: &Attempted) {
         if let Some(status) = attempted.status() {
             self.0.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
         }

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
-use super::key::ApiKey;
+use super::api_key::ApiKey;
 use super::key_file::{self, KeyFileProblem};
-use super::key_standing::{KeyStanding, Use};
-use super::metrics::KeyMetrics;
-use super::steady_clock::SteadyClock;
+use super::standing::{KeyStanding, Use};
 use crate::domain::{CallFailure, Cause, ProjectName};
 use crate::files::{FilePath, Reading, SmallFile};
+use crate::nebuly::metrics::KeyMetrics;
+use crate::nebuly::steady_clock::SteadyClock;
 use crate::sync::{Mutex, lock};
 
 /// After a 401 a file that has not changed is read once more, so much later: where a key is exchanged on both sides at
@@ -40,7 +40,7 @@ pub enum KeySource {
 }
 
 /// The key of one project.
-pub(super) struct KeyHolder {
+pub(in crate::nebuly) struct KeyHolder {
     project: ProjectName,
     /// Nothing if the key never changes.
     file: Option<SmallFile>,
@@ -68,7 +68,7 @@ struct Held {
 }
 
 /// The use of a key by one call. Dropped without a word, it says nothing of the key, unless Nebuly has refused it.
-pub(super) struct Lease {
+pub(in crate::nebuly) struct Lease {
     holder: Arc<KeyHolder>,
     held: Arc<Held>,
     used: Use,
@@ -78,7 +78,7 @@ pub(super) struct Lease {
 
 impl KeyHolder {
     /// Holds the key, if it never changes. A file is not read yet.
-    pub(super) fn new(
+    pub(in crate::nebuly) fn new(
         project: ProjectName,
         source: KeySource,
         clock: SteadyClock,
@@ -106,12 +106,12 @@ impl KeyHolder {
     }
 
     /// Begins to read the file at start, if the key is in one. What is read goes to [`Self::take_over`].
-    pub(super) fn begin_reading(&self) -> Option<Reading> {
+    pub(in crate::nebuly) fn begin_reading(&self) -> Option<Reading> {
         self.file.as_ref().map(SmallFile::begin)
     }
 
     /// Reads the file, if the key is in one, and takes over what it holds. Takes no longer than a read may take.
-    pub(super) async fn poll(&self) {
+    pub(in crate::nebuly) async fn poll(&self) {
         let _looking = self.looking.lock().await;
         self.read_again().await;
     }
@@ -124,7 +124,7 @@ impl KeyHolder {
     }
 
     /// Takes over what was read of the file. Without a key in it, everything stays as it is, and an alarm is raised.
-    pub(super) fn take_over(&self, content: io::Result<Vec<u8>>) {
+    pub(in crate::nebuly) fn take_over(&self, content: io::Result<Vec<u8>>) {
         match key_file::parse(content) {
             Ok(key) => {
                 if lock(&self.problem).take().is_some() {
@@ -154,17 +154,17 @@ impl KeyHolder {
     }
 
     /// Whether there is a key to call with, refused or not.
-    pub(super) fn has_key(&self) -> bool {
+    pub(in crate::nebuly) fn has_key(&self) -> bool {
         self.keys.load().is_some()
     }
 
     /// The key as it is, to try it by itself.
-    pub(super) fn key(&self) -> Option<ApiKey> {
+    pub(in crate::nebuly) fn key(&self) -> Option<ApiKey> {
         self.keys.load().as_ref().map(|keys| keys.current.key.clone())
     }
 
     /// Whether the key, or the one before, stands in a text.
-    pub(super) fn is_in(&self, text: &str) -> bool {
+    pub(in crate::nebuly) fn is_in(&self, text: &str) -> bool {
         self.keys.load().as_ref().is_some_and(|keys| {
             let previous = keys.previous.as_ref();
             keys.current.key.is_in(text) || previous.is_some_and(|held| held.key.is_in(text))
@@ -172,13 +172,13 @@ impl KeyHolder {
     }
 
     /// Says what is wrong with the file, if something is: for people, without any secret.
-    pub(super) fn complaint(&self) -> Option<String> {
+    pub(in crate::nebuly) fn complaint(&self) -> Option<String> {
         let path = self.file.as_ref()?.path();
         lock(&self.problem).as_ref().map(|problem| format!("{}: {path}: {problem}", self.project))
     }
 
     /// Whether a call may be made as the keys stand. Asked before waiting for anything.
-    pub(super) fn check(&self) -> Result<(), CallFailure> {
+    pub(in crate::nebuly) fn check(&self) -> Result<(), CallFailure> {
         self.of_keys(|keys| {
             let allowed = lock(&keys.current.standing).allows(self.clock.now()) || keys.fallback().is_some();
             allowed.then_some(())
@@ -186,7 +186,7 @@ impl KeyHolder {
     }
 
     /// The key for one call that is made now.
-    pub(super) fn lease(self: &Arc<Self>) -> Result<Lease, CallFailure> {
+    pub(in crate::nebuly) fn lease(self: &Arc<Self>) -> Result<Lease, CallFailure> {
         self.of_keys(|keys| {
             let claimed = lock(&keys.current.standing).claim(self.clock.now());
             match claimed {
@@ -285,12 +285,12 @@ impl KeyPair {
 
 impl Lease {
     /// The key to send.
-    pub(super) fn key(&self) -> &ApiKey {
+    pub(in crate::nebuly) fn key(&self) -> &ApiKey {
         &self.held.key
     }
 
     /// Nebuly took it.
-    pub(super) fn accepted(mut self) {
+    pub(in crate::nebuly) fn accepted(mut self) {
         let used = self.end();
         let is_well = {
             let mut standing = lock(&self.held.standing);
@@ -303,19 +303,19 @@ impl Lease {
     }
 
     /// An answer came, or none, that says nothing of the key.
-    pub(super) fn said_nothing(mut self) {
+    pub(in crate::nebuly) fn said_nothing(mut self) {
         let used = self.end();
         lock(&self.held.standing).said_nothing(used, self.holder.clock.now());
     }
 
     /// Nebuly refused it.
-    pub(super) fn refused(mut self) {
+    pub(in crate::nebuly) fn refused(mut self) {
         self.is_refused = true;
     }
 
     /// Nebuly refused it: looks for another one, to make the call once more. Of many calls that come here at once, one
     /// reads the file. Whoever cannot wait for that may drop it: the key then counts as refused.
-    pub(super) async fn refused_unless_changed(mut self) -> Option<Self> {
+    pub(in crate::nebuly) async fn refused_unless_changed(mut self) -> Option<Self> {
         self.is_refused = true;
         let (holder, held) = (Arc::clone(&self.holder), Arc::clone(&self.held));
         let _looking = holder.looking.lock().await;
@@ -351,7 +351,7 @@ impl Drop for Lease {
 
 #[cfg(test)]
 #[cfg(not(feature = "interleavings"))]
-#[path = "key_holder_tests.rs"]
+#[path = "holder_tests.rs"]
 mod tests;
 
 #[cfg(test)]

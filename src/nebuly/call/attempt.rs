@@ -1,31 +1,53 @@
 //! One call for a link, and what comes back.
 
 use std::borrow::Cow;
-use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use reqwest::{Client, Response};
+use reqwest::{Client, Proxy, Response};
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::acceptance::{Acceptance, NoBody, read_body};
-use super::circuit::Evidence;
-use super::key::ApiKey;
-use super::metrics::CallResult;
-use super::retry_after::retry_after;
 use super::wire::{self, Verdict};
 use crate::domain::{Answer, CallFailure, Cause};
+use crate::http_client;
+use crate::nebuly::circuit::Evidence;
+use crate::nebuly::key::ApiKey;
+use crate::nebuly::metrics::CallResult;
+use crate::nebuly::retry_after::retry_after;
 
-pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// How long an unused connection is kept. Below what servers and load balancers usually keep (60 s and more), so that
+/// we close first and no call is written to a connection that is just being closed.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How many unused connections the client of a project keeps, beside those of calls in flight.
+pub const POOL_MAX_IDLE: usize = 32;
+
+pub(in crate::nebuly) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The client cannot be made from these options.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// `nebuly.ca_file` holds no certificate in PEM.
+    #[error("nebuly.ca_file holds no usable certificate in PEM")]
+    CertificateAuthorities,
+    /// `nebuly.proxy` is no URL of a proxy. Its value is a secret, so it is not shown.
+    #[error("nebuly.proxy is no URL of a proxy")]
+    Proxy,
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client for Nebuly could not be set up")]
+    Http(#[source] reqwest::Error),
+}
 
 /// Makes calls, one at a time.
-pub(super) struct Attempts {
-    pub(super) http: Client,
-    pub(super) acceptance: Acceptance,
+pub(in crate::nebuly) struct Attempts {
+    pub(in crate::nebuly) http: Client,
+    pub(in crate::nebuly) acceptance: Acceptance,
 }
 
 /// What one call came to.
-pub(super) enum Attempted {
+pub(in crate::nebuly) enum Attempted {
     /// It settles the link.
     Answered(Answer),
     /// 401.
@@ -39,15 +61,38 @@ pub(super) enum Attempted {
 }
 
 /// A call that settled nothing, for its caller and for the log.
-pub(super) struct Trouble {
-    pub(super) failure: CallFailure,
+pub(in crate::nebuly) struct Trouble {
+    pub(in crate::nebuly) failure: CallFailure,
     /// Holds neither the URL, in which the id is, nor anything of a body.
-    pub(super) why: Cow<'static, str>,
+    pub(in crate::nebuly) why: Cow<'static, str>,
+}
+
+/// The HTTP client of a project's calls.
+pub(in crate::nebuly) fn http_client(
+    certificate_authorities: Option<&[u8]>,
+    proxy: Option<&SecretString>,
+    connect_timeout: Duration,
+) -> Result<Client, ClientError> {
+    let authorities = match certificate_authorities {
+        Some(pem) => http_client::authorities(pem).ok_or(ClientError::CertificateAuthorities)?,
+        None => http_client::public_authorities(),
+    };
+    let mut builder = http_client::builder(authorities, connect_timeout)
+        // One connection for each call in flight: over HTTP/2 all of them would hang on a single one.
+        .http1_only()
+        // The client of a project knows the deadline, so it decides about retries.
+        .retry(reqwest::retry::never())
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .pool_max_idle_per_host(POOL_MAX_IDLE);
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(Proxy::all(proxy.expose_secret()).map_err(|_| ClientError::Proxy)?);
+    }
+    builder.build().map_err(|error| ClientError::Http(error.without_url()))
 }
 
 impl Attempts {
     /// Calls, for at most this long, from connecting to the last byte.
-    pub(super) async fn make(&self, url: Url, key: &ApiKey, budget: Duration) -> Attempted {
+    pub(in crate::nebuly) async fn make(&self, url: Url, key: &ApiKey, budget: Duration) -> Attempted {
         let request =
             self.http.get(url).header(AUTHORIZATION, key.authorization().clone()).header(ACCEPT, JSON);
         let mut status = None;
@@ -90,7 +135,7 @@ impl Attempts {
 
 impl Attempted {
     /// What the circuit learns from it.
-    pub(super) const fn evidence(&self) -> Evidence {
+    pub(in crate::nebuly) const fn evidence(&self) -> Evidence {
         match self {
             // 401 is for the operator, and no outage.
             Self::Answered(_) | Self::KeyRefused | Self::Unsettled(_) => Evidence::Answered,
@@ -100,7 +145,7 @@ impl Attempted {
     }
 
     /// How it is counted.
-    pub(super) const fn result(&self) -> CallResult {
+    pub(in crate::nebuly) const fn result(&self) -> CallResult {
         match self {
             Self::Answered(Answer::Found(_)) => CallResult::Ok,
             Self::Answered(Answer::Absent { .. }) => CallResult::Absent,
@@ -115,7 +160,7 @@ impl Attempted {
     }
 
     /// The status of the answer, if there was one.
-    pub(super) const fn status(&self) -> Option<u16> {
+    pub(in crate::nebuly) const fn status(&self) -> Option<u16> {
         match self {
             Self::Answered(Answer::Found(_)) => Some(200),
             Self::Answered(Answer::Absent { status }) => Some(*status),
@@ -137,22 +182,12 @@ impl Trouble {
 }
 
 /// What an error of the HTTP client means.
-pub(super) fn cause_of(error: &reqwest::Error) -> Cause {
+pub(in crate::nebuly) fn cause_of(error: &reqwest::Error) -> Cause {
     if error.is_timeout() { Cause::Timeout } else { Cause::Unavailable }
 }
 
 /// An error with its causes, but without the URL, which holds the id.
 fn chain(error: &reqwest::Error) -> String {
-    let mut text = match (error.is_connect(), error.is_body() || error.is_decode()) {
-        (true, _) => "no connection".to_owned(),
-        (_, true) => "the answer broke off".to_owned(),
-        _ => "the call failed".to_owned(),
-    };
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    let broke_off = error.is_body() || error.is_decode();
+    http_client::with_causes(if broke_off { "the answer broke off" } else { "the call failed" }, error)
 }

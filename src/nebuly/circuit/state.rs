@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use super::retry_after;
+use crate::nebuly::retry_after;
 
 /// What is older says nothing of now.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether calls are let through.
-pub(super) struct Circuit {
+pub(in crate::nebuly) struct Circuit {
     state: State,
     /// Changes with the state, so that what comes of a call is known to belong to an earlier one.
     era: u64,
@@ -48,13 +48,13 @@ enum State {
 
 /// A call that was let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ticket {
+pub(in crate::nebuly) struct Ticket {
     era: u64,
 }
 
 /// What a call says of Nebuly's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Evidence {
+pub(in crate::nebuly) enum Evidence {
     /// An answer that is no outage: also a 404, and a 500, which may be the id's fault.
     Answered,
     /// No connection, a reset, a timeout, 502, 503 or 504.
@@ -65,7 +65,7 @@ pub(super) enum Evidence {
 
 /// What became of the circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in crate::nebuly) enum Change {
     /// It was closed, and is open for so long.
     Opened(Duration),
     /// The probe failed; it is open again, for so long.
@@ -86,13 +86,13 @@ struct Links {
 }
 
 impl Circuit {
-    pub(super) fn new() -> Self {
+    pub(in crate::nebuly) fn new() -> Self {
         Self { state: State::Closed, era: 0, failed_probes: 0, links: Links::default() }
     }
 
     /// Whether a call would be let through now, or how long the pause still is. Nothing is claimed by asking: a call that
     /// waits for its turn after this is no probe yet.
-    pub(super) fn look(&self, now: Instant) -> Result<Ticket, Duration> {
+    pub(in crate::nebuly) fn look(&self, now: Instant) -> Result<Ticket, Duration> {
         match self.state {
             State::Open { until } if now < until => Err(until.duration_since(now)),
             State::Probing => Err(Duration::ZERO),
@@ -102,7 +102,7 @@ impl Circuit {
 
     /// Lets a call through, or says how long the pause still is. Each call that was let through is to end with
     /// [`Self::settle`] or [`Self::abandon`].
-    pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Duration> {
+    pub(in crate::nebuly) fn admit(&mut self, now: Instant) -> Result<Ticket, Duration> {
         match self.state {
             State::Closed => {}
             State::Open { until } if now >= until => self.turn(State::Probing),
@@ -113,7 +113,7 @@ impl Circuit {
     }
 
     /// The rest of the pause, if a call that was let through would not be any more.
-    pub(super) fn refusal(&self, ticket: Ticket, now: Instant) -> Option<Duration> {
+    pub(in crate::nebuly) fn refusal(&self, ticket: Ticket, now: Instant) -> Option<Duration> {
         match self.state {
             _ if self.is_current(ticket) => None,
             State::Closed => None,
@@ -123,17 +123,17 @@ impl Circuit {
     }
 
     /// Whether nothing has changed since a call was let through.
-    pub(super) const fn is_current(&self, ticket: Ticket) -> bool {
+    pub(in crate::nebuly) const fn is_current(&self, ticket: Ticket) -> bool {
         self.era == ticket.era
     }
 
     /// Whether calls are refused, but for a probe.
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::nebuly) fn is_open(&self) -> bool {
         self.state != State::Closed
     }
 
     /// The rest of the pause; zero if it is over, or there is none.
-    pub(super) fn pause_left(&self, now: Instant) -> Duration {
+    pub(in crate::nebuly) fn pause_left(&self, now: Instant) -> Duration {
         match self.state {
             State::Open { until } => until.saturating_duration_since(now),
             State::Closed | State::Probing => Duration::ZERO,
@@ -142,7 +142,7 @@ impl Circuit {
 
     /// Learns from a call that ended. What comes late, from before the circuit opened or closed, says nothing of now,
     /// unless it asks us to slow down.
-    pub(super) fn settle(
+    pub(in crate::nebuly) fn settle(
         &mut self,
         ticket: Ticket,
         link: u64,
@@ -177,7 +177,7 @@ impl Circuit {
     }
 
     /// Forgets a call that came to nothing: its caller left, or it was never made. If it was the probe, the next call is.
-    pub(super) fn abandon(&mut self, ticket: Ticket, now: Instant) {
+    pub(in crate::nebuly) fn abandon(&mut self, ticket: Ticket, now: Instant) {
         if self.is_current(ticket) && self.state == State::Probing {
             self.turn(State::Open { until: now });
         }
@@ -246,5 +246,5 @@ impl Links {
 }
 
 #[cfg(test)]
-#[path = "circuit_tests.rs"]
+#[path = "state_tests.rs"]
 mod tests;

@@ -7,13 +7,13 @@ use std::time::Duration;
 use metrics::Gauge;
 use tokio::sync::Notify;
 
-use super::circuit::{Change, Circuit, Evidence, Ticket};
-use super::steady_clock::SteadyClock;
+use super::state::{Change, Circuit, Evidence, Ticket};
 use crate::domain::{CallFailure, Cause, Item, ProjectName, retry_after};
+use crate::nebuly::steady_clock::SteadyClock;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Lets calls of one project through, or refuses them without one.
-pub(super) struct Breaker {
+pub(in crate::nebuly) struct Breaker {
     project: ProjectName,
     clock: SteadyClock,
     circuit: Mutex<Circuit>,
@@ -25,13 +25,13 @@ pub(super) struct Breaker {
 }
 
 /// A call that was let through. Dropped without [`Self::settle`], it counts as nothing.
-pub(super) struct Admission<'a> {
+pub(in crate::nebuly) struct Admission<'a> {
     breaker: &'a Breaker,
     ticket: Ticket,
 }
 
 impl Breaker {
-    pub(super) fn new(project: ProjectName, clock: SteadyClock, is_open: Gauge) -> Self {
+    pub(in crate::nebuly) fn new(project: ProjectName, clock: SteadyClock, is_open: Gauge) -> Self {
         is_open.set(0.0);
         Self {
             project,
@@ -44,13 +44,13 @@ impl Breaker {
     }
 
     /// Lets a call wait for its turn, or says at once that it is not made.
-    pub(super) fn admit(&self) -> Result<Admission<'_>, CallFailure> {
+    pub(in crate::nebuly) fn admit(&self) -> Result<Admission<'_>, CallFailure> {
         let ticket = self.circuit().look(self.clock.now()).map_err(refused)?;
         Ok(Admission { breaker: self, ticket })
     }
 
     /// In how many seconds it may be worth to ask again.
-    pub(super) fn retry_after(&self) -> u32 {
+    pub(in crate::nebuly) fn retry_after(&self) -> u32 {
         retry_after(self.circuit().pause_left(self.clock.now()))
     }
 
@@ -87,7 +87,7 @@ impl Breaker {
 
 impl Admission<'_> {
     /// Returns when the call would not be let through any more.
-    pub(super) async fn refused(&self) -> CallFailure {
+    pub(in crate::nebuly) async fn refused(&self) -> CallFailure {
         loop {
             let mut opened = pin!(self.breaker.opened.notified());
             // From here on no opening is missed.
@@ -101,7 +101,7 @@ impl Admission<'_> {
     }
 
     /// Lets the call through after its wait. If the pause is over, it is the probe.
-    pub(super) fn begin(&mut self) -> Result<(), CallFailure> {
+    pub(in crate::nebuly) fn begin(&mut self) -> Result<(), CallFailure> {
         let mut circuit = self.breaker.circuit();
         if circuit.is_open() || !circuit.is_current(self.ticket) {
             self.ticket = circuit.admit(self.breaker.clock.now()).map_err(refused)?;
@@ -110,7 +110,7 @@ impl Admission<'_> {
     }
 
     /// Learns from the call.
-    pub(super) fn settle(self, item: &Item<'_>, evidence: Evidence) {
+    pub(in crate::nebuly) fn settle(self, item: &Item<'_>, evidence: Evidence) {
         // That it is dropped afterwards changes nothing: a settled probe is none any more.
         self.breaker.settle(self.ticket, item, evidence);
     }

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 /// How long a refused key is not tried again.
-pub(super) const PAUSE: Duration = Duration::from_secs(10);
+pub(in crate::nebuly) const PAUSE: Duration = Duration::from_secs(10);
 
 /// What is known of a key: as long as it is not refused, nothing.
 #[derive(Debug, Default)]
-pub(super) struct KeyStanding {
+pub(in crate::nebuly) struct KeyStanding {
     refusal: Option<Refusal>,
 }
 
@@ -20,7 +20,7 @@ struct Refusal {
 
 /// What a call uses a key for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
+pub(in crate::nebuly) enum Use {
     /// As any call does.
     Plain,
     /// To see whether it is still refused.
@@ -29,17 +29,17 @@ pub(super) enum Use {
 
 impl KeyStanding {
     /// Whether Nebuly refused it last.
-    pub(super) const fn is_refused(&self) -> bool {
+    pub(in crate::nebuly) const fn is_refused(&self) -> bool {
         self.refusal.is_some()
     }
 
     /// Whether a call may use it. Nothing is claimed by asking.
-    pub(super) fn allows(&self, now: Instant) -> bool {
+    pub(in crate::nebuly) fn allows(&self, now: Instant) -> bool {
         self.refusal.as_ref().is_none_or(|refusal| !refusal.is_tried && now >= refusal.again_at)
     }
 
     /// Claims its use for a call, if a call may use it. A trial is to end with one of the methods below.
-    pub(super) fn claim(&mut self, now: Instant) -> Option<Use> {
+    pub(in crate::nebuly) fn claim(&mut self, now: Instant) -> Option<Use> {
         if !self.allows(now) {
             return None;
         }
@@ -53,33 +53,33 @@ impl KeyStanding {
     }
 
     /// What is known is outdated: it may be taken by now.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::nebuly) fn forget(&mut self) {
         self.refusal = None;
     }
 
     /// Nebuly took it. An answer that was on its way when it was refused changes nothing.
-    pub(super) fn accepted(&mut self, used: Use) {
+    pub(in crate::nebuly) fn accepted(&mut self, used: Use) {
         if used == Use::Trial {
             self.refusal = None;
         }
     }
 
     /// Nebuly refused it.
-    pub(super) fn refused(&mut self, used: Use, now: Instant) {
+    pub(in crate::nebuly) fn refused(&mut self, used: Use, now: Instant) {
         if self.refusal.is_none() || used == Use::Trial {
             self.refusal = Some(Refusal { again_at: now + PAUSE, is_tried: false });
         }
     }
 
     /// What came of the call said nothing of the key: the next trial is as far away as after a refusal.
-    pub(super) fn said_nothing(&mut self, used: Use, now: Instant) {
+    pub(in crate::nebuly) fn said_nothing(&mut self, used: Use, now: Instant) {
         if used == Use::Trial {
             self.refused(used, now);
         }
     }
 
     /// The call was given up: the next one may try.
-    pub(super) fn given_up(&mut self, used: Use) {
+    pub(in crate::nebuly) fn given_up(&mut self, used: Use) {
         if let (Use::Trial, Some(refusal)) = (used, &mut self.refusal) {
             refusal.is_tried = false;
         }

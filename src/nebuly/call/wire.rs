@@ -4,29 +4,29 @@ use serde::{Deserialize, Serialize};
 
 /// The body of a deep link. Members that may come later are ignored.
 #[derive(Deserialize)]
-pub(super) struct DeepLink {
-    pub(super) url: String,
+pub(in crate::nebuly) struct DeepLink {
+    pub(in crate::nebuly) url: String,
 }
 
 /// The smallest question that a listing takes: used to see whether a key is valid.
 #[derive(Serialize)]
-pub(super) struct ListInteractions<'a> {
-    pub(super) time_range: TimeRange,
-    pub(super) filters: &'a [()],
-    pub(super) limit: u32,
-    pub(super) offset: u32,
+pub(in crate::nebuly) struct ListInteractions<'a> {
+    pub(in crate::nebuly) time_range: TimeRange,
+    pub(in crate::nebuly) filters: &'a [()],
+    pub(in crate::nebuly) limit: u32,
+    pub(in crate::nebuly) offset: u32,
 }
 
 /// Both ends as RFC 3339.
 #[derive(Serialize)]
-pub(super) struct TimeRange {
-    pub(super) start: String,
-    pub(super) end: String,
+pub(in crate::nebuly) struct TimeRange {
+    pub(in crate::nebuly) start: String,
+    pub(in crate::nebuly) end: String,
 }
 
 /// What the status of an answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::nebuly) enum Verdict {
     /// The body has what was asked for.
     Found,
     /// This key's project has no such item.
@@ -44,7 +44,7 @@ pub(super) enum Verdict {
 }
 
 /// Reads a status as the last section of the notes on Nebuly's API does.
-pub(super) const fn verdict(status: u16) -> Verdict {
+pub(in crate::nebuly) const fn verdict(status: u16) -> Verdict {
     match status {
         200 => Verdict::Found,
         // 400 and 422: the id is of no form that Nebuly knows. 403: this key may not see it, but another one may.
