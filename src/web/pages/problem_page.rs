@@ -10,31 +10,31 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use super::problem::{Choice, Problem};
-use super::request_id::RequestId;
 use crate::domain::{Kind, ProjectName, Spellings};
+use crate::web::observability::RequestId;
+use crate::web::problem::{Choice, Problem};
 
 /// The parameter by which the page for an unknown item counts how often it has looked again.
-pub(super) const LOOKS: &str = "looks";
+pub(in crate::web) const LOOKS: &str = "looks";
 
 /// It looks again every five seconds for a minute.
 const MAX_LOOKS: u8 = 12;
 
 /// The only style there is; the policy names its hash.
-const STYLE: &str = include_str!("../../templates/style.css");
+const STYLE: &str = include_str!("../../../templates/style.css");
 
 /// Characters that stay as they are in a query.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What all pages share.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(in crate::web) struct Pages {
     policy: HeaderValue,
 }
 
 /// Where the link that failed is asked for again; built from what was read of it, never from the request's target.
 #[derive(Debug)]
-pub(super) struct SelfLink {
+pub(in crate::web) struct SelfLink {
     kind: Option<Kind>,
     id: String,
     path: String,
@@ -59,7 +59,7 @@ struct ProblemPage<'a> {
 }
 
 impl Pages {
-    pub(super) fn new() -> Self {
+    pub(in crate::web) fn new() -> Self {
         let hash = STANDARD.encode(Sha256::digest(STYLE));
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -71,12 +71,12 @@ impl Pages {
     }
 
     /// Adds the headers that keep a page to itself.
-    pub(super) fn secure(&self, headers: &mut HeaderMap) {
+    pub(in crate::web) fn secure(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_SECURITY_POLICY, self.policy.clone());
     }
 
     /// The page of a problem, or nothing if it cannot be written.
-    pub(super) fn problem(
+    pub(in crate::web) fn problem(
         problem: Problem,
         request_id: &RequestId,
         link: Option<&SelfLink>,
@@ -103,12 +103,12 @@ impl Pages {
 
 impl SelfLink {
     /// Its path and query.
-    pub(super) fn into_path(self) -> String {
+    pub(in crate::web) fn into_path(self) -> String {
         self.path
     }
 
     /// The link that a request named, in the query form: it survives every tool and proxy.
-    pub(super) fn new(
+    pub(in crate::web) fn new(
         base_path: &str,
         spellings: &Spellings<'_>,
         project: Option<&ProjectName>,

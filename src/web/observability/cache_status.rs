@@ -4,11 +4,11 @@ use http::{HeaderName, HeaderValue};
 
 use crate::resolver::{Calls, Mode, Outcome, Resolution, Via};
 
-pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+pub(in crate::web) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(in crate::web) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// The value of `cache-status` (the table in section 4 of the design).
-pub(super) fn cache_status(resolution: &Resolution) -> HeaderValue {
+pub(in crate::web) fn cache_status(resolution: &Resolution) -> HeaderValue {
     let fixed = match (&resolution.outcome, resolution.via) {
         (Outcome::Absent, Via::Memory) => "nebulink; hit; detail=negative",
         (_, Via::Memory) => "nebulink; hit",
@@ -37,7 +37,7 @@ pub(super) fn cache_status(resolution: &Resolution) -> HeaderValue {
 }
 
 /// The value of `server-timing` of an answer that waited for Nebuly.
-pub(super) fn server_timing(via: Via) -> Option<HeaderValue> {
+pub(in crate::web) fn server_timing(via: Via) -> Option<HeaderValue> {
     match via {
         Via::Calls(calls) => Some(value(format!("nebuly;dur={:.3}", calls.duration.as_secs_f64() * 1000.0))),
         Via::Memory | Via::Shared | Via::Stale | Via::Constructed => None,
