@@ -46,7 +46,7 @@ const LIBRARIES_OF_THE_DOMAIN: [&str; 6] = ["bytes", "percent_encoding", "std", 
 /// whose end ends the program; an attempt to connect, whose callers learn when it is gone; and the record of a request
 /// whose caller may have left, which ends with its connection.
 const SPAWNS: [&str; 4] =
-    ["app/background.rs", "app/listeners.rs", "cache/shared/redis_connection.rs", "web/exchange.rs"];
+    ["app/background.rs", "app/listeners.rs", "cache/shared/redis_connection.rs", "web/handler.rs"];
 
 fn sources(module: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -16,9 +16,9 @@ use http::{Method, StatusCode};
 use tower_http::cors::CorsLayer;
 
 use super::Web;
-use super::access_log::Entry;
-use super::exchange::{X_REQUEST_ID, finish};
-use super::request_id::RequestId;
+use super::handler::{X_REQUEST_ID, finish};
+use super::observability::Entry;
+use super::observability::RequestId;
 use super::route::Route;
 
 /// How long a browser need not ask again: short, so that a changed setting arrives.

@@ -10,8 +10,8 @@ use opentelemetry::trace::TraceState;
 use url::Url;
 
 use super::caller::{Access, CallerOfRequest, Gate, Guard};
+use super::observability::TraceParent;
 use super::parameters::{Parameters, id_in_path};
-use super::trace_parent::TraceParent;
 use crate::domain::{
     AllowedHosts, Caller, CallerKey, Callers, FairnessKey, IdCandidates, IdText, Item, Kind, LazyCaller as _,
     Unlimited,

@@ -1,32 +1,23 @@
 //! The web layer: what a request asks for, and how the answer is written.
 //!
-//! A request comes in through [`router`], which names its [`route::Route`]; [`exchange`] asks [`caller`] whether it may,
+//! A request comes in through [`router`], which names its [`route::Route`]; [`handler`] asks [`caller`] whether it may,
 //! answers it and writes its line in the log; [`redirect`] reads the id, asks the resolver and writes the redirect; everything that is none becomes a row of
 //! the one table in [`problem`], as JSON or as a page.
 
-mod access_log;
-mod cache_status;
 pub mod caller;
-mod card;
 mod cors;
-mod exchange;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod handler;
 pub mod management;
-mod metrics;
 mod negotiation;
-mod page;
+mod observability;
+mod pages;
 mod parameters;
-mod preview_robot;
 mod problem;
 mod redirect;
-mod request_id;
-mod request_metrics;
 mod route;
-mod standard_method;
 mod timestamp;
-mod trace;
-mod trace_parent;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,14 +27,11 @@ use axum::Router;
 use http::HeaderValue;
 use tower_http::cors::CorsLayer;
 
-pub use self::access_log::{AccessLog, Escaping, Requests};
 use self::caller::{Access, Gate};
-use self::metrics::Metrics;
-use self::page::Pages;
-pub use self::request_metrics::Recorder;
-use self::request_metrics::RequestMetrics;
+pub use self::observability::{AccessLog, Escaping, Recorder, Requests, Sampling, Tracing};
+use self::observability::{Metrics, RequestMetrics};
+use self::pages::Pages;
 pub use self::route::router;
-pub use self::trace::{Sampling, Tracing};
 use crate::domain::{AllowedHosts, ProjectName};
 use crate::resolver::Resolver;
 

@@ -50,7 +50,7 @@ impl<'a> Parameters<'a> {
                 "wait" => parameters.wait = duration(value)?,
                 // A name that is not even text is unknown, like any other that is not configured.
                 "project" => parameters.project = Some(decode(value, true).unwrap_or_default()),
-                super::page::LOOKS => parameters.looks = value.parse().unwrap_or(u8::MAX),
+                super::pages::LOOKS => parameters.looks = value.parse().unwrap_or(u8::MAX),
                 _ => {}
             }
         }

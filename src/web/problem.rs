@@ -10,10 +10,10 @@ use http::header::{
 };
 use serde::Serialize;
 
-use super::cache_status::{CACHE_STATUS, SERVER_TIMING};
 use super::negotiation::wants_page;
-use super::page::{Pages, SelfLink};
-use super::request_id::RequestId;
+use super::observability::RequestId;
+use super::observability::{CACHE_STATUS, SERVER_TIMING};
+use super::pages::{Pages, SelfLink};
 use crate::domain::{Cause, InvalidId};
 
 /// How long a caller is asked to wait where nobody said so, in seconds.

@@ -7,14 +7,14 @@ use http::request::Parts;
 use http::{StatusCode, Uri};
 
 use super::Web;
-use super::cache_status::{CACHE_STATUS, SERVER_TIMING, cache_status, server_timing};
-use super::card::card;
-use super::exchange::Reply;
-use super::metrics::LinkOutcome;
+use super::handler::Reply;
 use super::negotiation::forbids_cached;
-use super::page::SelfLink;
+use super::observability::LinkOutcome;
+use super::observability::{CACHE_STATUS, SERVER_TIMING, cache_status, server_timing};
+use super::pages::SelfLink;
+use super::pages::card;
+use super::pages::is_preview_robot;
 use super::parameters::{Parameters, id_in_path};
-use super::preview_robot::is_preview_robot;
 use super::problem::{Choice, Failure, Problem};
 use super::route::{Form, IdPlace};
 use crate::domain::{

@@ -8,7 +8,7 @@ use axum::routing::{MethodRouter, any, get};
 use http::Method;
 
 use super::caller::Guard;
-use super::{Web, cors, exchange};
+use super::{Web, cors, handler};
 use crate::domain::Kind;
 
 /// Where a request was routed to.
@@ -143,11 +143,11 @@ pub fn router(web: &Arc<Web>) -> Router {
     router
         .merge(api(web))
         .method_not_allowed_fallback(move |request| {
-            exchange::answer(Arc::clone(&wrong_method), Route::WrongMethod, request)
+            handler::answer(Arc::clone(&wrong_method), Route::WrongMethod, request)
         })
         .fallback(move |request: Request| {
             let route = with_id.route_of(request.method(), request.uri().path());
-            exchange::answer(Arc::clone(&with_id), route, request)
+            handler::answer(Arc::clone(&with_id), route, request)
         })
 }
 
@@ -176,13 +176,13 @@ fn api(web: &Arc<Web>) -> Router {
 /// `HEAD` is answered as `GET`; the server leaves the body out.
 fn endpoint(web: &Arc<Web>, route: Route) -> MethodRouter {
     let web = Arc::clone(web);
-    get(move |request| exchange::answer(Arc::clone(&web), route, request))
+    get(move |request| handler::answer(Arc::clone(&web), route, request))
 }
 
 /// The same answer whatever the method.
 fn anything(web: &Arc<Web>, route: Route) -> MethodRouter {
     let web = Arc::clone(web);
-    any(move |request| exchange::answer(Arc::clone(&web), route, request))
+    any(move |request| handler::answer(Arc::clone(&web), route, request))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use http::request::Parts;
 
-use super::access::{Admitted, Gate};
+use super::authenticator::{Admitted, Gate};
 use crate::domain::{Caller, LazyCaller};
 
 /// Who asks in this request. The table of callers is asked once at most, and not at all for what the cache knows.

@@ -3,11 +3,11 @@
 use http::Method;
 
 /// In the order of [`place_of`].
-pub(super) const STANDARD_METHODS: [&str; 9] =
+pub(in crate::web) const STANDARD_METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Where a method stands in [`STANDARD_METHODS`], if it does.
-pub(super) const fn place_of(method: &Method) -> Option<usize> {
+pub(in crate::web) const fn place_of(method: &Method) -> Option<usize> {
     Some(match *method {
         Method::GET => 0,
         Method::HEAD => 1,
@@ -23,7 +23,7 @@ pub(super) const fn place_of(method: &Method) -> Option<usize> {
 }
 
 /// Its name, if it is one of these.
-pub(super) fn name_of(method: &Method) -> Option<&'static str> {
+pub(in crate::web) fn name_of(method: &Method) -> Option<&'static str> {
     STANDARD_METHODS.get(place_of(method)?).copied()
 }
 

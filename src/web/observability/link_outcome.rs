@@ -7,7 +7,7 @@ use crate::resolver::{AnswerSource, Calls, Outcome, Resolution};
 
 /// What became of a link, in the words of section 11 of the design.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LinkOutcome {
+pub(in crate::web) enum LinkOutcome {
     Hit,
     Shared,
     Stale,
@@ -20,7 +20,7 @@ pub(super) enum LinkOutcome {
 }
 
 /// A counter for each kind and outcome.
-pub(super) struct Metrics {
+pub(in crate::web) struct Metrics {
     interactions: Resolutions,
     conversations: Resolutions,
 }
@@ -41,7 +41,7 @@ impl LinkOutcome {
         Self::Failed,
     ];
 
-    pub(super) const fn of(resolution: &Resolution) -> Self {
+    pub(in crate::web) const fn of(resolution: &Resolution) -> Self {
         match (&resolution.outcome, resolution.source) {
             (Outcome::Absent, AnswerSource::Memory) => Self::Negative,
             (_, AnswerSource::Memory) => Self::Hit,
@@ -58,7 +58,7 @@ impl LinkOutcome {
         }
     }
 
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(in crate::web) const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
             Self::Shared => "shared",
@@ -75,7 +75,7 @@ impl LinkOutcome {
 
 impl Metrics {
     /// Resolves every handle, in the recorder that is in effect.
-    pub(super) fn new() -> Self {
+    pub(in crate::web) fn new() -> Self {
         metrics::describe_counter!(
             "nebulink_resolutions_total",
             "Links asked for, by kind and by what became of them"
@@ -87,7 +87,7 @@ impl Metrics {
     }
 
     /// Counts a link.
-    pub(super) fn count(&self, kind: Kind, outcome: LinkOutcome) {
+    pub(in crate::web) fn count(&self, kind: Kind, outcome: LinkOutcome) {
         let Resolutions(counters) = match kind {
             Kind::Interaction => &self.interactions,
             Kind::Conversation => &self.conversations,

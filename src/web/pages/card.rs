@@ -8,10 +8,10 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 
-use super::page::Pages;
-use super::problem::Problem;
-use super::redirect::{NO_ROBOTS, X_ROBOTS_TAG};
+use super::problem_page::Pages;
 use crate::domain::{IdCandidates, Item, Kind};
+use crate::web::problem::Problem;
+use crate::web::redirect::{NO_ROBOTS, X_ROBOTS_TAG};
 
 /// As much of a UUID as tells one from its neighbours.
 const SHORT_UUID: usize = 8;
@@ -27,7 +27,7 @@ struct Card<'a> {
 }
 
 /// The card of a link.
-pub(super) fn card(pages: &Pages, candidates: &IdCandidates<'_>) -> Result<Response, Problem> {
+pub(in crate::web) fn card(pages: &Pages, candidates: &IdCandidates<'_>) -> Result<Response, Problem> {
     let what = match (candidates.first(), candidates.kind_was_named()) {
         (Item::Interaction(_), false) => "Interaction or conversation",
         (Item::Interaction(_), true) => "Interaction",

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderValue};
 
-use super::exchange::X_REQUEST_ID;
+use crate::web::handler::X_REQUEST_ID;
 
 /// The longest id that is taken over from a caller, in bytes.
 const MAX_LEN: usize = 64;
@@ -16,11 +16,11 @@ static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::
 
 /// The caller's, if it is 1 to 64 of `A-Z a-z 0-9 . _ - `, or a new one.
 #[derive(Debug, Clone)]
-pub(super) struct RequestId(HeaderValue);
+pub(in crate::web) struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The id of the request with these headers.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(in crate::web) fn of(headers: &HeaderMap) -> Self {
         let mut given = headers.get_all(X_REQUEST_ID).iter();
         match (given.next(), given.next()) {
             (Some(id), None) if is_plain(id.as_bytes()) => Self(id.clone()),
@@ -29,7 +29,7 @@ impl RequestId {
     }
 
     /// A new id: 16 hexadecimal digits.
-    pub(super) fn new() -> Self {
+    pub(in crate::web) fn new() -> Self {
         const DIGITS: [u8; 16] = *b"0123456789abcdef";
         let number = scatter(NEXT.fetch_add(1, Ordering::Relaxed));
         let mut text = [b'0'; 16];
@@ -41,11 +41,11 @@ impl RequestId {
     }
 
     /// The id as text.
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::web) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 
-    pub(super) fn into_header(self) -> HeaderValue {
+    pub(in crate::web) fn into_header(self) -> HeaderValue {
         self.0
     }
 }

@@ -12,14 +12,14 @@ use http::header::{HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTI
 use http::request::Parts;
 use http::{Method, StatusCode, Uri};
 
-use super::access_log::{CLIENT_CLOSED_REQUEST, Entry};
 use super::caller::CallerOfRequest;
-use super::metrics::LinkOutcome;
+use super::observability::LinkOutcome;
+use super::observability::RequestId;
+use super::observability::RequestSpan;
+use super::observability::{CLIENT_CLOSED_REQUEST, Entry};
 use super::problem::{Failure, Problem};
 use super::redirect;
-use super::request_id::RequestId;
 use super::route::{Form, Route};
-use super::trace::RequestSpan;
 use super::{Departure, Web};
 use crate::domain::Item;
 

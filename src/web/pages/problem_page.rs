@@ -9,29 +9,29 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 
-use super::problem::{Choice, Problem};
-use super::request_id::RequestId;
 use crate::domain::{IdCandidates, Kind, ProjectName};
 use crate::text::percent_encoded;
+use crate::web::observability::RequestId;
+use crate::web::problem::{Choice, Problem};
 
 /// The parameter by which the page for an unknown item counts how often it has looked again.
-pub(super) const LOOKS: &str = "looks";
+pub(in crate::web) const LOOKS: &str = "looks";
 
 /// It looks again every five seconds for a minute.
 const MAX_LOOKS: u8 = 12;
 
 /// The only style there is; the policy names its hash.
-const STYLE: &str = include_str!("../../templates/style.css");
+const STYLE: &str = include_str!("../../../templates/style.css");
 
 /// What all pages share.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(in crate::web) struct Pages {
     policy: HeaderValue,
 }
 
 /// Where the link that failed is asked for again; built from what was read of it, never from the request's target.
 #[derive(Debug)]
-pub(super) struct SelfLink {
+pub(in crate::web) struct SelfLink {
     kind: Option<Kind>,
     id: String,
     path: String,
@@ -56,7 +56,7 @@ struct ProblemPage<'a> {
 }
 
 impl Pages {
-    pub(super) fn new() -> Self {
+    pub(in crate::web) fn new() -> Self {
         let hash = STANDARD.encode(Sha256::digest(STYLE));
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -68,12 +68,12 @@ impl Pages {
     }
 
     /// Adds the headers that keep a page to itself.
-    pub(super) fn secure(&self, headers: &mut HeaderMap) {
+    pub(in crate::web) fn secure(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_SECURITY_POLICY, self.policy.clone());
     }
 
     /// The page of a problem, or nothing if it cannot be written.
-    pub(super) fn problem(
+    pub(in crate::web) fn problem(
         problem: Problem,
         request_id: &RequestId,
         link: Option<&SelfLink>,
@@ -100,12 +100,12 @@ impl Pages {
 
 impl SelfLink {
     /// Its path and query.
-    pub(super) fn into_path(self) -> String {
+    pub(in crate::web) fn into_path(self) -> String {
         self.path
     }
 
     /// The link that a request named, in the query form: it survives every tool and proxy.
-    pub(super) fn new(
+    pub(in crate::web) fn new(
         base_path: &str,
         candidates: &IdCandidates<'_>,
         project: Option<&ProjectName>,

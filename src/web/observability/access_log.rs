@@ -12,7 +12,7 @@ use crate::domain::Item;
 const MAX_LEN: usize = 600;
 
 /// The status of a request whose connection ended before its answer was ready, as nginx counts it.
-pub(super) const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
+pub(in crate::web) const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
     Ok(status) => status,
     Err(_) => StatusCode::REQUEST_TIMEOUT,
 };
@@ -49,19 +49,19 @@ pub enum Escaping {
 }
 
 /// What a line says.
-pub(super) struct Entry<'a> {
-    pub(super) request_id: &'a str,
-    pub(super) route: &'static str,
-    pub(super) method: &'a Method,
-    pub(super) status: StatusCode,
+pub(in crate::web) struct Entry<'a> {
+    pub(in crate::web) request_id: &'a str,
+    pub(in crate::web) route: &'static str,
+    pub(in crate::web) method: &'a Method,
+    pub(in crate::web) status: StatusCode,
     /// Who asked, where a trusted proxy says so.
-    pub(super) identity: Option<&'a str>,
-    pub(super) item: Option<&'a Item<'a>>,
-    pub(super) outcome: Option<&'static str>,
+    pub(in crate::web) identity: Option<&'a str>,
+    pub(in crate::web) item: Option<&'a Item<'a>>,
+    pub(in crate::web) outcome: Option<&'static str>,
     /// The trace that it is part of, if it is traced.
-    pub(super) trace_id: Option<TraceId>,
+    pub(in crate::web) trace_id: Option<TraceId>,
     /// When its head had been read.
-    pub(super) began: Instant,
+    pub(in crate::web) began: Instant,
 }
 
 /// A text that a caller chose, made fit for a line.
@@ -82,7 +82,7 @@ impl AccessLog {
     ///
     /// Who opened a link is logged in any case: without this line, in one of `nebulink::audit`. So is who was found gone:
     /// a caller may read the answer first and reset the connection then.
-    pub(super) fn note(self, entry: &Entry<'_>, cold: bool) {
+    pub(in crate::web) fn note(self, entry: &Entry<'_>, cold: bool) {
         if self.wants(entry.status, cold) {
             self.write(entry);
         } else if let (StatusCode::FOUND | CLIENT_CLOSED_REQUEST, Some(identity)) =

@@ -10,7 +10,7 @@ const MAX_LEN: usize = 512;
 ///
 /// Every opened link pays for this: it allocates nothing, and compares only where a word begins, with the few names that
 /// begin with its letter.
-pub(super) fn is_preview_robot(headers: &HeaderMap) -> bool {
+pub(in crate::web) fn is_preview_robot(headers: &HeaderMap) -> bool {
     headers.get(USER_AGENT).is_some_and(|agent| names_a_robot(agent.as_bytes()))
 }
 

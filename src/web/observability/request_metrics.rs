@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
-use super::route::Route;
 use super::standard_method;
 use super::standard_method::STANDARD_METHODS;
+use crate::web::route::Route;
 
 /// Where a series is registered that is counted for the first time.
 pub type Recorder = Arc<dyn metrics::Recorder + Send + Sync>;
@@ -30,7 +30,7 @@ const METHODS: usize = STANDARD_METHODS.len() + 1;
 const STATUSES: [u16; 15] = [302, 404, 200, 429, 400, 401, 403, 405, 409, 204, 499, 500, 502, 503, 504];
 
 /// A table of all the series that there may be.
-pub(super) struct RequestMetrics {
+pub(in crate::web) struct RequestMetrics {
     recorder: Recorder,
     series: Box<[OnceLock<Series>]>,
 }
@@ -42,7 +42,7 @@ struct Series {
 
 impl RequestMetrics {
     /// Counts at this recorder.
-    pub(super) fn new(recorder: Recorder) -> Self {
+    pub(in crate::web) fn new(recorder: Recorder) -> Self {
         metrics::with_local_recorder(&*recorder, || {
             describe_counter!(
                 REQUESTS,
@@ -59,7 +59,7 @@ impl RequestMetrics {
     }
 
     /// Counts a request that began when its head was complete, and whose answer is ready now, or will never be.
-    pub(super) fn count(&self, route: Route, method: &Method, status: StatusCode, began: Instant) {
+    pub(in crate::web) fn count(&self, route: Route, method: &Method, status: StatusCode, began: Instant) {
         let duration = began.elapsed();
         match place(route, method, status).and_then(|place| self.series.get(place)) {
             Some(series) => {

@@ -4,11 +4,11 @@ use http::{HeaderName, HeaderValue};
 
 use crate::resolver::{AnswerSource, Calls, Mode, Outcome, Resolution};
 
-pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+pub(in crate::web) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(in crate::web) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// The value of `cache-status` (the table in section 4 of the design).
-pub(super) fn cache_status(resolution: &Resolution) -> HeaderValue {
+pub(in crate::web) fn cache_status(resolution: &Resolution) -> HeaderValue {
     let fixed = match (&resolution.outcome, resolution.source) {
         (Outcome::Absent, AnswerSource::Memory) => "nebulink; hit; detail=negative",
         (_, AnswerSource::Memory) => "nebulink; hit",
@@ -39,7 +39,7 @@ pub(super) fn cache_status(resolution: &Resolution) -> HeaderValue {
 }
 
 /// The value of `server-timing` of an answer that waited for Nebuly.
-pub(super) fn server_timing(source: AnswerSource) -> Option<HeaderValue> {
+pub(in crate::web) fn server_timing(source: AnswerSource) -> Option<HeaderValue> {
     match source {
         AnswerSource::Nebuly(calls) => {
             Some(value(format!("nebuly;dur={:.3}", calls.duration.as_secs_f64() * 1000.0)))

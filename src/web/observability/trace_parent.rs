@@ -16,7 +16,7 @@ const LONGEST_STATE: usize = 512;
 
 /// What `traceparent` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TraceParent {
+pub(in crate::web) struct TraceParent {
     trace_id: TraceId,
     span_id: SpanId,
     flags: TraceFlags,
@@ -24,7 +24,7 @@ pub(super) struct TraceParent {
 
 impl TraceParent {
     /// The caller's, if it is there once and well formed.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(in crate::web) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut lines = headers.get_all(TRACEPARENT).into_iter();
         let (Some(line), None) = (lines.next(), lines.next()) else { return None };
         Self::parse(line.as_bytes())
@@ -53,19 +53,19 @@ impl TraceParent {
     }
 
     /// Whether the caller traces this request.
-    pub(super) fn is_sampled(&self) -> bool {
+    pub(in crate::web) fn is_sampled(&self) -> bool {
         self.flags.is_sampled()
     }
 
     /// Where the trace stands among all, from 0 to 1: the lower 63 bits of its id, as in OpenTelemetry's samplers.
     #[expect(clippy::cast_precision_loss, reason = "a share needs no 63 bits")]
-    pub(super) fn fraction(&self) -> f64 {
+    pub(in crate::web) fn fraction(&self) -> f64 {
         let low = u128::from_be_bytes(self.trace_id.to_bytes()) & ((1 << 64) - 1);
         (low >> 1) as f64 / (1_u64 << 63) as f64
     }
 
     /// The same with `tracestate`, which is left out if it is too long or malformed.
-    pub(super) fn to_context(self, headers: &HeaderMap) -> SpanContext {
+    pub(in crate::web) fn to_context(self, headers: &HeaderMap) -> SpanContext {
         let lines = headers.get_all(TRACESTATE).into_iter().map(|line| line.to_str().ok());
         let state = lines.collect::<Option<Vec<_>>>().map(|lines| lines.join(","));
         let state = state.filter(|state| state.len() <= LONGEST_STATE);

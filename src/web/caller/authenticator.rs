@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::api_tokens::ApiTokens;
 use super::identity::identity;
-use super::proxies::{TrustedProxies, is_forwarded};
+use super::trusted_proxies::{TrustedProxies, is_forwarded};
 use crate::domain::{CallerKey, Callers};
 use crate::web::problem::Problem;
 
@@ -142,5 +142,5 @@ impl Gate {
 }
 
 #[cfg(test)]
-#[path = "access_tests.rs"]
+#[path = "authenticator_tests.rs"]
 mod tests;

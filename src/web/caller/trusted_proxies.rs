@@ -79,5 +79,5 @@ fn canonical(range: IpNet) -> IpNet {
 }
 
 #[cfg(test)]
-#[path = "proxies_tests.rs"]
+#[path = "trusted_proxies_tests.rs"]
 mod tests;

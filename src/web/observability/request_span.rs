@@ -13,11 +13,11 @@ use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, TraceId, Trac
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 
-use super::caller::Gate;
-use super::route::Route;
 use super::standard_method;
 use super::trace_parent::TraceParent;
 use crate::domain::Kind;
+use crate::web::caller::Gate;
+use crate::web::route::Route;
 
 /// How requests are traced.
 #[derive(Debug, Clone)]
@@ -38,11 +38,11 @@ pub struct Sampling {
 }
 
 /// The span of a traced request. It ends with this value, also if the request is given up.
-pub(super) struct RequestSpan(Context);
+pub(in crate::web) struct RequestSpan(Context);
 
 impl Tracing {
     /// Begins the span of a request, if it is traced.
-    pub(super) fn begin(&self, gate: &Gate, route: Route, parts: &Parts) -> Option<RequestSpan> {
+    pub(in crate::web) fn begin(&self, gate: &Gate, route: Route, parts: &Parts) -> Option<RequestSpan> {
         let parent = TraceParent::of(&parts.headers).filter(|_| gate.trusts_peer_of(parts));
         self.sampling.takes(parent.as_ref()).then(|| self.start(route, parts, parent.as_ref()))
     }
@@ -82,17 +82,17 @@ impl Sampling {
 
 impl RequestSpan {
     /// Does something as part of the request: what it begins is below this span.
-    pub(super) fn around<F: Future>(&self, future: F) -> Pin<Box<WithContext<F>>> {
+    pub(in crate::web) fn around<F: Future>(&self, future: F) -> Pin<Box<WithContext<F>>> {
         Box::pin(future.with_context(self.0.clone()))
     }
 
     /// By which its line in the log is found.
-    pub(super) fn trace_id(&self) -> TraceId {
+    pub(in crate::web) fn trace_id(&self) -> TraceId {
         self.0.span().span_context().trace_id()
     }
 
     /// Says what came of the request.
-    pub(super) fn answered(&self, status: StatusCode, link: Option<(Kind, &'static str)>) {
+    pub(in crate::web) fn answered(&self, status: StatusCode, link: Option<(Kind, &'static str)>) {
         let span = self.0.span();
         span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
         if let Some((kind, outcome)) = link {
