@@ -2,16 +2,14 @@
 //!
 //! Nothing else makes a client, a cache or a task that outlives a request.
 
-mod access;
 mod background;
+mod caches;
 mod descriptors;
 mod error;
-mod links;
 mod listeners;
-mod logging;
-mod projects;
-mod scrape;
-mod traces;
+mod nebuly_clients;
+mod telemetry;
+mod web_options;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,18 +20,17 @@ use axum::Router;
 use tokio::sync::Mutex;
 use tracing::field::display;
 
-use self::access::API_TOKENS_PERIOD;
-pub use self::access::api_tokens_of;
 use self::background::Background;
+use self::caches::Links;
+pub use self::caches::{check_shared_cache, check_snapshot};
 use self::descriptors::Descriptors;
 pub use self::error::StartError;
-use self::links::Links;
-pub use self::links::{check_shared_cache, check_snapshot};
 use self::listeners::Serving;
 pub use self::listeners::{AcceptLoopEnded, Listeners};
-pub use self::logging::log_options;
-pub use self::projects::{Projects, projects_of};
-pub use self::traces::traces_of;
+pub use self::nebuly_clients::{Projects, projects_of};
+pub use self::telemetry::{log_options, traces_of};
+use self::web_options::API_TOKENS_PERIOD;
+pub use self::web_options::api_tokens_of;
 use crate::domain::{Clock, SystemClock};
 use crate::nebuly::Keys;
 use crate::server::{Connection, Drain, Limits, OpenConnections};
@@ -94,22 +91,22 @@ impl App {
         let traces = traces_of(&settings.telemetry)?;
         let projects = projects_of(settings, traces.as_ref().map(Traces::tracer))?;
         let keys = Arc::clone(&projects.keys);
-        let (resolver, links) = links::links(settings, projects, clock)?;
+        let (resolver, links) = caches::links(settings, projects, clock)?;
         let web = Web::new(
             resolver,
             web::Options {
                 base_path: settings.server.base_path.clone(),
                 max_age: settings.redirect.max_age,
                 allowed_hosts: settings.nebuly.allowed_hosts.clone(),
-                projects: links::names(settings),
+                projects: caches::names(settings),
                 max_wait: settings.redirect.max_wait,
                 extend_deadline,
                 departure,
-                access_log: logging::access_log(&settings.log),
-                access: access::access(settings, api_tokens_file.as_ref()),
+                access_log: telemetry::access_log(&settings.log),
+                access: web_options::access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
                 recorder: metrics.recorder(),
-                tracing: traces::tracing(&settings.telemetry, traces.as_ref()),
+                tracing: telemetry::tracing(&settings.telemetry, traces.as_ref()),
             },
         );
         let drain = Drain::default();
@@ -120,7 +117,7 @@ impl App {
             Part { name: "serving", is_well: Box::new(is_well) }
         };
         let open = OpenConnections::default();
-        let render = scrape::render(metrics.reader(), open.clone());
+        let render = telemetry::render(metrics.reader(), open.clone());
         Ok(Self {
             public: web::public(web),
             management: web::management::router(vec![serving], render),

@@ -35,12 +35,12 @@
 mod accept;
 mod bind;
 mod connection;
+mod connection_task;
 mod drain;
-mod exchange;
-mod life;
 mod phase;
 mod registry;
 mod request_body;
+mod request_in_flight;
 mod socket;
 
 use std::convert::Infallible;
@@ -102,7 +102,7 @@ where
     let registry = Arc::new(Registry::new(limits.max_connections, open));
     let _end_of_all = EndOfAll(Arc::clone(&registry));
     let times = Times::new(&limits);
-    let http = life::http();
+    let http = connection_task::http();
     let mut acceptor = Acceptor::new(listener, Arc::clone(&registry));
     let mut closing = pin!(drain.closing());
     let mut freeing = pin!(registry.free_descriptors_for_others());
@@ -115,7 +115,7 @@ where
         };
         let connection = Connection::new(peer, times, drain.clone());
         let slot = registry.enter(connection.clone());
-        let task = tokio::spawn(life::run(slot, stream, service.clone(), http.clone()));
+        let task = tokio::spawn(connection_task::run(slot, stream, service.clone(), http.clone()));
         connection.ends_with(task.abort_handle());
     }
 

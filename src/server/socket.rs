@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::Connection;
-use super::life::MAX_HEAD;
+use super::connection_task::MAX_HEAD;
 
 /// A connection's socket. If it is dropped within an exchange, the peer sees a reset, not an ordinary end.
 #[derive(Debug)]

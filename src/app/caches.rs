@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::projects::{Projects, ids, read_authorities};
+use super::nebuly_clients::{Projects, ids, read_authorities};
 use super::{Background, StartError};
 use crate::cache::snapshot::{self, Admission, SnapshotError, SnapshotFile};
 use crate::cache::{MemoryCache, SharedCache, SharedCacheOptions, SharedCacheWriter};

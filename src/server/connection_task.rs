@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
 use super::Connection;
-use super::exchange::Exchanges;
 use super::registry::Slot;
 use super::request_body::RequestBody;
+use super::request_in_flight::Exchanges;
 use super::socket::Socket;
 
 /// The longest request head, and at the same time what a connection may have us buffer: 10,000 peers with the longest

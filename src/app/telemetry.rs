@@ -1,0 +1,87 @@
+//! Logs, metrics and traces, as the settings ask for them.
+
+use std::sync::Arc;
+
+use super::StartError;
+use super::nebuly_clients::{install_crypto_provider, read_authorities};
+use crate::server::OpenConnections;
+use crate::settings;
+use crate::telemetry::{
+    Authorities, LogFormat, LogOptions, MetricsReader, Traces, TracesOptions, log_lines_dropped,
+};
+use crate::web::management::RenderMetrics;
+use crate::web::{AccessLog, Escaping, Requests, Sampling, Tracing};
+
+/// What the log is made from.
+#[must_use]
+pub fn log_options(settings: &settings::Log) -> LogOptions {
+    let format = match settings.format {
+        settings::LogFormat::Auto => None,
+        settings::LogFormat::Text => Some(LogFormat::Text),
+        settings::LogFormat::Json => Some(LogFormat::Json),
+    };
+    LogOptions { format, level: settings.level.clone() }
+}
+
+pub(super) fn access_log(settings: &settings::Log) -> AccessLog {
+    AccessLog {
+        requests: match settings.access {
+            settings::AccessLog::All => Requests::All,
+            settings::AccessLog::Cold => Requests::Cold,
+            settings::AccessLog::Errors => Requests::Errors,
+            settings::AccessLog::None => Requests::None,
+        },
+        escaping: match log_options(settings).format_of_stderr() {
+            LogFormat::Text => Escaping::PrintableAscii,
+            LogFormat::Json => Escaping::ByFormat,
+        },
+    }
+}
+
+/// Writes all metrics. `open` counts the connections of the public listener. The metrics recorder must be there already.
+pub(super) fn render(metrics: MetricsReader, open: OpenConnections) -> RenderMetrics {
+    metrics::describe_gauge!("nebulink_connections", "Open connections of the public listener");
+    let connections = metrics::gauge!("nebulink_connections");
+    metrics::describe_counter!(
+        "nebulink_log_lines_dropped_total",
+        "Lines of the log that were dropped because they were not read in time"
+    );
+    let dropped = metrics::counter!("nebulink_log_lines_dropped_total");
+    Arc::new(move || {
+        dropped.absolute(log_lines_dropped());
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+        connections.set(open.get() as f64);
+        metrics.render()
+    })
+}
+
+/// Starts what sends traces, if a collector is named. Nothing is sent before there is a span.
+pub fn traces_of(settings: &settings::Telemetry) -> Result<Option<Traces>, StartError> {
+    settings.traces.as_ref().map(|settings| Ok(Traces::start(traces_options(settings)?)?)).transpose()
+}
+
+/// What traces are sent with.
+fn traces_options(settings: &settings::Traces) -> Result<TracesOptions, StartError> {
+    install_crypto_provider();
+    let authorities = |file: &settings::TracesCaFile| {
+        let pem = read_authorities(file.variable, &file.path)?;
+        Ok::<_, StartError>(Authorities { variable: file.variable, pem })
+    };
+    Ok(TracesOptions {
+        endpoint: settings.endpoint.clone(),
+        headers: settings.headers.clone(),
+        certificate_authorities: settings.ca_file.as_ref().map(authorities).transpose()?,
+        timeout: settings.timeout,
+        service_name: settings.service_name.clone(),
+        resource_attributes: settings.resource_attributes.clone(),
+        max_queue_size: settings.max_queue_size,
+        max_export_batch_size: settings.max_export_batch_size,
+        schedule_delay: settings.schedule_delay,
+    })
+}
+
+/// How requests are traced.
+pub(super) fn tracing(settings: &settings::Telemetry, traces: Option<&Traces>) -> Option<Tracing> {
+    let settings::Sampling { parent_decides, ratio } = settings.traces.as_ref()?.sampling;
+    Some(Tracing { tracer: traces?.tracer(), sampling: Sampling { parent_decides, ratio } })
+}
