@@ -7,7 +7,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::server::{self, BindError, Drain, Limits, OpenConnections};
+use crate::server::{self, BindError, ConnectionLimits, Drain, OpenConnections};
 use crate::settings;
 
 /// The two sockets of the program.
@@ -58,7 +58,7 @@ impl Serving {
         name: &'static str,
         listener: TcpListener,
         service: Router,
-        limits: Limits,
+        limits: ConnectionLimits,
         drain: Drain,
         open: OpenConnections,
     ) -> Self {

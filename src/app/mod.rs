@@ -33,7 +33,7 @@ use self::web_options::API_TOKENS_PERIOD;
 pub use self::web_options::api_tokens_of;
 use crate::domain::{Clock, SystemClock};
 use crate::nebuly::Keys;
-use crate::server::{Connection, Drain, Limits, OpenConnections};
+use crate::server::{Connection, ConnectionLimits, Drain, OpenConnections};
 use crate::settings::Settings;
 use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
@@ -45,7 +45,7 @@ pub struct App {
     public: Router,
     management: Router,
     metrics: MetricsReader,
-    limits: Limits,
+    limits: ConnectionLimits,
     descriptors: Descriptors,
     /// Set once the public listener accepts.
     is_serving: Arc<AtomicBool>,
@@ -113,7 +113,7 @@ impl App {
         let is_serving = Arc::new(AtomicBool::new(false));
         let serving = {
             let (is_serving, drain) = (Arc::clone(&is_serving), drain.clone());
-            let is_well = move || is_serving.load(Ordering::Relaxed) && !drain.is_leaving();
+            let is_well = move || is_serving.load(Ordering::Relaxed) && !drain.is_draining();
             Part { name: "serving", is_well: Box::new(is_well) }
         };
         let open = OpenConnections::default();
@@ -122,7 +122,7 @@ impl App {
             public: web::public(web),
             management: web::management::router(vec![serving], render),
             metrics: metrics.reader(),
-            limits: Limits {
+            limits: ConnectionLimits {
                 max_connections: settings.server.max_connections,
                 header_timeout: settings.server.header_timeout,
                 idle_timeout: settings.server.idle_timeout,
@@ -196,7 +196,7 @@ impl App {
             "management",
             listeners.management,
             self.management,
-            Limits { max_connections: descriptors.management, ..limits },
+            ConnectionLimits { max_connections: descriptors.management, ..limits },
             Drain::default(),
             // Whoever fills the public listener fails no probe.
             self.open.spared(),
@@ -219,7 +219,7 @@ impl App {
         let kept = links.start(&mut background);
 
         let open = self.open.clone();
-        let limits = Limits { max_connections: descriptors.public, ..limits };
+        let limits = ConnectionLimits { max_connections: descriptors.public, ..limits };
         let mut public =
             Serving::start("public", listeners.public, self.public, limits, drain.clone(), self.open);
         self.is_serving.store(true, Ordering::Relaxed);

@@ -1,5 +1,4 @@
-//! One request and its answer, watched: when it begins, whether its own body was read, and when the body of its answer has
-//! ended.
+//! One request and its response. The connection learns when the request begins, and when the body of the response has ended.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,121 +12,121 @@ use pin_project_lite::pin_project;
 use tower::Service;
 use tower::util::Oneshot;
 
-use super::Connection;
+use super::connection::Connection;
 use super::request_body::{self, RequestBody, UnreadBody};
 
-/// A connection's requests, each handed to a clone of the service.
+/// The service of one connection: hands each request to a clone of the listener's service.
 #[derive(Debug)]
-pub(super) struct Exchanges<S> {
+pub(super) struct ConnectionService<S> {
     service: S,
     connection: Connection,
 }
 
-impl<S> Exchanges<S> {
+impl<S> ConnectionService<S> {
     pub(super) fn new(service: S, connection: Connection) -> Self {
         Self { service, connection }
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Exchanges<S>
+impl<S, B> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
 where
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: Body + Send + 'static,
 {
-    type Response = Response<Answer<B>>;
+    type Response = Response<ResponseBody<B>>;
     type Error = Infallible;
-    type Future = Exchange<Oneshot<S, Request<RequestBody>>, Response<B>>;
+    type Future = RequestInFlight<Oneshot<S, Request<RequestBody>>, Response<B>>;
 
-    /// hyper comes here as soon as a head is complete.
+    /// Called by hyper as soon as a head is complete.
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.connection.begin_request();
         request.extensions_mut().insert(self.connection.clone());
         let version = request.version();
-        let (request, unread) = request_body::watch(request);
-        let answer = Oneshot::new(self.service.clone(), request);
-        let answer = match unread {
-            None => Answering::WithoutBody { answer },
-            Some(unread) => Answering::WithBody { answer: Box::pin(answer_and_discard(answer, unread)) },
+        let (request, unread) = request_body::split(request);
+        let response = Oneshot::new(self.service.clone(), request);
+        let call = match unread {
+            None => ServiceCall::WithoutBody { response },
+            Some(unread) => ServiceCall::WithBody { response: Box::pin(call_and_discard(response, unread)) },
         };
-        Exchange { answer, version, connection: self.connection.clone() }
+        RequestInFlight { call, version, connection: self.connection.clone() }
     }
 }
 
-/// Answers a request that has a body, and says whether its connection can carry another request.
-async fn answer_and_discard<F, R>(answer: F, unread: UnreadBody) -> (R, bool)
+/// Answers a request that has a body. Returns true with the response if the connection can carry another request.
+async fn call_and_discard<F, R>(response: F, unread: UnreadBody) -> (R, bool)
 where
     F: Future<Output = Result<R, Infallible>>,
 {
-    let Ok(response) = answer.await;
+    let Ok(response) = response.await;
     (response, unread.discard().await)
 }
 
 pin_project! {
     /// A request that is being answered.
-    pub(super) struct Exchange<F, R> {
+    pub(super) struct RequestInFlight<F, R> {
         #[pin]
-        answer: Answering<F, R>,
+        call: ServiceCall<F, R>,
         version: Version,
         connection: Connection,
     }
 }
 
 pin_project! {
-    /// An answer on its way. One to a request without a body, as nearly all are, costs nothing for the other kind.
-    #[project = AnsweringProjection]
-    enum Answering<F, R> {
-        WithoutBody { #[pin] answer: F },
-        WithBody { answer: Pin<Box<dyn Future<Output = (R, bool)> + Send>> },
+    /// The call of the service. Only a request with a body, which is rare, costs an allocation.
+    #[project = ServiceCallProjection]
+    enum ServiceCall<F, R> {
+        WithoutBody { #[pin] response: F },
+        WithBody { response: Pin<Box<dyn Future<Output = (R, bool)> + Send>> },
     }
 }
 
-impl<F, B> Future for Exchange<F, Response<B>>
+impl<F, B> Future for RequestInFlight<F, Response<B>>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
 {
-    type Output = Result<Response<Answer<B>>, Infallible>;
+    type Output = Result<Response<ResponseBody<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (mut response, can_go_on) = match this.answer.project() {
-            AnsweringProjection::WithoutBody { answer } => {
-                let Ok(response) = ready!(answer.poll(cx));
+        let (mut response, keep_alive) = match this.call.project() {
+            ServiceCallProjection::WithoutBody { response } => {
+                let Ok(response) = ready!(response.poll(cx));
                 (response, true)
             }
-            AnsweringProjection::WithBody { answer } => ready!(answer.as_mut().poll(cx)),
+            ServiceCallProjection::WithBody { response } => ready!(response.as_mut().poll(cx)),
         };
-        if !can_go_on || this.connection.drain().is_leaving() {
+        if !keep_alive || this.connection.drain().is_draining() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             if *this.version == Version::HTTP_10 {
-                // Or hyper would add the `keep-alive` that such a peer asked for.
+                // Else hyper would add the `keep-alive` that such a peer asked for.
                 *response.version_mut() = Version::HTTP_10;
             }
         }
-        let end = End(this.connection.clone());
-        Poll::Ready(Ok(response.map(|body| Answer { body, end })))
+        let guard = CompletionGuard(this.connection.clone());
+        Poll::Ready(Ok(response.map(|body| ResponseBody { body, guard })))
     }
 }
 
 pin_project! {
-    /// The body of an answer.
-    pub(super) struct Answer<B> {
+    /// The body of a response.
+    pub(super) struct ResponseBody<B> {
         #[pin]
         body: B,
-        end: End,
+        guard: CompletionGuard,
     }
 }
 
-/// hyper drops a body when it has all of it, or needs none of it (HEAD).
-struct End(Connection);
+/// Tells the connection when the body has ended: hyper drops it when it has all of it, or needs none of it (HEAD).
+struct CompletionGuard(Connection);
 
-impl Drop for End {
+impl Drop for CompletionGuard {
     fn drop(&mut self) {
         self.0.end_answer();
     }
 }
 
-impl<B: Body> Body for Answer<B> {
+impl<B: Body> Body for ResponseBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
