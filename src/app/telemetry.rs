@@ -12,7 +12,7 @@ use crate::telemetry::{
 use crate::web::management::RenderMetrics;
 use crate::web::{AccessLog, Escaping, Requests, Sampling, Tracing};
 
-/// What the log is made from.
+/// The options of the log.
 #[must_use]
 pub fn log_options(settings: &settings::Log) -> LogOptions {
     let format = match settings.format {
@@ -23,6 +23,7 @@ pub fn log_options(settings: &settings::Log) -> LogOptions {
     LogOptions { format, level: settings.level.clone() }
 }
 
+/// The options of the access log.
 pub(super) fn access_log(settings: &settings::Log) -> AccessLog {
     AccessLog {
         requests: match settings.access {
@@ -38,8 +39,9 @@ pub(super) fn access_log(settings: &settings::Log) -> AccessLog {
     }
 }
 
-/// Writes all metrics. `open` counts the connections of the public listener. The metrics recorder must be there already.
-pub(super) fn render(metrics: MetricsReader, open: OpenConnections) -> RenderMetrics {
+/// Makes the function that answers a scrape. `open` counts the connections of the public listener. To be called within
+/// `MetricsRegistry::scope`.
+pub(super) fn render_metrics(metrics: MetricsReader, open: OpenConnections) -> RenderMetrics {
     metrics::describe_gauge!("nebulink_connections", "Open connections of the public listener");
     let connections = metrics::gauge!("nebulink_connections");
     metrics::describe_counter!(
@@ -55,12 +57,12 @@ pub(super) fn render(metrics: MetricsReader, open: OpenConnections) -> RenderMet
     })
 }
 
-/// Starts what sends traces, if a collector is named. Nothing is sent before there is a span.
+/// Starts the exporter of traces, if a collector is set. Nothing is sent before the first span ends.
 pub fn traces_of(settings: &settings::Telemetry) -> Result<Option<Traces>, StartError> {
     settings.traces.as_ref().map(|settings| Ok(Traces::start(traces_options(settings)?)?)).transpose()
 }
 
-/// What traces are sent with.
+/// The options of the exporter.
 fn traces_options(settings: &settings::Traces) -> Result<TracesOptions, StartError> {
     install_crypto_provider();
     let authorities = |file: &settings::TracesCaFile| {
@@ -80,7 +82,7 @@ fn traces_options(settings: &settings::Traces) -> Result<TracesOptions, StartErr
     })
 }
 
-/// How requests are traced.
+/// The tracing of requests, if a collector is set.
 pub(super) fn tracing(settings: &settings::Telemetry, traces: Option<&Traces>) -> Option<Tracing> {
     let settings::Sampling { parent_decides, ratio } = settings.traces.as_ref()?.sampling;
     Some(Tracing { tracer: traces?.tracer(), sampling: Sampling { parent_decides, ratio } })
