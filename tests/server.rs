@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use harness::{End, LARGE, NO_LIMITS, Peer, Server, eventually, get_of, status};
-use nebulink::server::{Limits, bind};
+use nebulink::server::{ConnectionLimits, bind};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn silent_peers_and_half_heads_are_let_go_at_the_header_timeout_while_others_are_served() {
-    let server = Server::start(Limits { header_timeout: 2 * SECOND, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { header_timeout: 2 * SECOND, ..NO_LIMITS });
     let mut other = server.connect();
     assert_eq!(other.get("/").status(), "200");
     let begin = Instant::now();
@@ -38,7 +38,7 @@ fn silent_peers_and_half_heads_are_let_go_at_the_header_timeout_while_others_are
 
 #[test]
 fn a_head_that_drips_in_is_let_go_at_the_header_timeout() {
-    let server = Server::start(Limits { header_timeout: SECOND, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { header_timeout: SECOND, ..NO_LIMITS });
     let begin = Instant::now();
     let mut peer = server.connect();
     eventually("the server lets go", || {
@@ -49,7 +49,8 @@ fn a_head_that_drips_in_is_let_go_at_the_header_timeout() {
 
 #[test]
 fn an_idle_connection_is_kept_until_the_idle_timeout() {
-    let server = Server::start(Limits { idle_timeout: 3 * SECOND, header_timeout: SECOND, ..NO_LIMITS });
+    let server =
+        Server::start(ConnectionLimits { idle_timeout: 3 * SECOND, header_timeout: SECOND, ..NO_LIMITS });
     let mut peer = server.connect();
     peer.get("/");
     assert!(peer.hears_nothing());
@@ -61,7 +62,7 @@ fn an_idle_connection_is_kept_until_the_idle_timeout() {
 
 #[test]
 fn a_peer_that_does_not_read_is_let_go_at_the_request_timeout() {
-    let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { request_timeout: SECOND, ..NO_LIMITS });
     let mut peer = server.connect();
     let begin = Instant::now();
     peer.send(get_of("/large"));
@@ -75,7 +76,7 @@ fn a_peer_that_does_not_read_is_let_go_at_the_request_timeout() {
 
 #[test]
 fn a_body_that_drips_in_is_let_go_at_the_request_timeout() {
-    let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { request_timeout: SECOND, ..NO_LIMITS });
     let mut peer = server.connect();
     let begin = Instant::now();
     peer.send("POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 1000000\r\n\r\n");
@@ -248,7 +249,7 @@ fn a_peer_that_resets_its_connection_frees_its_place_at_once() {
 
 #[test]
 fn a_peer_that_has_finished_sending_and_is_gone_frees_its_place_at_the_request_timeout() {
-    let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { request_timeout: SECOND, ..NO_LIMITS });
     let mut peer = server.connect();
     peer.send(get_of("/never"));
     peer.finish_sending();
@@ -258,7 +259,7 @@ fn a_peer_that_has_finished_sending_and_is_gone_frees_its_place_at_the_request_t
 
 #[test]
 fn an_answer_that_never_ends_is_cut_at_the_request_timeout_with_a_reset() {
-    let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { request_timeout: SECOND, ..NO_LIMITS });
     let mut peer = server.connect();
     let begin = Instant::now();
     peer.send("GET /drip HTTP/1.0\r\n\r\n");
@@ -270,7 +271,7 @@ fn an_answer_that_never_ends_is_cut_at_the_request_timeout_with_a_reset() {
 
 #[test]
 fn a_slow_handler_is_cut_at_the_request_timeout() {
-    let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { request_timeout: SECOND, ..NO_LIMITS });
     let mut peer = server.connect();
     let begin = Instant::now();
     peer.send(get_of("/never"));
@@ -280,7 +281,7 @@ fn a_slow_handler_is_cut_at_the_request_timeout() {
 
 #[test]
 fn a_request_with_an_extended_deadline_is_answered_in_its_time() {
-    let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { request_timeout: SECOND, ..NO_LIMITS });
     let mut peer = server.connect();
     let begin = Instant::now();
     assert_eq!(peer.get("/extended").body, "in time");
@@ -291,7 +292,7 @@ fn a_request_with_an_extended_deadline_is_answered_in_its_time() {
 
 #[test]
 fn the_connection_that_has_been_idle_longest_makes_room() {
-    let server = Server::start(Limits { max_connections: 3, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { max_connections: 3, ..NO_LIMITS });
     let mut peers: Vec<_> = (0..3).map(|_| server.connect()).collect();
     for index in [0, 1, 2, 0] {
         peers[index].get("/");
@@ -306,7 +307,7 @@ fn the_connection_that_has_been_idle_longest_makes_room() {
 
 #[test]
 fn busy_connections_are_never_cut_and_the_newcomer_waits_until_one_turns_idle() {
-    let server = Server::start(Limits { max_connections: 2, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { max_connections: 2, ..NO_LIMITS });
     let mut busy = [server.connect(), server.connect()];
     for peer in &mut busy {
         peer.send(get_of("/gate"));
@@ -326,7 +327,7 @@ fn busy_connections_are_never_cut_and_the_newcomer_waits_until_one_turns_idle() 
 
 #[test]
 fn a_newcomer_is_served_when_a_busy_connection_ends() {
-    let server = Server::start(Limits { max_connections: 1, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { max_connections: 1, ..NO_LIMITS });
     let mut busy = server.connect();
     busy.send(get_of("/gate"));
     server.gate.wait_for(1);
@@ -339,7 +340,7 @@ fn a_newcomer_is_served_when_a_busy_connection_ends() {
 
 #[test]
 fn a_flood_of_silent_connections_starves_nobody() {
-    let server = Server::start(Limits { max_connections: 20, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { max_connections: 20, ..NO_LIMITS });
     let mut flood: Vec<_> = (0..200).map(|_| server.connect()).collect();
     let mut peer = server.connect();
     assert_eq!(peer.get("/").status(), "200");
@@ -351,7 +352,7 @@ fn a_flood_of_silent_connections_starves_nobody() {
 
 #[test]
 fn a_panic_frees_its_place() {
-    let server = Server::start(Limits { max_connections: 1, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { max_connections: 1, ..NO_LIMITS });
     for _ in 0..3 {
         let mut peer = server.connect();
         peer.send(get_of("/panic"));
@@ -544,7 +545,7 @@ fn pipelined_requests_are_all_answered_in_order() {
 
 #[test]
 fn a_connection_lives_on_after_a_head_request_and_after_an_upgrade_that_nobody_makes() {
-    let server = Server::start(Limits { request_timeout: SECOND, ..NO_LIMITS });
+    let server = Server::start(ConnectionLimits { request_timeout: SECOND, ..NO_LIMITS });
     let mut peer = server.connect();
     peer.send("HEAD / HTTP/1.1\r\nhost: test\r\n\r\n");
     assert_eq!(status(&peer.head()), "200");

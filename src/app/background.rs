@@ -1,4 +1,4 @@
-//! Tasks that go on for as long as the program. Nothing else below the composition root spawns one.
+//! Tasks that run as long as the program. Nothing else below the composition root spawns one.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use metrics::{Counter, Recorder};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// The pause before the first restart of a task; it doubles up to the longest.
+/// The pause before the first restart of a task; it doubles with each, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Tasks that are restarted when they fail, and end with this.
+/// Tasks that are restarted when they fail. Dropping this ends them.
 pub(super) struct Background {
     tasks: JoinSet<()>,
     recorder: Arc<dyn Recorder + Send + Sync>,
 }
 
 impl Background {
-    /// No tasks yet. Restarts are counted in this recorder.
+    /// Has no tasks yet. Restarts are counted in this recorder.
     pub(super) fn new(recorder: Arc<dyn Recorder + Send + Sync>) -> Self {
         metrics::with_local_recorder(&*recorder, || {
             metrics::describe_counter!(
@@ -31,8 +31,8 @@ impl Background {
         Self { tasks: JoinSet::new(), recorder }
     }
 
-    /// Runs what `start` makes. Whenever that panics or ends, which only a defect makes it do, it is made anew after a
-    /// growing pause. What has to outlive a restart belongs to `start`.
+    /// Runs the task that `start` makes. If it panics or ends, which is a defect, `start` makes another after a growing pause.
+    /// State that has to outlive a restart belongs to `start`.
     pub(super) fn supervise<F, T>(&mut self, task: &'static str, start: F)
     where
         F: Fn() -> T + Send + Sync + 'static,
@@ -58,7 +58,7 @@ where
         if began.elapsed() >= LONGEST_PAUSE {
             pause = FIRST_PAUSE;
         }
-        // What a panic says may hold anything; where it happened has been logged.
+        // The message of a panic may hold a secret, so it is not logged; the panic hook has logged the location.
         let reason = if ended.is_err() { "panicked" } else { "ended" };
         tracing::error!(task, reason, ?pause, "background task failed, restarting");
         restarts.increment(1);
@@ -99,14 +99,14 @@ mod tests {
         }
     }
 
-    /// What came of a task under supervision.
+    /// The effects of a task under supervision.
     struct Outcome {
         runs: u32,
         metrics: String,
         log: Vec<serde_json::Value>,
     }
 
-    /// Runs a task under supervision, for so long of a clock that jumps.
+    /// Runs a task under supervision for this time, on a paused clock.
     async fn supervised<T>(start: fn(u32) -> T, time: Duration) -> Outcome
     where
         T: Future<Output = ()> + Send + 'static,
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_task_has_locked_outlives_its_panic() {
+    async fn a_lock_that_a_task_holds_outlives_its_panic() {
         let (send, receive) = mpsc::unbounded_channel();
         let (report, mut reports) = mpsc::unbounded_channel();
         let receive = Arc::new(tokio::sync::Mutex::new(receive));

@@ -1,10 +1,9 @@
-//! How many connections the file descriptors of the process allow.
+//! The limits of connections that follow from the limit of open files.
 
 use crate::nebuly::POOL_MAX_IDLE;
 use crate::settings::Settings;
 
-/// Descriptors of the program itself: standard streams, listeners, the runtime, files that are read or written, the shared
-/// cache, traces.
+/// Descriptors of the program itself: standard streams, listeners, the runtime, files, the shared cache, traces.
 const OWN: usize = 64;
 
 /// Descriptors of one call to Nebuly: it may connect to an IPv6 and an IPv4 address at once.
@@ -13,10 +12,10 @@ const PER_CALL: usize = 2;
 /// Connections of the management listener: probes and a scraper or two need a handful.
 const MANAGEMENT_CONNECTIONS: usize = 256;
 
-/// The file descriptors of the process, and what is left of them for connections.
+/// How the file descriptors of the process are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Descriptors {
-    /// For everything but connections of the two listeners.
+    /// For everything but the connections of the two listeners.
     reserved: usize,
     /// The most connections of the public listener.
     pub(super) public: usize,
@@ -25,10 +24,10 @@ pub(super) struct Descriptors {
 }
 
 impl Descriptors {
-    /// As many as the settings ask for.
+    /// The division that the settings ask for.
     pub(super) fn unbounded(settings: &Settings) -> Self {
         let calls = settings.nebuly.max_in_flight.saturating_mul(PER_CALL);
-        // No project has had more connections than there may be calls.
+        // A project never has more connections than there may be calls.
         let idle = POOL_MAX_IDLE.min(settings.nebuly.max_in_flight).saturating_mul(settings.projects.len());
         Self {
             reserved: OWN.saturating_add(calls).saturating_add(idle),
@@ -37,13 +36,13 @@ impl Descriptors {
         }
     }
 
-    /// How many these are.
+    /// All of them.
     pub(super) fn total(self) -> usize {
         self.reserved.saturating_add(self.public).saturating_add(self.management)
     }
 
-    /// The same with fewer connections, if only so many descriptors may be open. At least a quarter of them is for public
-    /// connections, even if everything else together could then want more than the rest.
+    /// The same with as few connections as a lower limit of descriptors demands. At least a quarter of it is for public
+    /// connections, even if everything else could then need more than the rest.
     pub(super) fn within(self, limit: usize) -> Self {
         let management = (limit / 8).clamp(1, self.management);
         let left = limit.saturating_sub(self.reserved).saturating_sub(management);

@@ -1,4 +1,4 @@
-//! Why the program cannot be built.
+//! The errors that stop the program from being built.
 
 use crate::cache::SharedCacheError;
 use crate::cache::snapshot::SnapshotError;
@@ -10,18 +10,18 @@ use crate::web::caller::ApiTokensError;
 /// The program cannot be built from these settings. Each ends the start with exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// There is no project.
+    /// No project is set.
     #[error("there is no project")]
     NoProject,
-    /// Keys are in files, and no file has one.
+    /// All keys are in files, and no file has a usable one.
     #[error("no project has a usable key: {0}")]
     NoKey(String),
-    /// A key is none.
+    /// A key is not valid.
     #[error("the key of project {project} cannot be used")]
     Key {
-        /// Whose key.
+        /// The project that the key is for.
         project: String,
-        /// Why.
+        /// The reason.
         #[source]
         error: InvalidKey,
     },
@@ -32,16 +32,16 @@ pub enum StartError {
         setting: &'static str,
         /// The file.
         path: FilePath,
-        /// Why.
+        /// The reason.
         #[source]
         error: std::io::Error,
     },
-    /// `access.api_tokens_file` has no tokens that could be used.
+    /// `access.api_tokens_file` cannot be used.
     #[error("access.api_tokens_file {path} cannot be used")]
     ApiTokens {
         /// The file.
         path: FilePath,
-        /// Why.
+        /// The reason.
         #[source]
         error: ApiTokensError,
     },
@@ -54,7 +54,7 @@ pub enum StartError {
     /// The snapshot cannot be kept where `cache.snapshot_file` says.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// Traces cannot be sent as it is set.
+    /// Traces cannot be sent as they are set.
     #[error(transparent)]
     Traces(#[from] TracesError),
     /// The metrics cannot be set up.

@@ -7,33 +7,33 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::server::{self, BindError, Drain, Limits, OpenConnections};
+use crate::server::{self, BindError, ConnectionLimits, Drain, OpenConnections};
 use crate::settings;
 
-/// The two sockets of the program.
+/// The two sockets that the program listens on.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Where links are opened.
+    /// For links.
     pub public: TcpListener,
-    /// Where probes ask.
+    /// For probes and scrapes.
     pub management: TcpListener,
 }
 
-/// An accept loop has ended although nobody told it to: a defect.
+/// An accept loop has ended without being told to: a defect.
 #[derive(Debug, thiserror::Error)]
 #[error("the accept loop of the {0} listener has ended by itself: this is a defect of nebulink")]
 pub struct AcceptLoopEnded(&'static str);
 
-/// A listener that is served.
+/// A listener and the task that serves it.
 pub(super) struct Serving {
     name: &'static str,
     drain: Drain,
-    /// Returns how many requests were cut off at the end.
+    /// Returns the number of requests that were aborted.
     task: JoinHandle<usize>,
 }
 
 impl Listeners {
-    /// Opens both sockets. The kernel queues connections from now on, so that nothing else can take the ports.
+    /// Opens both sockets. From now on the kernel queues connections, and no other program can take the ports.
     pub fn bind(settings: &settings::ServerSettings) -> Result<Self, BindError> {
         Ok(Self {
             public: server::bind(settings.listen)?,
@@ -41,12 +41,12 @@ impl Listeners {
         })
     }
 
-    /// Where the public one listens.
+    /// The address of the public one.
     pub fn public_address(&self) -> std::io::Result<SocketAddr> {
         self.public.local_addr()
     }
 
-    /// Where the management one listens.
+    /// The address of the management one.
     pub fn management_address(&self) -> std::io::Result<SocketAddr> {
         self.management.local_addr()
     }
@@ -58,7 +58,7 @@ impl Serving {
         name: &'static str,
         listener: TcpListener,
         service: Router,
-        limits: Limits,
+        limits: ConnectionLimits,
         drain: Drain,
         open: OpenConnections,
     ) -> Self {
@@ -74,7 +74,7 @@ impl Serving {
         AcceptLoopEnded(self.name)
     }
 
-    /// Accepts no more, and gives open requests so much time to finish. Returns how many were cut off.
+    /// Accepts no more, and aborts the requests that are in flight after `timeout`. Returns their number.
     pub(super) async fn close(mut self, timeout: Duration) -> usize {
         self.drain.close();
         if self.task.is_finished() {
@@ -82,7 +82,7 @@ impl Serving {
         }
         let finished = tokio::time::timeout(timeout, &mut self.task).await;
         match finished {
-            Ok(cut) => cut,
+            Ok(aborted) => aborted,
             Err(_elapsed) => {
                 self.drain.abort();
                 self.task.await

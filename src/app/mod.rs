@@ -2,16 +2,14 @@
 //!
 //! Nothing else makes a client, a cache or a task that outlives a request.
 
-mod access;
 mod background;
+mod caches;
 mod descriptors;
 mod error;
-mod links;
 mod listeners;
-mod logging;
-mod projects;
-mod scrape;
-mod traces;
+mod nebuly_clients;
+mod telemetry;
+mod web_options;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,21 +20,20 @@ use axum::Router;
 use tokio::sync::Mutex;
 use tracing::field::display;
 
-use self::access::API_TOKENS_PERIOD;
-pub use self::access::api_tokens_of;
 use self::background::Background;
+use self::caches::Caches;
+pub use self::caches::{check_shared_cache, check_snapshot};
 use self::descriptors::Descriptors;
 pub use self::error::StartError;
-use self::links::Links;
-pub use self::links::{check_shared_cache, check_snapshot};
 use self::listeners::Serving;
 pub use self::listeners::{AcceptLoopEnded, Listeners};
-pub use self::logging::log_options;
-pub use self::projects::{Projects, projects_of};
-pub use self::traces::traces_of;
+pub use self::nebuly_clients::{NebulyClients, nebuly_clients_of};
+pub use self::telemetry::{log_options, traces_of};
+pub use self::web_options::api_tokens_of;
+use self::web_options::{API_TOKENS_PERIOD, access, departure, extend_deadline};
 use crate::domain::{Clock, SystemClock};
 use crate::nebuly::Keys;
-use crate::server::{Connection, Drain, Limits, OpenConnections};
+use crate::server::{ConnectionLimits, Drain, OpenConnections};
 use crate::settings::Settings;
 use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
@@ -48,7 +45,7 @@ pub struct App {
     public: Router,
     management: Router,
     metrics: MetricsReader,
-    limits: Limits,
+    limits: ConnectionLimits,
     descriptors: Descriptors,
     /// Set once the public listener accepts.
     is_serving: Arc<AtomicBool>,
@@ -58,27 +55,27 @@ pub struct App {
     open: OpenConnections,
     keys: Arc<Keys>,
     api_tokens_file: Option<ApiTokensFile>,
-    links: Links,
+    caches: Caches,
     traces: Option<Traces>,
     background: Background,
 }
 
-/// How the program is told to stop.
+/// How the program shuts down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Somebody else may still send requests for a while: serve them during `server.drain_delay`.
+    /// A load balancer may still send requests: serve them during `server.drain_delay`.
     AfterDelay,
-    /// Nobody will: close at once.
+    /// Nothing will: close at once.
     AtOnce,
 }
 
 impl App {
-    /// Builds everything; nothing is asked or opened yet.
+    /// Builds everything. No connection is made and no port is opened yet.
     pub fn build(settings: &Settings) -> Result<Self, StartError> {
         Self::build_with_clock(settings, SystemClock)
     }
 
-    /// The same, with another clock for what is fresh.
+    /// The same with another clock, which decides what is fresh.
     pub fn build_with_clock(settings: &Settings, clock: impl Clock) -> Result<Self, StartError> {
         let metrics = MetricsRegistry::new()?;
         metrics.scope(|| Self::build_counting(settings, Arc::new(clock), &metrics))
@@ -92,40 +89,40 @@ impl App {
     ) -> Result<Self, StartError> {
         let api_tokens_file = api_tokens_of(&settings.access)?;
         let traces = traces_of(&settings.telemetry)?;
-        let projects = projects_of(settings, traces.as_ref().map(Traces::tracer))?;
-        let keys = Arc::clone(&projects.keys);
-        let (resolver, links) = links::links(settings, projects, clock)?;
+        let nebuly = nebuly_clients_of(settings, traces.as_ref().map(Traces::tracer))?;
+        let keys = Arc::clone(&nebuly.keys);
+        let (resolver, caches) = caches::build(settings, nebuly, clock)?;
         let web = Web::new(
             resolver,
             web::Options {
                 base_path: settings.server.base_path.clone(),
                 max_age: settings.redirect.max_age,
                 allowed_hosts: settings.nebuly.allowed_hosts.clone(),
-                projects: links::names(settings),
+                projects: caches::project_names(settings),
                 max_wait: settings.redirect.max_wait,
                 extend_deadline,
                 departure,
-                access_log: logging::access_log(&settings.log),
-                access: access::access(settings, api_tokens_file.as_ref()),
+                access_log: telemetry::access_log(&settings.log),
+                access: access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
                 recorder: metrics.recorder(),
-                tracing: traces::tracing(&settings.telemetry, traces.as_ref()),
+                tracing: telemetry::tracing(&settings.telemetry, traces.as_ref()),
             },
         );
         let drain = Drain::default();
         let is_serving = Arc::new(AtomicBool::new(false));
         let serving = {
             let (is_serving, drain) = (Arc::clone(&is_serving), drain.clone());
-            let is_well = move || is_serving.load(Ordering::Relaxed) && !drain.is_leaving();
+            let is_well = move || is_serving.load(Ordering::Relaxed) && !drain.is_draining();
             Part { name: "serving", is_well: Box::new(is_well) }
         };
         let open = OpenConnections::default();
-        let render = scrape::render(metrics.reader(), open.clone());
+        let render = telemetry::render_metrics(metrics.reader(), open.clone());
         Ok(Self {
             public: web::public(web),
             management: web::management::router(vec![serving], render),
             metrics: metrics.reader(),
-            limits: Limits {
+            limits: ConnectionLimits {
                 max_connections: settings.server.max_connections,
                 header_timeout: settings.server.header_timeout,
                 idle_timeout: settings.server.idle_timeout,
@@ -139,20 +136,20 @@ impl App {
             open,
             keys,
             api_tokens_file,
-            links,
+            caches,
             traces,
             background: Background::new(metrics.recorder()),
         })
     }
 
-    /// How many file descriptors it may have open at most.
+    /// The most file descriptors that it may have open.
     #[must_use]
     pub fn wanted_descriptors(&self) -> usize {
         self.descriptors.total()
     }
 
-    /// Takes fewer connections if the process may not have more than so many file descriptors open: probes, calls and files
-    /// need some, too.
+    /// Lowers the limits of connections if the process may not have more than `limit` file descriptors open, so that enough
+    /// are left for probes, calls and files.
     #[must_use]
     pub fn within_descriptors(mut self, limit: usize) -> Self {
         let wanted = self.wanted_descriptors();
@@ -170,27 +167,27 @@ impl App {
         self
     }
 
-    /// The public listener's routes.
+    /// The routes of the public listener.
     pub fn public(&self) -> Router {
         self.public.clone()
     }
 
-    /// The management listener's routes.
+    /// The routes of the management listener.
     pub fn management(&self) -> Router {
         self.management.clone()
     }
 
-    /// Reads the snapshot and serves until `shutdown` is over. Then it leaves in two phases: not ready and
-    /// `connection: close`, but still serving; then closed, with `drain_timeout` for open requests. The management
-    /// listener serves from the beginning to the end.
+    /// Loads the snapshot and serves until `shutdown` completes. Then it shuts down gracefully: first it is not ready and
+    /// answers with `connection: close`, but still serves; then it closes the listener, with `drain_timeout` for requests in
+    /// flight. The management listener serves from the beginning to the end.
     ///
-    /// It fails if an accept loop ends by itself, which only a defect makes it do; then nobody is served any more.
+    /// It fails if an accept loop ends by itself, which is a defect: nothing would be served any more.
     pub async fn run(
         self,
         listeners: Listeners,
         shutdown: impl Future<Output = Shutdown>,
     ) -> Result<(), AcceptLoopEnded> {
-        let Self { limits, descriptors, drain, drain_timeout, mut links, mut background, .. } = self;
+        let Self { limits, descriptors, drain, drain_timeout, mut caches, mut background, .. } = self;
         let mut shutdown = pin!(shutdown);
         let addresses = (listeners.public_address(), listeners.management_address());
         let (listen, management_listen) = (addresses.0.ok().map(display), addresses.1.ok().map(display));
@@ -199,9 +196,9 @@ impl App {
             "management",
             listeners.management,
             self.management,
-            Limits { max_connections: descriptors.management, ..limits },
+            ConnectionLimits { max_connections: descriptors.management, ..limits },
             Drain::default(),
-            // Whoever fills the public listener fails no probe.
+            // A flood of the public listener must not fail a probe.
             self.open.spared(),
         );
         tracing::info!(version, listen, management_listen, "starting");
@@ -211,18 +208,18 @@ impl App {
             biased;
             _ = &mut shutdown => Some(Ok(())),
             ended = management.ended() => Some(Err(ended)),
-            () = links.load() => None,
+            () = caches.load() => None,
         };
         if let Some(stopped) = stopped {
-            // The snapshot is not written: memory holds only a part of it.
+            // The snapshot is not written: memory may hold only a part of it.
             management.close(Duration::ZERO).await;
             tracing::info!("stopped before it served");
             return stopped;
         }
-        let kept = links.start(&mut background);
+        let saver = caches.start(&mut background);
 
         let open = self.open.clone();
-        let limits = Limits { max_connections: descriptors.public, ..limits };
+        let limits = ConnectionLimits { max_connections: descriptors.public, ..limits };
         let mut public =
             Serving::start("public", listeners.public, self.public, limits, drain.clone(), self.open);
         self.is_serving.store(true, Ordering::Relaxed);
@@ -239,21 +236,21 @@ impl App {
             tracing::info!(?delay, "shutting down, still serving");
             tokio::time::sleep(delay).await;
         }
-        tracing::info!(open = open.get(), timeout = ?drain_timeout, "no longer accepting, finishing open requests");
-        let cut = public.close(drain_timeout).await;
+        tracing::info!(open = open.get(), timeout = ?drain_timeout, "no longer accepting, draining");
+        let aborted = public.close(drain_timeout).await;
         let end_traces = async {
             if let Some(traces) = self.traces {
                 traces.end().await;
             }
         };
-        tokio::join!(kept.save_last(), end_traces);
+        tokio::join!(saver.save_last(), end_traces);
         management.close(Duration::ZERO).await;
-        tracing::info!(cut, "stopped");
+        tracing::info!(cut = aborted, "stopped");
         stopped.map(|_| ())
     }
 }
 
-/// Starts the tasks that need no links.
+/// Starts the background tasks that do not depend on the caches.
 fn watch(
     background: &mut Background,
     metrics: MetricsReader,
@@ -269,18 +266,6 @@ fn watch(
             async move { file.lock().await.watch(API_TOKENS_PERIOD).await }
         });
     }
-}
-
-/// The web layer knows nothing of connections: this is how it gives one more time.
-fn extend_deadline(extensions: &http::Extensions, by: Duration) {
-    if let Some(connection) = extensions.get::<Connection>() {
-        connection.extend_deadline(by);
-    }
-}
-
-/// The web layer knows nothing of connections: this is how it learns that a caller was gone before its answer came.
-fn departure(extensions: &http::Extensions) -> Option<web::Departure> {
-    Some(Box::pin(extensions.get::<Connection>()?.departure()?))
 }
 
 #[cfg(test)]

@@ -2,16 +2,18 @@
 
 use std::process::ExitCode;
 
-use super::serve::on_runtime;
-use super::{FAILED, WRONG_USAGE, complain, load, process, say};
+use super::output::{FAILED, WRONG_USAGE, complain, failed, say};
+use super::process::{self, on_runtime};
+use super::serve::load;
 use crate::app::{
-    Projects, StartError, api_tokens_of, check_shared_cache, check_snapshot, projects_of, traces_of,
+    NebulyClients, StartError, api_tokens_of, check_shared_cache, check_snapshot, nebuly_clients_of,
+    traces_of,
 };
 use crate::domain::Cause;
 use crate::nebuly::{Nebuly, Probe};
 use crate::settings::{LoadedSettings, Resolve, SettingSources, Settings};
 
-/// Says what is wrong with the settings, prints them without secrets, and tries each key.
+/// Prints the problems of the settings and the settings without secrets, and tries each key.
 pub(super) fn run(sources: &SettingSources) -> ExitCode {
     let LoadedSettings { settings, effective, warnings } = match load(sources) {
         Ok(loaded) => loaded,
@@ -34,8 +36,8 @@ pub(super) fn run(sources: &SettingSources) -> ExitCode {
         // A path may be a token.
         say(&format!("Traces: sent to {}\n", traces.endpoint.origin().ascii_serialization()));
     }
-    let (projects, error) = match projects_of(&settings, None) {
-        Ok(projects) => (Some(projects), None),
+    let (clients, error) = match nebuly_clients_of(&settings, None) {
+        Ok(clients) => (Some(clients), None),
         Err(error) => (None, Some(error)),
     };
     let errors: Vec<StartError> = [
@@ -48,7 +50,7 @@ pub(super) fn run(sources: &SettingSources) -> ExitCode {
     .into_iter()
     .flatten()
     .collect();
-    let Some(Projects { clients, keys }) = projects.filter(|_| errors.is_empty()) else {
+    let Some(NebulyClients { clients, keys }) = clients.filter(|_| errors.is_empty()) else {
         for error in errors {
             complain(&format!("{:#}", anyhow::Error::new(error)));
         }
@@ -64,14 +66,11 @@ pub(super) fn run(sources: &SettingSources) -> ExitCode {
     match on_runtime(1, async { Ok(probe_all(&settings, &clients).await) }) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
-        Err(error) => {
-            complain(&format!("{error:#}"));
-            ExitCode::from(FAILED)
-        }
+        Err(error) => failed(&error),
     }
 }
 
-/// Tries the key of each project; whether all are valid.
+/// Tries the key of each project. Returns true if all are valid.
 async fn probe_all(settings: &Settings, clients: &[Nebuly]) -> bool {
     say(&format!("Nebuly at {}:", settings.nebuly.api_base_url));
     let mut all_valid = true;

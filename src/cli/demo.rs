@@ -7,19 +7,20 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::serve::on_runtime;
+use super::output::{WRONG_USAGE, complain, failed, say};
+use super::process::on_runtime;
+use super::serve::{build, load};
 use super::signals::Signals;
-use super::{FAILED, WRONG_USAGE, complain, load, process, say};
-use crate::app::{App, Listeners, log_options};
+use crate::app::{Listeners, log_options};
 use crate::demo::{Demo, SampleLink};
 use crate::settings::SettingSources;
 use crate::telemetry;
 use crate::text::percent_encoded;
 
-/// Where the demo listens, unless the command line says otherwise. Loopback: it is nobody else's business.
+/// The address of the demo, unless the command line sets another. Loopback: others need no access.
 const LISTEN: &str = "127.0.0.1:8080";
 
-/// Any free port: nobody asks for it by hand.
+/// Any free port: nobody uses it by hand.
 const MANAGEMENT_LISTEN: &str = "127.0.0.1:0";
 
 /// Serves the samples until a signal.
@@ -31,10 +32,7 @@ pub(super) fn run(sources: &SettingSources) -> ExitCode {
     let served = Signals::catch()
         .map_err(anyhow::Error::from)
         .and_then(|signals| on_runtime(2, serve(sources, signals)));
-    served.unwrap_or_else(|error| {
-        complain(&format!("{error:#}"));
-        ExitCode::from(FAILED)
-    })
+    served.unwrap_or_else(|error| failed(&error))
 }
 
 async fn serve(sources: &SettingSources, signals: Signals) -> anyhow::Result<ExitCode> {
@@ -43,11 +41,8 @@ async fn serve(sources: &SettingSources, signals: Signals) -> anyhow::Result<Exi
         Ok(loaded) => loaded.settings,
         Err(code) => return Ok(code),
     };
-    telemetry::init(&log_options(&settings.log)).context("there is no thread for the log")?;
-    process::keep_secrets();
-    let app = App::build(&settings)?;
-    let descriptors = process::raise_file_limit(app.wanted_descriptors());
-    let app = app.within_descriptors(descriptors);
+    telemetry::init(&log_options(&settings.log)).context("failed to start the thread of the log")?;
+    let app = build(&settings)?;
     let listeners = Listeners::bind(&settings.server)
         .context("choose another address with --set server.listen=127.0.0.1:8081")?;
     let address = listeners.public_address()?;
@@ -57,8 +52,8 @@ async fn serve(sources: &SettingSources, signals: Signals) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// The demo needs nothing, so nothing that the environment says reaches it, of a real Nebuly, a collector or a settings
-/// file; the command line does.
+/// The settings of the demo: its own and those of the command line. The environment is ignored, because it may name a real
+/// Nebuly, a collector or a settings file.
 fn sources_of(demo: &Demo, sources: &SettingSources) -> SettingSources {
     let stand_in = demo.stand_in();
     let environment: [(&str, String); 3] = [

@@ -1,6 +1,6 @@
-//! Signals: the first asks to stop, the second insists.
+//! Signals: the first begins a graceful shutdown, the second ends the process at once.
 //!
-//! Whatever ends the process at once is done by the signal's handler, so it works even if every thread hangs.
+//! The signal's handler ends the process, so that works even if every thread hangs.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::app::Shutdown;
 /// The signals that end the program.
 const SIGNALS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 
-/// What shells add to a signal's number in an exit code.
+/// The exit code of a process that a signal ended is this plus the signal's number, as in shells.
 const KILLED: i32 = 128;
 
 /// The signals that end the program, caught.
@@ -24,13 +24,13 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Catches them from now on: as the first process of a container, the program would otherwise not see them at all.
-    /// Until [`Self::listen`] the first one ends the process at once, with 0: nothing is served yet.
+    /// Catches them from now on: the first process of a container would otherwise ignore them. Until [`Self::listen`] the first
+    /// one ends the process at once, with 0: nothing is served yet.
     pub(super) fn catch() -> io::Result<Self> {
         let is_starting = Arc::new(AtomicBool::new(true));
         let is_stopping = Arc::new(AtomicBool::new(false));
         for signal in SIGNALS {
-            // The handler does these one after the other: the first signal passes both checks, and the second does not.
+            // The handler runs these one after the other: the first signal passes both checks, and the second does not.
             flag::register_conditional_shutdown(signal, 0, Arc::clone(&is_starting))?;
             flag::register_conditional_shutdown(signal, KILLED + signal, Arc::clone(&is_stopping))?;
             flag::register(signal, Arc::clone(&is_stopping))?;

@@ -1,4 +1,4 @@
-//! The next connection, whatever goes wrong on the way.
+//! Accepts the next connection, and recovers from errors of accept(2).
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,47 +11,49 @@ use tokio::time::{Instant, timeout};
 
 use super::registry::Registry;
 
-/// The pause after a failure that is not the peer's. The kernel keeps the newcomers meanwhile, so it may be short; it
-/// must only be long enough that a lasting failure does not keep a processor busy.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The pause after an error that is not the peer's. The kernel queues new connections meanwhile. It must only be long
+/// enough that a lasting error does not keep a processor busy.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a burst of failures is logged only once. Attempts that fail alternate with some that do not when the last
-/// descriptors pass from hand to hand, so a success does not end a burst.
-const BURST: Duration = Duration::from_secs(60);
+/// Errors are logged once in this time. When the last descriptors change hands, failures alternate with successes, so a
+/// success does not end the time.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Takes connections from one listener, at most one ahead of a free place.
+/// Accepts connections from one listener, at most one before there is room for it.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     listener: TcpListener,
     registry: Arc<Registry>,
-    /// When a failure was last logged.
-    warned: Option<Instant>,
+    /// When an error was last logged.
+    last_warning: Option<Instant>,
 }
 
-/// What became of an attempt that brought no connection.
+/// Who or what made accept(2) fail.
 #[derive(Debug, PartialEq, Eq)]
-enum Failure {
-    /// The peer went before it was accepted: the next one may be well.
+enum AcceptFailure {
+    /// The peer closed before accept; try the next.
     Peer,
     /// No file descriptor is left, here or in the system.
     Descriptors,
-    /// Memory is short, or something nobody thought of.
+    /// Memory is short, or any other error.
     Other,
 }
 
 impl Acceptor {
     pub(super) fn new(listener: TcpListener, registry: Arc<Registry>) -> Self {
-        Self { listener, registry, warned: None }
+        Self { listener, registry, last_warning: None }
     }
 
-    /// Waits for a connection and for its place. Cancelled, it loses at most the one that waits for a place.
-    pub(super) async fn next(&mut self) -> (TcpStream, SocketAddr) {
+    /// Waits for a connection, and until the registry has room for it. Cancelled, it drops at most the one that waits for
+    /// room.
+    pub(super) async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    // An answer goes out in one piece, so waiting for more would only delay it. Fails if the peer is gone.
+                    // An answer goes out in one piece, so waiting for more would only delay it. Fails if the peer has
+                    // closed the connection.
                     stream.set_nodelay(true).ok();
-                    self.registry.room().await;
+                    self.registry.wait_for_room().await;
                     return (stream, peer);
                 }
                 Err(error) => self.recover(&error).await,
@@ -60,26 +62,26 @@ impl Acceptor {
     }
 
     async fn recover(&mut self, error: &io::Error) {
-        let failure = Failure::of(error);
-        if failure == Failure::Peer {
+        let failure = AcceptFailure::of(error);
+        if failure == AcceptFailure::Peer {
             return;
         }
-        if self.warned.is_none_or(|warned| warned.elapsed() >= BURST) {
-            self.warned = Some(Instant::now());
-            tracing::warn!(%error, "connections cannot be accepted, trying again");
+        if self.last_warning.is_none_or(|warning| warning.elapsed() >= LOG_INTERVAL) {
+            self.last_warning = Some(Instant::now());
+            tracing::warn!(%error, "failed to accept connections, retrying");
         }
-        if failure == Failure::Descriptors {
+        if failure == AcceptFailure::Descriptors {
             self.registry.free_descriptor();
         }
-        timeout(PAUSE, self.registry.one_ended()).await.ok();
+        timeout(RETRY_PAUSE, self.registry.one_ended()).await.ok();
     }
 }
 
-impl Failure {
+impl AcceptFailure {
     fn of(error: &io::Error) -> Self {
         match Errno::from_io_error(error) {
             Some(Errno::MFILE | Errno::NFILE) => Self::Descriptors,
-            // Linux hands over what is already wrong with the new connection as an error of accept(2).
+            // Linux returns an error of the new connection as an error of accept(2).
             Some(
                 Errno::CONNABORTED
                 | Errno::CONNRESET
@@ -103,16 +105,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_that_went_delays_nobody() {
-        assert_eq!(Failure::of(&Errno::CONNABORTED.into()), Failure::Peer);
-        assert_eq!(Failure::of(&Errno::HOSTUNREACH.into()), Failure::Peer);
+    fn a_peer_that_closed_delays_no_other() {
+        assert_eq!(AcceptFailure::of(&Errno::CONNABORTED.into()), AcceptFailure::Peer);
+        assert_eq!(AcceptFailure::of(&Errno::HOSTUNREACH.into()), AcceptFailure::Peer);
     }
 
     #[test]
     fn a_shortage_is_not_the_peers_fault() {
-        assert_eq!(Failure::of(&Errno::MFILE.into()), Failure::Descriptors);
-        assert_eq!(Failure::of(&Errno::NFILE.into()), Failure::Descriptors);
-        assert_eq!(Failure::of(&Errno::NOMEM.into()), Failure::Other);
-        assert_eq!(Failure::of(&io::Error::other("unheard of")), Failure::Other);
+        assert_eq!(AcceptFailure::of(&Errno::MFILE.into()), AcceptFailure::Descriptors);
+        assert_eq!(AcceptFailure::of(&Errno::NFILE.into()), AcceptFailure::Descriptors);
+        assert_eq!(AcceptFailure::of(&Errno::NOMEM.into()), AcceptFailure::Other);
+        assert_eq!(AcceptFailure::of(&io::Error::other("unheard of")), AcceptFailure::Other);
     }
 }

@@ -1,4 +1,4 @@
-//! A listener for IPv4 and IPv6, and a clear word when there is none.
+//! Opens a listener for IPv4 and IPv6, or says plainly why it cannot.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,21 +7,21 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Connections that the kernel keeps until they are accepted: Linux's own ceiling (`net.core.somaxconn`), because the
+/// Connections that the kernel queues until they are accepted: Linux's own ceiling (`net.core.somaxconn`), because this
 /// backlog is the only queue before a full listener.
 const BACKLOG: i32 = 4096;
 
-/// There is no listener on `address`.
+/// The listener on `address` cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {reason}")]
 pub struct BindError {
-    /// What was to be listened on.
+    /// The address to listen on.
     pub address: SocketAddr,
-    /// What stands in the way. Part of the message, and so no source beside it.
+    /// The reason. It is part of the message, so it is not the source, too.
     pub reason: BindReason,
 }
 
-/// Why there is no listener. Each is a matter for the operator.
+/// The reason why a listener cannot be opened. Each is for the operator to solve.
 #[derive(Debug, thiserror::Error)]
 pub enum BindReason {
     /// Another socket listens there.
@@ -58,7 +58,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     match listen(address) {
         Err(error) if is_unspecified_ipv6(address) && lacks_ipv6(&error) => {
             let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-            tracing::info!(%address, "no IPv6 here, listening on IPv4 alone");
+            tracing::info!(%address, "IPv6 is unavailable, listening on IPv4 only");
             listen(address).map_err(|error| BindError { address, reason: error.into() })
         }
         result => result.map_err(|error| BindError { address, reason: error.into() }),
@@ -83,7 +83,7 @@ fn is_unspecified_ipv6(address: SocketAddr) -> bool {
     address.is_ipv6() && address.ip().is_unspecified()
 }
 
-/// IPv6 is missing from the kernel (no such family), or switched off on every interface (no such address).
+/// Returns true if IPv6 is missing from the kernel (no such family) or switched off on every interface (no such address).
 fn lacks_ipv6(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
 }

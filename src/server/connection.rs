@@ -1,8 +1,8 @@
-//! What all sides know of one connection: its peer, phase and deadline.
+//! The state of one connection, which its task and the registry share: its peer, phase and deadline.
 //!
-//! The way of a connection is awaiting, then for each request busy (half-closed, if the peer finishes sending), answered,
-//! written and idle. Its own task alone moves it along that way; the listener may only end one that awaits, is idle or is
-//! half-closed.
+//! The phases are awaiting, then for each request busy (half-closed, if the peer finishes sending), flushing, flushed and
+//! idle. Only the connection's own task moves it along. The registry may only end it: while it is awaiting, idle or
+//! half-closed to make room, or in any phase at the end of a drain.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,52 +13,66 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::phase::{AtomicStanding, LAST_MICROS, Phase, Standing};
-use super::{Drain, Limits};
+use super::drain::Drain;
+use super::phase::{AtomicPhaseAndDeadline, LAST_MICROS, Phase, PhaseAndDeadline};
 
-/// The longest sleep: a limit of years must not overflow the clock.
+/// The longest sleep: a timeout of years must not overflow the clock.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The shortest sleep, the granularity of tokio's clock: a limit of nothing must not make a busy loop.
+/// The shortest sleep, the granularity of tokio's clock: a timeout of zero must not make a busy loop.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
-/// The connection that a request came on, found among the request's extensions.
-#[derive(Clone)]
-pub struct Connection(Arc<Shared>);
+/// The limits of one listener.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionLimits {
+    /// Open connections; 0 counts as 1. The one that has been idle longest is evicted for a new one.
+    pub max_connections: usize,
+    /// From the accepted connection to its first complete request head.
+    pub header_timeout: Duration,
+    /// From the last byte of an answer to the next complete request head.
+    pub idle_timeout: Duration,
+    /// From a complete request head to the last byte of its answer.
+    pub request_timeout: Duration,
+}
 
-struct Shared {
+/// The connection that a request came on, found in the request's extensions.
+#[derive(Clone)]
+pub struct Connection(Arc<ConnectionState>);
+
+struct ConnectionState {
     peer: SocketAddr,
-    standing: AtomicStanding,
+    state: AtomicPhaseAndDeadline,
     times: Times,
     drain: Drain,
-    /// Of the connection's task; set by the listener as soon as it runs.
+    /// Set once, right after the task is spawned.
     task: OnceLock<AbortHandle>,
-    /// Whether the peer turned out to be gone when it was answered, if somebody asks for it; `None` until the end.
+    /// Made when somebody asks for it. True if the peer turned out to be gone when it was answered; `None` until that is
+    /// known.
     departure: OnceLock<watch::Sender<Option<bool>>>,
 }
 
-/// The limits of one server, and the moment that its deadlines count from.
+/// The timeouts of one listener in microseconds, and the moment that its deadlines count from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     epoch: Instant,
     header: u64,
     idle: u64,
     request: u64,
-    /// How long a connection may sleep without a look at its deadline.
+    /// The longest sleep between two checks of a deadline.
     ///
-    /// No phase that is yet to begin is shorter, so none can end within that sleep.
-    unwatched: Duration,
+    /// No later phase is shorter, so a deadline that is set during that sleep cannot pass before its end.
+    max_sleep: Duration,
 }
 
 impl Connection {
     pub(super) fn new(peer: SocketAddr, times: Times, drain: Drain) -> Self {
-        // A socket for both families shows IPv4 peers as IPv6 ones, which no range of IPv4 addresses would match.
+        // A socket for both families shows IPv4 peers with IPv6 addresses, which no range of IPv4 addresses would match.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let deadline = times.now().saturating_add(times.header);
-        let standing = AtomicStanding::new(Standing::new(Phase::Awaiting, deadline));
-        Self(Arc::new(Shared {
+        let state = AtomicPhaseAndDeadline::new(PhaseAndDeadline::new(Phase::Awaiting, deadline));
+        Self(Arc::new(ConnectionState {
             peer,
-            standing,
+            state,
             times,
             drain,
             task: OnceLock::new(),
@@ -66,7 +80,7 @@ impl Connection {
         }))
     }
 
-    /// The other end, which may be a proxy. An IPv4 peer has an IPv4 address, whatever the listener's is.
+    /// The address of the peer, which may be a proxy. An IPv4 peer has an IPv4 address, whatever the listener's is.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.0.peer
@@ -74,13 +88,14 @@ impl Connection {
 
     /// Gives the request that is being answered more time than `request_timeout`. Nothing happens between requests.
     pub fn extend_deadline(&self, by: Duration) {
-        self.0.standing.change(|seen| {
-            seen.is_busy().then(|| Standing::new(seen.phase(), seen.deadline().saturating_add(micros(by))))
+        self.0.state.update(|seen| {
+            seen.is_busy()
+                .then(|| PhaseAndDeadline::new(seen.phase(), seen.deadline().saturating_add(micros(by))))
         });
     }
 
-    /// If the peer has finished sending its request: tells after the answer has been sent whether the peer was gone. It was if
-    /// it resets the connection then; a peer that takes the answer is not.
+    /// Tells, after the answer has been sent, if the peer was gone before: it was if it then resets the connection, and was not
+    /// if it takes the answer. `None` unless the peer has finished sending.
     #[must_use]
     pub fn departure(&self) -> Option<impl Future<Output = bool> + use<>> {
         self.half_closed()?;
@@ -90,21 +105,17 @@ impl Connection {
         })
     }
 
-    /// Whether somebody wants to know what [`Self::departure`] tells.
+    /// Returns true if somebody has called [`Self::departure`].
     pub(super) fn departure_is_awaited(&self) -> bool {
         self.0.departure.get().is_some()
     }
 
-    /// The peer has reset the connection.
-    pub(super) fn peer_was_gone(&self) {
-        self.tell_departure(true);
-    }
-
-    fn tell_departure(&self, was_gone: bool) {
+    /// Answers [`Self::departure`]. Only the first report counts.
+    pub(super) fn report_departure(&self, was_gone: bool) {
         if let Some(departure) = self.0.departure.get() {
-            departure.send_if_modified(|told| {
-                let is_new = told.is_none();
-                told.get_or_insert(was_gone);
+            departure.send_if_modified(|reported| {
+                let is_new = reported.is_none();
+                reported.get_or_insert(was_gone);
                 is_new
             });
         }
@@ -112,106 +123,105 @@ impl Connection {
 
     /// A complete head has arrived.
     pub(super) fn begin_request(&self) {
-        self.0.standing.set(Standing::new(Phase::Busy, self.0.times.after(self.0.times.request)));
+        self.0.state.store(PhaseAndDeadline::new(Phase::Busy, self.0.times.after(self.0.times.request)));
     }
 
-    /// The body of the answer has ended: nothing is missing but the flush.
+    /// The body of the answer has ended. Only the flush is missing.
     pub(super) fn end_answer(&self) {
-        self.0.standing.change(|seen| {
+        self.0.state.update(|seen| {
             matches!(seen.phase(), Phase::Busy | Phase::HalfClosed)
-                .then(|| Standing::new(Phase::Answered, seen.deadline()))
+                .then(|| PhaseAndDeadline::new(Phase::Flushing, seen.deadline()))
         });
     }
 
-    /// The peer has finished sending while its request is being answered. From now on it may be ended to make room, if
-    /// nobody is idle: it may well be gone.
-    pub(super) fn peer_finished(&self) {
-        let seen = self.0.standing.get();
+    /// The peer has finished sending while its request is being answered. From now on the connection may be evicted if none
+    /// is idle, because the peer may be gone.
+    pub(super) fn peer_half_closed(&self) {
+        let seen = self.0.state.load();
         if seen.phase() == Phase::Busy {
-            self.0.standing.publish(Standing::new(Phase::HalfClosed, seen.deadline()));
+            self.0.state.store_seq_cst(PhaseAndDeadline::new(Phase::HalfClosed, seen.deadline()));
         }
     }
 
-    /// Everything known so far has been handed to the socket. True if that completes an answer.
+    /// The socket has taken all that hyper wrote so far. Returns true if that completes an answer.
     pub(super) fn flushed(&self) -> bool {
-        let seen = self.0.standing.get();
-        let complete = seen.phase() == Phase::Answered;
+        let seen = self.0.state.load();
+        let complete = seen.phase() == Phase::Flushing;
         if complete {
-            self.0.standing.set(Standing::new(Phase::Written, seen.deadline()));
+            self.0.state.store(PhaseAndDeadline::new(Phase::Flushed, seen.deadline()));
         }
         complete
     }
 
-    /// Nothing more is to be done until the peer speaks. True if that has just become so.
-    pub(super) fn rest(&self) -> bool {
-        let written = self.0.standing.get().phase() == Phase::Written;
-        if written {
-            self.0.standing.publish(Standing::new(Phase::Idle, self.0.times.after(self.0.times.idle)));
+    /// Turns idle if an answer was flushed. Returns true if it did.
+    pub(super) fn become_idle_if_flushed(&self) -> bool {
+        let flushed = self.0.state.load().phase() == Phase::Flushed;
+        if flushed {
+            let deadline = self.0.times.after(self.0.times.idle);
+            self.0.state.store_seq_cst(PhaseAndDeadline::new(Phase::Idle, deadline));
         }
-        written
+        flushed
     }
 
-    /// It lives on only for its peer's sake: nobody is to make room before it.
-    pub(super) fn linger(&self) {
-        self.0.standing.publish(Standing::new(Phase::Idle, 0));
+    /// Only a lingering close is left: it is evicted before any other connection.
+    pub(super) fn begin_lingering(&self) {
+        self.0.state.store_seq_cst(PhaseAndDeadline::new(Phase::Idle, 0));
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.0.standing.get().is_busy()
+        self.0.state.load().is_busy()
     }
 
     pub(super) fn drain(&self) -> &Drain {
         &self.0.drain
     }
 
-    /// How long to sleep before the next look at the deadline; `None` when it has passed.
+    /// The time to sleep before the next check of the deadline; `None` when it has passed.
     pub(super) fn time_to_sleep(&self) -> Option<Duration> {
-        let left = self.0.standing.get().deadline().checked_sub(self.0.times.now())?;
-        (left > 0).then(|| Duration::from_micros(left).min(self.0.times.unwatched))
+        let left = self.0.state.load().deadline().checked_sub(self.0.times.now())?;
+        (left > 0).then(|| Duration::from_micros(left).min(self.0.times.max_sleep))
     }
 
-    /// The phase as it is, and since when (in microseconds of its server) it has been idle, if it is.
-    pub(super) fn idle_since(&self) -> Option<(u64, Standing)> {
-        let seen = self.0.standing.get_published();
+    /// The time since when it has been idle, in microseconds of its server, and its current state. `None` unless it is idle.
+    pub(super) fn idle_since(&self) -> Option<(u64, PhaseAndDeadline)> {
+        let seen = self.0.state.load_seq_cst();
         let lasts = match seen.phase() {
             Phase::Awaiting => self.0.times.header,
             Phase::Idle => self.0.times.idle,
-            Phase::Busy | Phase::HalfClosed | Phase::Answered | Phase::Written | Phase::Ended => return None,
+            Phase::Busy | Phase::HalfClosed | Phase::Flushing | Phase::Flushed | Phase::Ended => return None,
         };
         Some((seen.deadline().saturating_sub(lasts), seen))
     }
 
-    /// The phase as it is, if the peer has finished sending and waits for an answer.
-    pub(super) fn half_closed(&self) -> Option<Standing> {
-        Some(self.0.standing.get_published()).filter(|seen| seen.phase() == Phase::HalfClosed)
+    /// Its current state, if the peer has finished sending and may be waiting for an answer.
+    pub(super) fn half_closed(&self) -> Option<PhaseAndDeadline> {
+        Some(self.0.state.load_seq_cst()).filter(|seen| seen.phase() == Phase::HalfClosed)
     }
 
-    /// How the listener can end it.
-    pub(super) fn ends_with(&self, task: AbortHandle) {
-        // Set once, right after the task is spawned.
+    pub(super) fn set_task(&self, task: AbortHandle) {
         self.0.task.set(task).ok();
     }
 
-    /// Ends it if it is still exactly as `seen`.
-    pub(super) fn end_if(&self, seen: Standing) -> bool {
-        let ends = self.0.standing.replace(seen, Standing::new(Phase::Ended, 0));
-        if ends {
-            self.end();
+    /// Aborts its task if its state is still exactly `seen`. Returns true if it did.
+    pub(super) fn abort_if(&self, seen: PhaseAndDeadline) -> bool {
+        let aborts = self.0.state.compare_exchange(seen, PhaseAndDeadline::new(Phase::Ended, 0));
+        if aborts {
+            self.abort();
         }
-        ends
+        aborts
     }
 
-    /// Ends it, whatever it does.
-    pub(super) fn end(&self) {
+    /// Aborts its task, whatever its phase.
+    pub(super) fn abort(&self) {
         if let Some(task) = self.0.task.get() {
             task.abort();
         }
     }
 
-    /// It is gone: nobody is to choose it to make room.
-    pub(super) fn ended(&self) {
-        self.0.standing.set(Standing::new(Phase::Ended, 0));
-        self.tell_departure(false);
+    /// Its task has ended: it cannot be evicted any more.
+    pub(super) fn task_ended(&self) {
+        self.0.state.store(PhaseAndDeadline::new(Phase::Ended, 0));
+        self.report_departure(false);
     }
 }
 
@@ -219,19 +229,19 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("peer", &self.0.peer)
-            .field("phase", &self.0.standing.get().phase())
+            .field("phase", &self.0.state.load().phase())
             .finish_non_exhaustive()
     }
 }
 
 impl Times {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &ConnectionLimits) -> Self {
         Self {
             epoch: Instant::now(),
             header: micros(limits.header_timeout),
             idle: micros(limits.idle_timeout),
             request: micros(limits.request_timeout),
-            unwatched: limits.idle_timeout.min(limits.request_timeout).clamp(SHORTEST_SLEEP, LONGEST_SLEEP),
+            max_sleep: limits.idle_timeout.min(limits.request_timeout).clamp(SHORTEST_SLEEP, LONGEST_SLEEP),
         }
     }
 

@@ -2,19 +2,19 @@ use super::*;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-fn connection(limits: Limits) -> Connection {
+fn connection(limits: ConnectionLimits) -> Connection {
     Connection::new("192.0.2.1:1000".parse().unwrap(), Times::new(&limits), Drain::default())
 }
 
-fn limits(header_timeout: Duration, idle_timeout: Duration, request_timeout: Duration) -> Limits {
-    Limits { max_connections: 1, header_timeout, idle_timeout, request_timeout }
+fn limits(header_timeout: Duration, idle_timeout: Duration, request_timeout: Duration) -> ConnectionLimits {
+    ConnectionLimits { max_connections: 1, header_timeout, idle_timeout, request_timeout }
 }
 
 fn answer(connection: &Connection) {
     connection.begin_request();
     connection.end_answer();
     connection.flushed();
-    connection.rest();
+    connection.become_idle_if_flushed();
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn the_deadline_of_a_request_lasts_until_its_answer_is_written() {
     assert!(connection.is_busy());
     assert!(connection.flushed());
     assert!(!connection.is_busy());
-    assert!(connection.rest());
+    assert!(connection.become_idle_if_flushed());
     assert!(connection.time_to_sleep().is_some());
 }
 
@@ -53,12 +53,12 @@ fn a_flush_within_an_answer_does_not_end_it() {
     let connection = connection(limits(HOUR, HOUR, HOUR));
     connection.begin_request();
     assert!(!connection.flushed());
-    assert!(!connection.rest());
+    assert!(!connection.become_idle_if_flushed());
     assert!(connection.is_busy());
 }
 
 #[test]
-fn nobody_sleeps_longer_than_a_phase_that_may_begin_meanwhile() {
+fn no_sleep_is_longer_than_a_phase_that_may_begin_meanwhile() {
     let connection = connection(limits(HOUR, HOUR, Duration::from_secs(30)));
     assert_eq!(connection.time_to_sleep(), Some(Duration::from_secs(30)));
 }

@@ -1,23 +1,22 @@
-//! The steps of leaving.
+//! The steps of a graceful shutdown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::Notify;
 
-const LEAVING: u8 = 1;
+const DRAINING: u8 = 1;
 const CLOSING: u8 = 2;
 const ABORTING: u8 = 3;
 
-/// Takes servers out of service, step by step and never back. Clones drive and see the same steps, so one may serve
-/// several listeners.
+/// A graceful shutdown, step by step and never back. Clones share their steps, so one may serve several listeners.
 ///
 /// 1. At first everything is served.
-/// 2. Leaving: the same, but every answer asks its peer to connect anew (`connection: close`).
-/// 3. Closing: the listener is closed, idle connections too; open requests finish.
-/// 4. Aborting: what is still open is cut.
+/// 2. Draining: the same, but every answer says `connection: close`.
+/// 3. Closing: the listener is closed, idle connections too; requests in flight finish.
+/// 4. Aborting: the requests that are still in flight are aborted.
 ///
-/// The pauses between the steps are the caller's.
+/// The caller decides when each step begins.
 #[derive(Debug, Clone, Default)]
 pub struct Drain(Arc<Steps>);
 
@@ -29,30 +28,30 @@ struct Steps {
 }
 
 impl Drain {
-    /// Leaves: answers from now on ask their peers to connect anew.
+    /// Begins: every answer from now on says `connection: close`.
     pub fn begin(&self) {
-        self.advance(LEAVING);
+        self.advance(DRAINING);
     }
 
-    /// Closes the listener and what is idle, and lets open requests finish.
+    /// Closes the listener and idle connections, and lets requests in flight finish.
     pub fn close(&self) {
         self.advance(CLOSING);
     }
 
-    /// Cuts what is still open.
+    /// Aborts the requests that are still in flight.
     pub fn abort(&self) {
         self.advance(ABORTING);
     }
 
-    /// Whether any of the steps was taken.
+    /// Returns true once the drain has begun.
     #[must_use]
-    pub fn is_leaving(&self) -> bool {
-        self.0.step.load(Ordering::Relaxed) >= LEAVING
+    pub fn is_draining(&self) -> bool {
+        self.0.step.load(Ordering::Relaxed) >= DRAINING
     }
 
-    /// Whether idle connections have no future.
+    /// Returns true once idle connections are to be closed.
     ///
-    /// `SeqCst` is needed, here and in `advance`: one that turns idle publishes that and then asks this, while the
+    /// `SeqCst` is needed, here and in `advance`: a connection that turns idle publishes that and then asks this, while the
     /// listener learns of the step and then looks for idle connections. One of the two must see the other.
     pub(super) fn is_closing(&self) -> bool {
         self.0.step.load(Ordering::SeqCst) >= CLOSING
@@ -73,7 +72,7 @@ impl Drain {
 
     async fn reached(&self, step: u8) {
         loop {
-            // Created before the look: it sees every move from here on.
+            // Created before the load: it is notified of every step from here on.
             let moved = self.0.moved.notified();
             if self.0.step.load(Ordering::SeqCst) >= step {
                 return;
@@ -90,10 +89,10 @@ mod tests {
     #[test]
     fn no_step_is_taken_back() {
         let drain = Drain::default();
-        assert!(!drain.is_leaving());
+        assert!(!drain.is_draining());
         drain.close();
         drain.begin();
-        assert!(drain.is_leaving());
+        assert!(drain.is_draining());
         assert!(drain.is_closing());
     }
 
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_woken_by_its_step_alone() {
+    async fn a_waiter_is_woken_by_its_step_alone() {
         let drain = Drain::default();
         let closing = drain.closing();
         tokio::pin!(closing);
@@ -117,7 +116,7 @@ mod tests {
         }
         tokio::select! {
             biased;
-            () = &mut closing => panic!("leaving is not closing"),
+            () = &mut closing => panic!("draining is not closing"),
             () = std::future::ready(()) => drain.close(),
         }
         closing.await;

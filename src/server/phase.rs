@@ -5,44 +5,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const PHASE_BITS: u32 = 3;
 const PHASE_MASK: u64 = (1 << PHASE_BITS) - 1;
 
-/// Microseconds since a server's start. What is left beside the phase lasts 73,000 years.
+/// The latest deadline, in microseconds since the server's start. The bits beside the phase last 73,000 years.
 pub(super) const LAST_MICROS: u64 = u64::MAX >> PHASE_BITS;
 
-/// Where a connection stands between two requests, or within one.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Has not sent a complete head yet.
-    Awaiting,
-    /// Was answered, and has not sent another complete head yet.
-    Idle,
+    /// Has not sent its first complete head.
+    Awaiting = 0,
+    /// Its last request was answered, and it has not sent another complete head.
+    Idle = 1,
     /// Its request is being answered.
-    Busy,
+    Busy = 2,
     /// The same, but the peer has finished sending: it waits for the answer, or it is gone.
-    HalfClosed,
+    HalfClosed = 3,
     /// The whole answer is known, but the socket has not taken all of it.
-    Answered,
-    /// The socket has taken the whole answer; another request may already wait in the buffer.
-    Written,
-    /// Is gone, or has been told to go.
-    Ended,
+    Flushing = 4,
+    /// The socket has taken the whole answer; another request may already be in the buffer.
+    Flushed = 5,
+    /// Has ended, or has been told to.
+    Ended = 6,
 }
 
-/// A phase, and the time at which it ends the connection.
+/// A phase, and the time at which the connection ends if it is still in that phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing(u64);
+pub(super) struct PhaseAndDeadline(u64);
 
-impl Standing {
+impl PhaseAndDeadline {
     pub(super) fn new(phase: Phase, deadline: u64) -> Self {
-        let phase = match phase {
-            Phase::Awaiting => 0,
-            Phase::Idle => 1,
-            Phase::Busy => 2,
-            Phase::Answered => 3,
-            Phase::Written => 4,
-            Phase::Ended => 5,
-            Phase::HalfClosed => 6,
-        };
-        Self(deadline.min(LAST_MICROS) << PHASE_BITS | phase)
+        Self(deadline.min(LAST_MICROS) << PHASE_BITS | phase as u64)
     }
 
     pub(super) fn phase(self) -> Phase {
@@ -50,9 +41,9 @@ impl Standing {
             0 => Phase::Awaiting,
             1 => Phase::Idle,
             2 => Phase::Busy,
-            3 => Phase::Answered,
-            4 => Phase::Written,
-            6 => Phase::HalfClosed,
+            3 => Phase::HalfClosed,
+            4 => Phase::Flushing,
+            5 => Phase::Flushed,
             _ => Phase::Ended,
         }
     }
@@ -61,55 +52,52 @@ impl Standing {
         self.0 >> PHASE_BITS
     }
 
-    /// Whether it is within an exchange: ending it now would cut an answer short.
+    /// Returns true while a request is in flight: ending the connection now would cut its answer short.
     pub(super) fn is_busy(self) -> bool {
-        matches!(self.phase(), Phase::Busy | Phase::HalfClosed | Phase::Answered)
+        matches!(self.phase(), Phase::Busy | Phase::HalfClosed | Phase::Flushing)
     }
 }
 
-/// A standing that changes.
+/// The same, shared by threads. Its methods are those of std's atomics.
 ///
-/// Relaxed ordering is enough where nothing but this word is told; see each method.
+/// Relaxed ordering is enough where this word alone is read. `SeqCst` is needed where another atomic is read or written
+/// next to it; see the methods.
 #[derive(Debug)]
-pub(super) struct AtomicStanding(AtomicU64);
+pub(super) struct AtomicPhaseAndDeadline(AtomicU64);
 
-impl AtomicStanding {
-    pub(super) fn new(standing: Standing) -> Self {
-        Self(AtomicU64::new(standing.0))
+impl AtomicPhaseAndDeadline {
+    pub(super) fn new(value: PhaseAndDeadline) -> Self {
+        Self(AtomicU64::new(value.0))
     }
 
-    pub(super) fn get(&self) -> Standing {
-        Standing(self.0.load(Ordering::Relaxed))
+    pub(super) fn load(&self) -> PhaseAndDeadline {
+        PhaseAndDeadline(self.0.load(Ordering::Relaxed))
     }
 
-    /// Sees whatever was published before, in the one order that all threads agree on.
-    pub(super) fn get_published(&self) -> Standing {
-        Standing(self.0.load(Ordering::SeqCst))
+    /// Sees every `store_seq_cst` before it, in the one order that all threads agree on.
+    pub(super) fn load_seq_cst(&self) -> PhaseAndDeadline {
+        PhaseAndDeadline(self.0.load(Ordering::SeqCst))
     }
 
-    pub(super) fn set(&self, standing: Standing) {
-        self.0.store(standing.0, Ordering::Relaxed);
+    pub(super) fn store(&self, new: PhaseAndDeadline) {
+        self.0.store(new.0, Ordering::Relaxed);
     }
 
-    /// For who then asks another atomic whether somebody waited for this.
-    pub(super) fn publish(&self, standing: Standing) {
-        self.0.store(standing.0, Ordering::SeqCst);
+    /// For callers that then read another atomic to learn if somebody waits for this.
+    pub(super) fn store_seq_cst(&self, new: PhaseAndDeadline) {
+        self.0.store(new.0, Ordering::SeqCst);
     }
 
-    /// Changes exactly `seen`; false if it has changed in the meantime.
-    pub(super) fn replace(&self, seen: Standing, by: Standing) -> bool {
-        self.0.compare_exchange(seen.0, by.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    /// Replaces exactly `current`; returns false if it has changed in the meantime.
+    pub(super) fn compare_exchange(&self, current: PhaseAndDeadline, new: PhaseAndDeadline) -> bool {
+        self.0.compare_exchange(current.0, new.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Changes whatever there is to what `change` makes of it, or leaves it if that is `None`.
-    pub(super) fn change(&self, change: impl Fn(Standing) -> Option<Standing>) {
-        let mut seen = self.get();
-        while let Some(next) = change(seen) {
-            match self.0.compare_exchange_weak(seen.0, next.0, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => seen = Standing(now),
-            }
-        }
+    /// Replaces the value by what `change` makes of it, or leaves it if that is `None`.
+    pub(super) fn update(&self, change: impl Fn(PhaseAndDeadline) -> Option<PhaseAndDeadline>) {
+        // An error says that `change` left it.
+        let change = |current| change(PhaseAndDeadline(current)).map(|new| new.0);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).ok();
     }
 }
 
@@ -118,39 +106,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_standing_keeps_its_phase_and_deadline() {
+    fn both_are_kept() {
         let phases = [
             Phase::Awaiting,
             Phase::Idle,
             Phase::Busy,
             Phase::HalfClosed,
-            Phase::Answered,
-            Phase::Written,
+            Phase::Flushing,
+            Phase::Flushed,
             Phase::Ended,
         ];
         for phase in phases {
             for deadline in [0, 1, 1_000_000, LAST_MICROS] {
-                let standing = Standing::new(phase, deadline);
-                assert_eq!((standing.phase(), standing.deadline()), (phase, deadline));
+                let both = PhaseAndDeadline::new(phase, deadline);
+                assert_eq!((both.phase(), both.deadline()), (phase, deadline));
             }
         }
     }
 
     #[test]
     fn a_deadline_beyond_the_last_is_the_last_and_leaves_the_phase_alone() {
-        let standing = Standing::new(Phase::Busy, u64::MAX);
-        assert_eq!((standing.phase(), standing.deadline()), (Phase::Busy, LAST_MICROS));
+        let both = PhaseAndDeadline::new(Phase::Busy, u64::MAX);
+        assert_eq!((both.phase(), both.deadline()), (Phase::Busy, LAST_MICROS));
     }
 
     #[test]
-    fn a_standing_that_has_changed_is_not_replaced() {
-        let idle = Standing::new(Phase::Idle, 7);
-        let busy = Standing::new(Phase::Busy, 9);
-        let ended = Standing::new(Phase::Ended, 0);
-        let cell = AtomicStanding::new(idle);
-        cell.set(busy);
-        assert!(!cell.replace(idle, ended));
-        assert_eq!(cell.get(), busy);
-        assert!(cell.replace(busy, ended));
+    fn a_value_that_has_changed_is_not_replaced() {
+        let idle = PhaseAndDeadline::new(Phase::Idle, 7);
+        let busy = PhaseAndDeadline::new(Phase::Busy, 9);
+        let ended = PhaseAndDeadline::new(Phase::Ended, 0);
+        let cell = AtomicPhaseAndDeadline::new(idle);
+        cell.store(busy);
+        assert!(!cell.compare_exchange(idle, ended));
+        assert_eq!(cell.load(), busy);
+        assert!(cell.compare_exchange(busy, ended));
     }
 }

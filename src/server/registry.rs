@@ -1,42 +1,43 @@
-//! Who is connected to one listener, and who makes room.
+//! The open connections of one listener: their limit, eviction of idle ones, and the end of all.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::Connection;
-use super::phase::Standing;
+use super::connection::Connection;
+use super::phase::PhaseAndDeadline;
 
-/// How many of the longest idle a search remembers.
+/// The number of candidates for eviction that one search finds.
 ///
-/// A search looks at every connection, 10,000 by default. One search for so many that make room leaves a flood of
-/// newcomers with a few microseconds each.
-const REMEMBERED: usize = 64;
+/// A search looks at every connection, 10,000 by default. One search for so many evictions costs each connection of a flood
+/// only a few microseconds.
+const MAX_CANDIDATES: usize = 64;
 
-/// The open connections of one listener, as others see them: their number, for a metric or a log, and room that others may
-/// ask for. Clones are the same connections.
+/// The open connections of one listener, as other parts see them: their number, and a way to ask that one is closed. Clones
+/// are the same connections.
 #[derive(Debug, Clone, Default)]
 pub struct OpenConnections {
     count: Arc<AtomicUsize>,
-    /// One of them is to be ended, because the process has no file descriptor left.
+    /// Notified when one of them must be closed, because the process has no file descriptor left.
     descriptor_wanted: Arc<Notify>,
-    /// They belong to another listener than the one that ends connections for this.
+    /// None of these is closed for that, but one of the listener that this was made for.
     is_spared: bool,
 }
 
 impl OpenConnections {
-    /// The number at this moment.
+    /// The current number.
     #[must_use]
     pub fn get(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// The connections of another listener, none yet. When file descriptors run out there, none of them is ended, but one
-    /// of these.
+    /// The connections of another listener, none yet. When it runs out of file descriptors, one of `self` is closed instead
+    /// of one of its own.
     #[must_use]
     pub fn spared(&self) -> Self {
         let descriptor_wanted = Arc::clone(&self.descriptor_wanted);
@@ -46,14 +47,15 @@ impl OpenConnections {
 
 /// The connections of one listener, never more than its limit.
 ///
-/// One task, the listener's, asks for room and waits for the end; that is why one permit of `changed` is enough.
+/// Only the listener's task waits for room and for the last connection, so one permit of `changed` is enough.
 #[derive(Debug)]
 pub(super) struct Registry {
     limit: usize,
     connections: Mutex<Connections>,
     open: OpenConnections,
-    /// The listener waits for a connection that may make room.
-    wanted: AtomicBool,
+    /// The listener waits for a connection that can be evicted.
+    waits_for_room: AtomicBool,
+    /// A connection has ended or can be evicted.
     changed: Notify,
 }
 
@@ -62,14 +64,14 @@ pub(super) struct Registry {
 struct Connections {
     next: u64,
     open: HashMap<u64, Connection>,
-    /// What the last search found, the longest idle last.
+    /// The candidates of the last search, the longest idle last.
     ///
-    /// Whoever still stands as it was found has been idle ever since, so longer than whoever turned idle later and
-    /// longer than whom the search left out: the order stays right however old the search is.
-    longest_idle: Vec<(Standing, Connection)>,
+    /// A candidate whose state has not changed has been idle ever since. So it has been idle longer than any connection
+    /// that turned idle later or that the search left out, however old the search is.
+    candidates: Vec<(PhaseAndDeadline, Connection)>,
 }
 
-/// One connection's place, free again when this is dropped.
+/// A connection's place in the registry, free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
     registry: Arc<Registry>,
@@ -83,14 +85,14 @@ impl Registry {
             limit: limit.max(1),
             connections: Mutex::default(),
             open,
-            wanted: AtomicBool::new(false),
+            waits_for_room: AtomicBool::new(false),
             changed: Notify::new(),
         }
     }
 
     pub(super) fn enter(self: &Arc<Self>, connection: Connection) -> Slot {
         self.open.count.fetch_add(1, Ordering::Relaxed);
-        let mut connections = self.lock();
+        let mut connections = self.connections.lock();
         let key = connections.next;
         connections.next += 1;
         connections.open.insert(key, connection.clone());
@@ -98,80 +100,80 @@ impl Registry {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().open.len()
+        self.connections.lock().open.len()
     }
 
-    /// Waits until one more may enter. The longest idle makes room, or one whose peer has finished sending; if all are busy,
-    /// the first that ends or turns idle.
-    pub(super) async fn room(&self) {
+    /// Waits until there is room for one more. Evicts the connection that has been idle longest, or a half-closed one. If all
+    /// are busy, waits for the first that ends or turns idle.
+    pub(super) async fn wait_for_room(&self) {
         if self.len() < self.limit {
             return;
         }
-        // Before the search: who turns idle during it must be seen by the search or see this.
-        self.wanted.store(true, Ordering::SeqCst);
-        let mut one_ends = false;
+        // Before the search: a connection that turns idle during it must be seen by the search or see this.
+        self.waits_for_room.store(true, Ordering::SeqCst);
+        let mut evicted = false;
         while self.len() >= self.limit {
-            // One is enough for one newcomer; its place is free when its task has let go of the socket.
-            one_ends = one_ends || self.end_longest_idle();
+            // One is enough for one new connection; its place is free when its task has dropped the socket.
+            evicted = evicted || self.evict();
             self.changed.notified().await;
         }
-        self.wanted.store(false, Ordering::SeqCst);
+        self.waits_for_room.store(false, Ordering::SeqCst);
     }
 
-    /// Ends the connection that has been idle longest, or without any a half-closed one; false if all are busy.
-    pub(super) fn end_longest_idle(&self) -> bool {
-        let mut connections = self.lock();
+    /// Evicts the connection that has been idle longest, or a half-closed one if none is idle. Returns false if all are busy.
+    pub(super) fn evict(&self) -> bool {
+        let mut connections = self.connections.lock();
         loop {
-            while let Some((seen, connection)) = connections.longest_idle.pop() {
-                if connection.end_if(seen) {
+            while let Some((seen, connection)) = connections.candidates.pop() {
+                if connection.abort_if(seen) {
                     return true;
                 }
             }
             connections.search();
-            if connections.longest_idle.is_empty() {
+            if connections.candidates.is_empty() {
                 return false;
             }
         }
     }
 
-    /// Frees a file descriptor, if ending a connection that is not the only one can do it.
+    /// Evicts a connection to free a file descriptor, but never the only one.
     ///
-    /// The only one is most likely the newcomer that took the last descriptor: accept(2) fails for want of another even
-    /// if nobody waits.
+    /// That is most likely the new one that took the last descriptor: accept(2) fails for want of another even if no
+    /// connection is waiting.
     pub(super) fn free_descriptor(&self) {
         if self.open.is_spared {
             self.open.descriptor_wanted.notify_one();
         } else if self.len() > 1 {
-            self.end_longest_idle();
+            self.evict();
         }
     }
 
-    /// Frees a file descriptor whenever a listener whose own connections are spared has none.
+    /// Evicts a connection whenever a listener whose own connections are spared has no file descriptor left.
     pub(super) async fn free_descriptors_for_others(&self) -> Infallible {
         if self.open.is_spared {
             return std::future::pending().await;
         }
         loop {
             self.open.descriptor_wanted.notified().await;
-            self.end_longest_idle();
+            self.evict();
         }
     }
 
-    /// Ends whatever is idle.
+    /// Closes all idle connections.
     pub(super) fn close_idle(&self) {
-        for connection in self.lock().open.values() {
+        for connection in self.connections.lock().open.values() {
             if let Some((_, seen)) = connection.idle_since() {
-                connection.end_if(seen);
+                connection.abort_if(seen);
             }
         }
     }
 
-    /// Ends everything, and says how many answers that cut short.
-    pub(super) fn end_all(&self) -> usize {
-        let connections = self.lock();
-        let cut = connections.open.values().filter(|connection| connection.is_busy()).count();
-        connections.open.values().for_each(Connection::end);
-        cut
+    /// Aborts all connections, and returns the number of requests that were in flight.
+    pub(super) fn abort_all(&self) -> usize {
+        let connections = self.connections.lock();
+        let aborted = connections.open.values().filter(|connection| connection.is_busy()).count();
+        connections.open.values().for_each(Connection::abort);
+        aborted
     }
 
     /// Waits until a connection has ended.
@@ -179,16 +181,11 @@ impl Registry {
         self.changed.notified().await;
     }
 
-    /// Waits until nobody is connected.
+    /// Waits until there are no connections.
     pub(super) async fn emptied(&self) {
         while self.len() > 0 {
             self.changed.notified().await;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Connections> {
-        // No code that can panic leaves it half changed.
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -199,20 +196,19 @@ impl Connections {
             .values()
             .filter_map(|connection| connection.idle_since().map(|(since, seen)| (since, seen, connection)))
             .collect();
-        if idle.len() > REMEMBERED {
-            idle.select_nth_unstable_by_key(REMEMBERED, |(since, ..)| *since);
-            idle.truncate(REMEMBERED);
+        if idle.len() > MAX_CANDIDATES {
+            idle.select_nth_unstable_by_key(MAX_CANDIDATES, |(since, ..)| *since);
+            idle.truncate(MAX_CANDIDATES);
         }
         idle.sort_unstable_by_key(|(since, ..)| std::cmp::Reverse(*since));
-        self.longest_idle =
-            idle.into_iter().map(|(_, seen, connection)| (seen, connection.clone())).collect();
-        if self.longest_idle.is_empty() {
-            // One alone: the next search may find somebody idle again.
+        self.candidates = idle.into_iter().map(|(_, seen, connection)| (seen, connection.clone())).collect();
+        if self.candidates.is_empty() {
+            // Only one: the next search may find an idle connection again.
             let half_closed = self
                 .open
                 .values()
                 .find_map(|connection| Some((connection.half_closed()?, connection.clone())));
-            self.longest_idle.extend(half_closed);
+            self.candidates.extend(half_closed);
         }
     }
 }
@@ -222,9 +218,9 @@ impl Slot {
         &self.connection
     }
 
-    /// Tells a listener that waits for it that this connection may now make room.
-    pub(super) fn may_make_room(&self) {
-        if self.registry.wanted.load(Ordering::SeqCst) {
+    /// Tells the listener, if it waits for room, that this connection can now be evicted.
+    pub(super) fn notify_evictable(&self) {
+        if self.registry.waits_for_room.load(Ordering::SeqCst) {
             self.registry.changed.notify_one();
         }
     }
@@ -233,12 +229,12 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if thread::panicking() {
-            tracing::error!(peer = %self.connection.peer(), "connection ended by a panic");
+            tracing::error!(peer = %self.connection.peer(), "connection task panicked");
         }
-        self.connection.ended();
-        // First, so that nobody is counted any more once `emptied` ends.
+        self.connection.task_ended();
+        // Before the removal, so that the count is 0 when `emptied` returns.
         self.registry.open.count.fetch_sub(1, Ordering::Relaxed);
-        self.registry.lock().open.remove(&self.key);
+        self.registry.connections.lock().open.remove(&self.key);
         self.registry.changed.notify_one();
     }
 }

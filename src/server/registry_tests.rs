@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::super::connection::Times;
-use super::super::{Drain, Limits};
+use super::super::connection::{ConnectionLimits, Times};
+use super::super::drain::Drain;
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -13,8 +13,12 @@ struct Listener {
 
 impl Listener {
     fn new(max_connections: usize) -> Self {
-        let limits =
-            Limits { max_connections, header_timeout: HOUR, idle_timeout: 2 * HOUR, request_timeout: HOUR };
+        let limits = ConnectionLimits {
+            max_connections,
+            header_timeout: HOUR,
+            idle_timeout: 2 * HOUR,
+            request_timeout: HOUR,
+        };
         let registry = Arc::new(Registry::new(max_connections, OpenConnections::default()));
         Self { registry, times: Times::new(&limits) }
     }
@@ -36,7 +40,7 @@ fn answer(slot: &Slot) {
     slot.connection().begin_request();
     slot.connection().end_answer();
     slot.connection().flushed();
-    slot.connection().rest();
+    slot.connection().become_idle_if_flushed();
 }
 
 fn has_ended(slot: &Slot) -> bool {
@@ -44,49 +48,49 @@ fn has_ended(slot: &Slot) -> bool {
 }
 
 #[test]
-fn the_longest_idle_makes_room_first_however_many_there_are() {
+fn the_longest_idle_is_evicted_first_however_many_there_are() {
     let listener = Listener::new(1000);
-    let slots: Vec<_> = (0..=3 * REMEMBERED).map(|_| listener.connect()).collect();
+    let slots: Vec<_> = (0..=3 * MAX_CANDIDATES).map(|_| listener.connect()).collect();
     for slot in &slots {
         assert!(!has_ended(slot));
-        assert!(listener.registry.end_longest_idle());
+        assert!(listener.registry.evict());
         assert!(has_ended(slot));
     }
-    assert!(!listener.registry.end_longest_idle());
+    assert!(!listener.registry.evict());
 }
 
 #[test]
-fn a_silent_newcomer_is_younger_than_who_was_answered_before_it_came() {
+fn a_silent_new_connection_is_younger_than_one_that_was_answered_before_it_came() {
     let listener = Listener::new(10);
     let answered = listener.connect();
     answer(&answered);
     let silent = listener.connect();
-    assert!(listener.registry.end_longest_idle());
+    assert!(listener.registry.evict());
     assert!(has_ended(&answered));
     assert!(!has_ended(&silent));
 }
 
 #[test]
-fn who_was_answered_since_the_search_is_not_mistaken_for_the_longest_idle() {
+fn a_connection_that_was_answered_since_the_search_is_not_mistaken_for_the_longest_idle() {
     let listener = Listener::new(10);
     let slots: Vec<_> = (0..3).map(|_| listener.connect()).collect();
-    assert!(listener.registry.end_longest_idle());
+    assert!(listener.registry.evict());
     answer(&slots[1]);
-    assert!(listener.registry.end_longest_idle());
+    assert!(listener.registry.evict());
     assert!(!has_ended(&slots[1]));
     assert!(has_ended(&slots[2]));
 }
 
 #[test]
-fn a_busy_connection_is_never_ended() {
+fn a_busy_connection_is_never_evicted() {
     let listener = Listener::new(10);
     let slots: Vec<_> = (0..3).map(|_| listener.connect()).collect();
-    assert!(listener.registry.end_longest_idle());
+    assert!(listener.registry.evict());
     // Found idle by the search, busy since.
     slots[1].connection().begin_request();
     slots[2].connection().begin_request();
     slots[2].connection().end_answer();
-    assert!(!listener.registry.end_longest_idle());
+    assert!(!listener.registry.evict());
     listener.registry.close_idle();
     assert!(slots[1].connection().is_busy());
     assert!(slots[2].connection().is_busy());
@@ -105,12 +109,12 @@ fn closing_ends_whatever_is_idle() {
 }
 
 #[test]
-fn only_answers_that_were_cut_short_are_counted_as_cut() {
+fn only_requests_in_flight_are_counted_as_aborted() {
     let listener = Listener::new(10);
     let (_silent, answered, busy) = (listener.connect(), listener.connect(), listener.connect());
     answer(&answered);
     busy.connection().begin_request();
-    assert_eq!(listener.registry.end_all(), 1);
+    assert_eq!(listener.registry.abort_all(), 1);
 }
 
 #[test]
@@ -121,29 +125,29 @@ fn a_place_is_free_when_its_slot_is_dropped() {
     assert_eq!((listener.registry.len(), open.get()), (2, 2));
     drop(slots);
     assert_eq!((listener.registry.len(), open.get()), (0, 0));
-    assert!(!listener.registry.end_longest_idle());
+    assert!(!listener.registry.evict());
 }
 
 #[test]
-fn a_half_closed_connection_makes_room_only_if_nobody_is_idle() {
+fn a_half_closed_connection_is_evicted_only_if_none_is_idle() {
     let listener = Listener::new(10);
     let (half_closed, busy, idle) = (listener.connect(), listener.connect(), listener.connect());
     half_closed.connection().begin_request();
-    half_closed.connection().peer_finished();
+    half_closed.connection().peer_half_closed();
     busy.connection().begin_request();
     listener.registry.close_idle();
     assert!(has_ended(&idle) && !has_ended(&half_closed));
     let idle = listener.connect();
-    assert!(listener.registry.end_longest_idle());
+    assert!(listener.registry.evict());
     assert!(has_ended(&idle) && !has_ended(&half_closed));
-    assert!(listener.registry.end_longest_idle());
+    assert!(listener.registry.evict());
     assert!(has_ended(&half_closed));
-    assert!(!listener.registry.end_longest_idle());
+    assert!(!listener.registry.evict());
     assert!(busy.connection().is_busy());
 }
 
 #[test]
-fn a_listener_does_not_end_its_only_connection_for_a_descriptor() {
+fn a_listener_does_not_evict_its_only_connection_for_a_descriptor() {
     let listener = Listener::new(10);
     let first = listener.connect();
     listener.registry.free_descriptor();

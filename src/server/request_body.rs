@@ -1,9 +1,9 @@
-//! The body of a request, which the server takes back if the service does not read it to its end.
+//! The body of a request. If the service does not read it to its end, the server discards the rest.
 //!
 //! An unread body stands between its connection and the next request on it. hyper then closes the connection, but only
 //! after a response that promised to keep it: by that time a proxy has sent somebody else's request on it. So the server
-//! looks at what is left of the body before the response goes out: it reads a small rest, and announces the end of the
-//! connection (`connection: close`) before any other.
+//! checks the rest of the body before the response goes out: it reads a small rest, and answers with `connection: close` if
+//! there is more.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,29 +18,29 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// The most that is read of an unwanted body to keep its connection, in bytes.
+/// The most bytes of an unread body that are read to keep its connection.
 const MAX_DISCARDED: u64 = 64 * 1024;
 
-/// How long a response waits at most for an unwanted body to arrive: some round trips of a slow network.
+/// The longest that a response waits for an unread body to arrive: some round trips of a slow network.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The body of a request. Dropped before its end, it goes back to the server.
+/// The body of a request. If it is dropped before its end, the rest goes back to the server.
 #[derive(Debug)]
 pub struct RequestBody {
     /// Always there until this is dropped.
     incoming: Option<Incoming>,
-    /// Takes what is left; `None` if the request has no body, or if reading it has failed.
+    /// Takes the rest; `None` if the request has no body, or if reading it has failed.
     rest: Option<oneshot::Sender<Incoming>>,
     /// The peer waits for `100 Continue`, which reading would send.
     is_withheld: bool,
 }
 
-/// What is left of a request's body when its service has dropped it.
+/// The rest of a request's body when its service has dropped it.
 #[derive(Debug)]
 pub(super) struct UnreadBody(oneshot::Receiver<Incoming>);
 
-/// Splits a request's body into what its service gets, and what the server gets back; `None` if there is no body.
-pub(super) fn watch(request: Request<Incoming>) -> (Request<RequestBody>, Option<UnreadBody>) {
+/// Gives a request a body for its service, and returns the rest that comes back to the server; `None` if there is no body.
+pub(super) fn split(request: Request<Incoming>) -> (Request<RequestBody>, Option<UnreadBody>) {
     if request.body().is_end_stream() {
         let request =
             request.map(|body| RequestBody { incoming: Some(body), rest: None, is_withheld: false });
@@ -53,10 +53,10 @@ pub(super) fn watch(request: Request<Incoming>) -> (Request<RequestBody>, Option
 }
 
 impl UnreadBody {
-    /// Reads and forgets what is left of the body, within a bound of bytes and time. True if its end was reached, so that
+    /// Reads and discards the rest of the body, within a bound of bytes and time. Returns true if its end was reached, so that
     /// the connection can carry another request.
     pub(super) async fn discard(mut self) -> bool {
-        // Nothing is there if the body has failed, was never to be sent, or is still held by the response.
+        // There is none if reading it has failed, if the peer withholds it, or if the response still holds it.
         let Ok(mut body) = self.0.try_recv() else { return false };
         if body.size_hint().lower() > MAX_DISCARDED {
             return false;
@@ -104,7 +104,7 @@ impl Drop for RequestBody {
         if let (Some(rest), Some(incoming), false) =
             (self.rest.take(), self.incoming.take(), self.is_withheld)
         {
-            // Fails if the connection has ended in the meantime.
+            // Fails if the connection has ended.
             rest.send(incoming).ok();
         }
     }

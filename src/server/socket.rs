@@ -1,4 +1,5 @@
-//! The bytes beneath HTTP, watched: when an answer has gone out whole, and when a request line never ends.
+//! The TCP stream of a connection. It notices a response that is flushed, a request line that is too long, and a peer that
+//! has finished sending or has reset the connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,10 +8,13 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::Connection;
-use super::life::MAX_HEAD;
+use super::connection::Connection;
 
-/// A connection's socket. If it is dropped within an exchange, the peer sees a reset, not an ordinary end.
+/// The longest request head, and at the same time the most that a connection may make us buffer: 10,000 peers with the
+/// longest heads hold 160 MiB.
+pub(super) const MAX_HEAD: usize = 16 * 1024;
+
+/// A connection's socket. If it is dropped during a request, the peer sees a reset, not an ordinary end.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
@@ -22,14 +26,14 @@ pub(super) struct Socket {
     shut_down: bool,
 }
 
-/// What is known of the bytes that come next.
+/// The state of the receiving side, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Input {
-    /// Nothing.
+    /// Nothing is known: the next read or peek will tell.
     Unknown,
-    /// There are some, and they have not been read yet.
+    /// There are bytes that have not been read yet.
     Unread,
-    /// None will come: the peer has finished sending.
+    /// No more bytes will come: the peer has finished sending.
     Finished,
 }
 
@@ -45,15 +49,15 @@ impl Socket {
         }
     }
 
-    /// Whether reading failed because a request line alone is longer than a head may be.
+    /// Returns true if reading failed because a request line alone is longer than a head may be.
     ///
-    /// hyper stops reading at the same length, but says 431 to all. A line that came in with the request before it
-    /// is not counted from its beginning, and is left to hyper.
+    /// hyper stops reading at the same length, but answers 431 whatever was too long. A line that came in with the request
+    /// before it is not counted from its beginning, and is left to hyper.
     pub(super) fn is_line_too_long(&self) -> bool {
         self.line_too_long
     }
 
-    /// Whether the peer was told that nothing more is sent.
+    /// Returns true if our sending side is shut down.
     pub(super) fn is_shut_down(&self) -> bool {
         self.shut_down
     }
@@ -63,7 +67,7 @@ impl Socket {
         self.stream.try_write(bytes).ok();
     }
 
-    /// Reads and forgets what the peer still sends, until it has finished.
+    /// Reads and discards what the peer still sends, until it has finished.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [0; 4096];
         while self.input != Input::Finished {
@@ -76,23 +80,23 @@ impl Socket {
         Poll::Ready(())
     }
 
-    /// Waits until the peer resets the connection, for good if it does not.
-    pub(super) async fn reset(&self) {
+    /// Waits until the peer resets the connection, forever if it does not.
+    pub(super) async fn wait_for_reset(&self) {
         while self.stream.ready(Interest::ERROR).await.is_ok_and(|ready| !ready.is_error()) {}
     }
 
-    /// Looks whether the peer is still there while its request is being answered, which hyper does not. Fails if it has
-    /// reset the connection.
+    /// Checks that the peer is still there while its request is being answered, which hyper does not. Fails if it has reset
+    /// the connection.
     ///
-    /// What it sends meanwhile stays unread, and hides what comes after it; the end of what it sends hides a later reset.
-    /// That shows only when the answer is written.
-    fn look_for_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    /// Bytes that it sends meanwhile stay unread and hide what follows them, and the end of its sending hides a later
+    /// reset. Writing the answer then shows it.
+    fn check_peer(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if !self.connection.is_busy() {
             return Ok(());
         }
         if self.input == Input::Unknown {
             let mut byte = [0];
-            // Pending, which is the rule, it makes no system call, and wakes the task when something comes.
+            // It is usually pending: then it makes no system call, and wakes the task when something comes.
             match self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(0)) => self.input = Input::Finished,
@@ -101,24 +105,22 @@ impl Socket {
             }
         }
         if self.input == Input::Finished {
-            self.connection.peer_finished();
+            self.connection.peer_half_closed();
         }
         Ok(())
     }
 
-    fn watch(&mut self, read: &[u8]) -> io::Result<()> {
+    /// Takes note of bytes that were read. Fails if a request line is too long.
+    fn note_read(&mut self, read: &[u8]) -> io::Result<()> {
         self.input = if read.is_empty() { Input::Finished } else { Input::Unknown };
         let Some(before) = self.request_line else {
             return Ok(());
         };
         let after = before + read.len();
-        let ended = read.contains(&b'\n');
-        self.request_line = (!ended).then_some(after);
-        if after < MAX_HEAD {
-            return Ok(());
-        }
-        let line = read.iter().position(|byte| *byte == b'\n').map_or(after, |end| before + end);
-        if line < MAX_HEAD {
+        self.request_line = (!read.contains(&b'\n')).then_some(after);
+        let ends_in_time =
+            || read.iter().position(|byte| *byte == b'\n').is_some_and(|end| before + end < MAX_HEAD);
+        if after < MAX_HEAD || ends_in_time() {
             return Ok(());
         }
         self.line_too_long = true;
@@ -134,7 +136,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        Poll::Ready(self.watch(buffer.filled().get(before..).unwrap_or_default()))
+        Poll::Ready(self.note_read(buffer.filled().get(before..).unwrap_or_default()))
     }
 }
 
@@ -162,7 +164,7 @@ impl AsyncWrite for Socket {
             self.request_line = Some(0);
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(self.look_for_end(cx))
+        Poll::Ready(self.check_peer(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -174,7 +176,7 @@ impl AsyncWrite for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.connection.is_busy() {
-            // Fails if the connection is gone already.
+            // Fails if the peer has closed the connection.
             self.stream.set_zero_linger().ok();
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use super::process;
+use super::process_metrics;
 
 /// Seconds, from a hit in memory to the longest that a request may take.
 const BUCKETS: [f64; 16] =
@@ -62,7 +62,7 @@ impl MetricsReader {
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = self.0.render();
-        process::write_to(&mut text);
+        process_metrics::write_to(&mut text);
         text
     }
 

@@ -3,7 +3,7 @@
 mod log;
 mod log_queue;
 mod metrics;
-mod process;
+mod process_metrics;
 mod traces;
 
 pub use self::log::{LogFormat, LogOptions, end_log, init, log_lines_dropped, print_error, subscriber};

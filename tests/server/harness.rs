@@ -24,7 +24,7 @@ use axum::{Router, body};
 use bytes::Bytes;
 use http::Uri;
 use http_body::Frame;
-use nebulink::server::{Connection, Drain, Limits, OpenConnections, bind, serve};
+use nebulink::server::{Connection, ConnectionLimits, Drain, OpenConnections, bind, serve};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -39,8 +39,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// More than the sockets of both ends take.
 pub(crate) const LARGE: usize = 64 * 1024 * 1024;
 
-pub(crate) const NO_LIMITS: Limits =
-    Limits { max_connections: 1000, header_timeout: NEVER, idle_timeout: NEVER, request_timeout: NEVER };
+pub(crate) const NO_LIMITS: ConnectionLimits = ConnectionLimits {
+    max_connections: 1000,
+    header_timeout: NEVER,
+    idle_timeout: NEVER,
+    request_timeout: NEVER,
+};
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -59,11 +63,11 @@ pub(crate) struct Gate {
 }
 
 impl Server {
-    pub(crate) fn start(limits: Limits) -> Self {
+    pub(crate) fn start(limits: ConnectionLimits) -> Self {
         Self::start_on("127.0.0.1:0", limits)
     }
 
-    pub(crate) fn start_on(address: &str, limits: Limits) -> Self {
+    pub(crate) fn start_on(address: &str, limits: ConnectionLimits) -> Self {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(async { bind(address.parse().unwrap()) }).unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Links as a running nebulink answers for them, through the same paths that people use.
+//! Looks links up at a running nebulink, through the same paths that people use.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,62 +13,62 @@ use reqwest::{Certificate, Client, Response};
 use serde::Deserialize;
 use url::Url;
 
-use super::{KindName, complain_of, well_formed};
-use crate::cli::complain;
+use super::ids::{KindArgument, complain_of, well_formed};
+use crate::cli::output::complain;
 use crate::domain::TargetUrl;
 use crate::files::{self, FilePath, SmallFile};
 use crate::http_client;
 use crate::text::percent_encoded;
 
-/// How many ids are asked for at once: some round trips saved, and far below what one caller may hold of a server's calls.
-const AT_ONCE: usize = 8;
+/// The most requests in flight: saves round trips, and is far below the calls that one caller may hold.
+const MAX_IN_FLIGHT: usize = 8;
 
-/// After so many ids in a row without any answer the others are not asked for: each would take as long as its timeout.
-const GIVE_UP_AFTER: usize = 2 * AT_ONCE;
+/// After this many ids in a row without any answer the rest is skipped: each would take as long as its timeout.
+const MAX_UNANSWERED: usize = 2 * MAX_IN_FLIGHT;
 
-/// How long a connection may take.
+/// The longest that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// More than any problem has.
+/// The longest body of a problem that is read, in bytes. nebulink's are far shorter.
 const MAX_BODY: usize = 64 * 1024;
 
-/// As much of a problem's words as is shown.
-const MAX_WORDS: usize = 600;
+/// The most characters of a problem that are shown.
+const MAX_SHOWN: usize = 600;
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Why `--server` cannot be one. The URL is not shown: it may hold a password.
+/// The URL of `--server` is not valid. It is not shown: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("--server has to begin with http:// or https:// and a host, without user, query or fragment")]
 pub(super) struct InvalidServer;
 
-/// A running nebulink.
-pub(super) struct Server {
+/// A client of a running nebulink.
+pub(super) struct NebulinkClient {
     http: Client,
     /// Without a trailing slash.
     base: String,
-    /// How long one answer may take, from connecting to the last byte.
+    /// The longest that one answer may take, from connecting to the last byte.
     timeout: Duration,
 }
 
-/// Why there is no URL.
-enum Failure {
-    /// The server said so.
-    Said(String),
-    /// Nothing came.
+/// An id has no URL.
+enum LookupFailure {
+    /// The server answered with this.
+    Answered(String),
+    /// The server did not answer.
     NoAnswer(String),
 }
 
-/// RFC 9457, as far as it is shown.
+/// The body of a problem (RFC 9457), as far as it is shown.
 #[derive(Deserialize)]
-struct Problem {
+struct ProblemBody {
     title: String,
     #[serde(default)]
     detail: String,
 }
 
-/// Where a nebulink is found: its base path stays, whether or not a slash ends it.
+/// Checks the URL of a nebulink. Its base path stays, but not a slash at the end.
 pub(super) fn base(text: &str) -> Result<String, InvalidServer> {
     let url = Url::parse(text).map_err(|_| InvalidServer)?;
     let plain = matches!(url.scheme(), "http" | "https")
@@ -80,7 +80,7 @@ pub(super) fn base(text: &str) -> Result<String, InvalidServer> {
     if plain { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(InvalidServer) }
 }
 
-impl Server {
+impl NebulinkClient {
     /// Certificates in a file (PEM) replace the public roots. No redirect is followed, and no proxy used.
     pub(super) fn new(base: String, authorities: Option<&Path>, timeout: Duration) -> anyhow::Result<Self> {
         let http = http_client::builder(certificates(authorities)?, CONNECT_TIMEOUT)
@@ -89,27 +89,27 @@ impl Server {
         Ok(Self { http, base, timeout })
     }
 
-    /// Prints the URL of each id, in their order, as they come; whether all were found.
+    /// Prints the URL of each id, in their order, as they come. Returns true if all were found.
     pub(super) async fn print(
         &self,
-        kind: KindName,
+        kind: KindArgument,
         ids: &[String],
         output: &mut impl Write,
     ) -> io::Result<bool> {
         let answers = stream::iter(ids).map(async |id| (id, self.ask(kind, id).await));
-        let mut answers = std::pin::pin!(answers.buffered(AT_ONCE));
+        let mut answers = std::pin::pin!(answers.buffered(MAX_IN_FLIGHT));
         let (mut all, mut answered, mut silent) = (true, 0, 0);
         while let Some((id, answer)) = answers.next().await {
             answered += 1;
-            silent = if matches!(answer, Err(Failure::NoAnswer(_))) { silent + 1 } else { 0 };
+            silent = if matches!(answer, Err(LookupFailure::NoAnswer(_))) { silent + 1 } else { 0 };
             match answer {
                 Ok(url) => writeln!(output, "{}", url.as_str())?,
-                Err(Failure::Said(why) | Failure::NoAnswer(why)) => {
+                Err(LookupFailure::Answered(why) | LookupFailure::NoAnswer(why)) => {
                     all = false;
                     complain_of(id, &why);
                 }
             }
-            if silent == GIVE_UP_AFTER && answered < ids.len() {
+            if silent == MAX_UNANSWERED && answered < ids.len() {
                 complain(&format!(
                     "the server does not answer; the last {} ids were given up",
                     ids.len() - answered
@@ -120,18 +120,18 @@ impl Server {
         Ok(all)
     }
 
-    async fn ask(&self, kind: KindName, id: &str) -> Result<TargetUrl, Failure> {
-        // In the query, since proxies change paths.
+    async fn ask(&self, kind: KindArgument, id: &str) -> Result<TargetUrl, LookupFailure> {
+        // The id is in the query, since proxies change paths.
         let url = format!("{}/go/{}?id={}", self.base, kind.kind().as_str(), percent_encoded(id));
-        let exchange = async {
+        let call = async {
             let request = self.http.get(url).header(ACCEPT, PROBLEM_JSON);
             match request.send().await {
                 Ok(response) => read(response).await,
-                Err(error) => Err(Failure::NoAnswer(cause(&error))),
+                Err(error) => Err(LookupFailure::NoAnswer(cause(&error))),
             }
         };
-        let answered = tokio::time::timeout(self.timeout, exchange).await;
-        answered.unwrap_or_else(|_elapsed| Err(Failure::NoAnswer("no answer in time".to_owned())))
+        let answered = tokio::time::timeout(self.timeout, call).await;
+        answered.unwrap_or_else(|_elapsed| Err(LookupFailure::NoAnswer("no answer in time".to_owned())))
     }
 }
 
@@ -143,7 +143,7 @@ fn certificates(file: Option<&Path>) -> anyhow::Result<Vec<Certificate>> {
         .with_context(|| format!("--ca-file {} holds no usable certificate in PEM", path.display()))
 }
 
-async fn read(response: Response) -> Result<TargetUrl, Failure> {
+async fn read(response: Response) -> Result<TargetUrl, LookupFailure> {
     let status = response.status();
     let headers = response.headers();
     if status == StatusCode::FOUND && is_of_nebulink(headers) {
@@ -152,19 +152,20 @@ async fn read(response: Response) -> Result<TargetUrl, Failure> {
             (Some(location), None) => location.to_str().ok().and_then(well_formed),
             _ => None,
         };
-        return location.ok_or_else(|| Failure::Said("the server's location is not a usable URL".to_owned()));
+        return location
+            .ok_or_else(|| LookupFailure::Answered("the server's location is not a usable URL".to_owned()));
     }
     let is_problem = status.as_u16() >= 400
         && headers
             .get(CONTENT_TYPE)
             .is_some_and(|value| value.as_bytes().starts_with(PROBLEM_JSON.as_bytes()));
     let problem = if is_problem { problem(response).await } else { None };
-    Err(Failure::Said(problem.unwrap_or_else(|| {
+    Err(LookupFailure::Answered(problem.unwrap_or_else(|| {
         format!("the server answered {}, and not as nebulink does: is its address right, or does a login stand before it?", status.as_u16())
     })))
 }
 
-/// Whether a redirect is one to an item: what stands before a server, such as a login, redirects as well.
+/// Returns true if a redirect is nebulink's: a login in front of the server redirects as well.
 fn is_of_nebulink(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(CACHE_STATUS).iter().filter_map(|line| line.to_str().ok());
     let mut caches = lines.flat_map(|line| line.split(','));
@@ -179,23 +180,23 @@ async fn problem(mut response: Response) -> Option<String> {
             return None;
         }
     }
-    let Problem { title, detail } = serde_json::from_slice(&body).ok()?;
+    let ProblemBody { title, detail } = serde_json::from_slice(&body).ok()?;
     let words = if detail.is_empty() { title } else { format!("{title}: {detail}") };
     Some(printable(&words))
 }
 
-/// Words from outside, as a terminal may show them.
-fn printable(words: &str) -> String {
+/// Escapes text from outside, so that it cannot control a terminal.
+fn printable(text: &str) -> String {
     let mut shown = String::new();
-    for char in words.chars() {
+    for char in text.chars() {
         if char == ' ' || char.is_ascii_graphic() {
             shown.push(char);
         } else {
             shown.extend(char.escape_default());
         }
     }
-    // It is ASCII by now.
-    shown.truncate(MAX_WORDS);
+    // It is ASCII by now, so this cannot cut a character.
+    shown.truncate(MAX_SHOWN);
     shown
 }
 
@@ -250,8 +251,8 @@ mod tests {
     }
 
     #[test]
-    fn words_from_outside_move_no_cursor() {
+    fn text_from_outside_cannot_control_a_terminal() {
         assert_eq!(printable("it is \"a\"\u{1b}[31m\u{202e}\n"), "it is \"a\"\\u{1b}[31m\\u{202e}\\n");
-        assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_WORDS);
+        assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_SHOWN);
     }
 }

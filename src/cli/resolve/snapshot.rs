@@ -1,34 +1,35 @@
-//! Links out of a snapshot, without any network.
+//! Looks links up in a snapshot, without any network.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{KindName, complain_of, well_formed};
+use super::ids::{KindArgument, complain_of, well_formed};
 use crate::cache::snapshot::{BrokenLine, SnapshotLink, SnapshotReader};
-use crate::cli::complain;
+use crate::cli::output::complain;
 use crate::domain::{InvalidId, Item, TargetUrl, Timestamp};
 use crate::files::FilePath;
 
-/// The ids that were asked for, in order, and what is known of their items.
-pub(super) struct Wanted {
+/// The ids to look up, in order, and the URLs that the snapshot has for them.
+pub(super) struct SnapshotLookup {
     ids: Vec<(String, Result<Item<'static>, InvalidId>)>,
-    found: HashMap<Item<'static>, Found>,
+    found: HashMap<Item<'static>, FoundUrls>,
 }
 
-/// What a snapshot says of an item. What was found for a named project counts only where nothing else is known.
+/// The URLs that a snapshot has for an item, the latest of each sort. One that was found for a named project counts only if
+/// there is no other.
 #[derive(Debug, Default)]
-struct Found {
+struct FoundUrls {
     of_all: Option<(Timestamp, TargetUrl)>,
     of_a_project: Option<(Timestamp, TargetUrl)>,
     projects_differ: bool,
 }
 
-impl Wanted {
-    pub(super) fn new(kind: KindName, ids: Vec<String>) -> Self {
+impl SnapshotLookup {
+    pub(super) fn new(kind: KindArgument, ids: Vec<String>) -> Self {
         let item = |id: &str| match kind {
-            KindName::Interaction => Item::interaction(id),
-            KindName::Conversation => Item::conversation(id).map(Item::into_owned),
+            KindArgument::Interaction => Item::interaction(id),
+            KindArgument::Conversation => Item::conversation(id).map(Item::into_owned),
         };
         let ids: Vec<_> = ids
             .into_iter()
@@ -38,12 +39,12 @@ impl Wanted {
             })
             .collect();
         let items = ids.iter().filter_map(|(_, item)| item.clone().ok());
-        let found = items.map(|item| (item, Found::default())).collect();
+        let found = items.map(|item| (item, FoundUrls::default())).collect();
         Self { ids, found }
     }
 
-    /// Reads the snapshot once, and keeps what is asked for.
-    pub(super) fn look_up(&mut self, snapshot: &Path) -> anyhow::Result<()> {
+    /// Reads the snapshot once, and keeps the URLs of the ids.
+    pub(super) fn read(&mut self, snapshot: &Path) -> anyhow::Result<()> {
         let mut reader = SnapshotReader::open(&FilePath::known(snapshot))?;
         let mut broken = 0_u64;
         while let Some(line) = reader.read()? {
@@ -61,12 +62,12 @@ impl Wanted {
         Ok(())
     }
 
-    /// Prints what was found; whether that is all.
+    /// Prints the URL of each id. Returns true if all were found.
     pub(super) fn print(&self, output: &mut impl Write) -> io::Result<bool> {
         let mut all = true;
         for (id, item) in &self.ids {
             let url = item.as_ref().map_err(ToString::to_string).and_then(|item| {
-                self.found.get(item).map_or(Err(Found::NOTHING), Found::url).map_err(str::to_owned)
+                self.found.get(item).map_or(Err(FoundUrls::NOT_FOUND), FoundUrls::url).map_err(str::to_owned)
             });
             match url {
                 Ok(url) => writeln!(output, "{}", url.as_str())?,
@@ -80,19 +81,19 @@ impl Wanted {
     }
 }
 
-impl Found {
-    const NOTHING: &'static str = "not found";
+impl FoundUrls {
+    const NOT_FOUND: &'static str = "not found";
 
     fn add(&mut self, link: &SnapshotLink<'_>) -> Result<(), BrokenLine> {
         let url = well_formed(&link.url).ok_or(BrokenLine)?;
-        let place = if link.only_its_project {
+        let known = if link.only_its_project {
             self.projects_differ |= self.of_a_project.as_ref().is_some_and(|(_, other)| *other != url);
             &mut self.of_a_project
         } else {
             &mut self.of_all
         };
-        if place.as_ref().is_none_or(|(resolved_at, _)| *resolved_at <= link.resolved_at) {
-            *place = Some((link.resolved_at, url));
+        if known.as_ref().is_none_or(|(resolved_at, _)| *resolved_at <= link.resolved_at) {
+            *known = Some((link.resolved_at, url));
         }
         Ok(())
     }
@@ -101,7 +102,7 @@ impl Found {
         match (&self.of_all, &self.of_a_project) {
             (None, Some(_)) if self.projects_differ => Err("several projects have it"),
             (Some((_, url)), _) | (None, Some((_, url))) => Ok(url),
-            (None, None) => Err(Self::NOTHING),
+            (None, None) => Err(Self::NOT_FOUND),
         }
     }
 }

@@ -16,7 +16,7 @@ use prost::Message as _;
 use tokio::runtime::{Builder, Runtime};
 
 use super::delivery::Delivery;
-use super::lost::Lost;
+use super::dropped_spans::Lost;
 
 /// Sends batches, one at a time.
 pub(super) struct OtlpExporter {

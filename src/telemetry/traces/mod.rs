@@ -23,8 +23,8 @@
 //! goes on trying after it was told to end. Its encoding of spans is.
 
 mod delivery;
+mod dropped_spans;
 mod exporter;
-mod lost;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,8 +41,8 @@ use tokio::sync::oneshot;
 use url::Url;
 
 use self::delivery::Delivery;
+use self::dropped_spans::{Counted, Lost};
 use self::exporter::OtlpExporter;
-use self::lost::{Counted, Lost};
 
 /// The longest that the end of the program waits for the last spans to be sent. What is above it in the grace period of
 /// a pod is spare.

@@ -1,4 +1,4 @@
-//! Who may ask, and on what terms.
+//! What the web layer is given: who has access, and two functions to reach the connection of a request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,17 @@ use crate::files::FilePath;
 use crate::limits;
 use crate::server;
 use crate::settings::{self, Settings};
+use crate::web;
 use crate::web::caller::{Access, ApiTokensFile};
 
-/// Callers that are remembered at once: more than are likely to owe anything at one time. About 12 MB if all of them are
-/// addresses, and none before they come.
+/// The most callers whose rate limit is remembered: more than are likely to be limited at one time. They take about 12 MB if
+/// all of them are addresses, and nothing before they come.
 const CALLERS: usize = 100_000;
 
-/// Time between two looks at the file of API tokens: a token that is taken away is good for no longer.
+/// The pause between two reads of the file of API tokens. A token that is removed stays valid for no longer.
 pub(super) const API_TOKENS_PERIOD: Duration = Duration::from_secs(5);
 
-/// The file of API tokens, if one is set. A file that cannot be used leaves `/api` open to nobody, so it ends the start.
+/// Opens the file of API tokens, if one is set. With an unusable file nobody could use `/api`, so it is an error.
 pub fn api_tokens_of(access: &settings::AccessSettings) -> Result<Option<ApiTokensFile>, StartError> {
     let open = |path: &FilePath| {
         ApiTokensFile::open(path.clone()).map_err(|error| StartError::ApiTokens { path: path.clone(), error })
@@ -25,6 +26,7 @@ pub fn api_tokens_of(access: &settings::AccessSettings) -> Result<Option<ApiToke
     access.api_tokens_file.as_ref().map(open).transpose()
 }
 
+/// Who may use nebulink, and within which limits.
 pub(super) fn access(settings: &Settings, api_tokens_file: Option<&ApiTokensFile>) -> Access {
     let limits = limits::RateLimits {
         per_second: settings.limits.cold_per_second,
@@ -41,4 +43,16 @@ pub(super) fn access(settings: &Settings, api_tokens_file: Option<&ApiTokensFile
         peer: |extensions| extensions.get::<server::Connection>().map(server::Connection::peer),
         callers: Arc::new(limits::RateLimiter::new(limits)),
     }
+}
+
+/// Gives the web layer, which knows nothing of connections, a way to extend the deadline of a request.
+pub(super) fn extend_deadline(extensions: &http::Extensions, by: Duration) {
+    if let Some(connection) = extensions.get::<server::Connection>() {
+        connection.extend_deadline(by);
+    }
+}
+
+/// Tells the web layer, which knows nothing of connections, if a caller was gone before its answer came.
+pub(super) fn departure(extensions: &http::Extensions) -> Option<web::Departure> {
+    Some(Box::pin(extensions.get::<server::Connection>()?.departure()?))
 }

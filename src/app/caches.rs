@@ -1,4 +1,4 @@
-//! Where links are remembered, and the resolver over it all.
+//! The caches of links (memory, snapshot, shared cache), and the resolver on top of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::projects::{Projects, ids, read_authorities};
+use super::nebuly_clients::{NebulyClients, ids, read_authorities};
 use super::{Background, StartError};
 use crate::cache::snapshot::{self, LinkFilter, SnapshotError, SnapshotFile};
 use crate::cache::{MemoryCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
@@ -15,14 +15,14 @@ use crate::nebuly::{Keys, Nebuly};
 use crate::resolver::{Construct, Policy, Resolver, ResolverDependencies, ResolverProject};
 use crate::settings::{self, OnOutage, Resolve, Settings};
 
-/// How often memory is tidied up and counted.
+/// The pause between two rounds of evicting from memory and counting what is in it.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
-/// The longest that the end of the program waits for the snapshot to be written.
-const LAST_SAVE: Duration = Duration::from_secs(10);
+/// The longest that the shutdown waits for the snapshot to be written.
+const LAST_SAVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Memory, with what fills and keeps it beside the resolver.
-pub(super) struct Links {
+/// The memory cache, with the tasks that load and save it beside the resolver.
+pub(super) struct Caches {
     memory: MemoryCache,
     snapshot: Option<SnapshotFile>,
     snapshot_interval: Duration,
@@ -30,23 +30,23 @@ pub(super) struct Links {
     clock: Arc<dyn Clock>,
 }
 
-/// The resolver, and the memory beneath it.
-pub(super) fn links(
+/// Builds the resolver, and the caches that it reads.
+pub(super) fn build(
     settings: &Settings,
-    projects: Projects,
+    nebuly: NebulyClients,
     clock: Arc<dyn Clock>,
-) -> Result<(Resolver, Links), StartError> {
-    let Projects { clients, keys } = projects;
+) -> Result<(Resolver, Caches), StartError> {
+    let NebulyClients { clients, keys } = nebuly;
     if clients.is_empty() {
         return Err(StartError::NoProject);
     }
     let lifetimes = lifetimes(&settings.cache);
     let memory = MemoryCache::new(settings.cache.max_size);
-    let (shared, shared_writer) = shared(settings, lifetimes, &keys, &clock)?.unzip();
+    let (shared, shared_writer) = shared_cache(settings, lifetimes, &keys, &clock)?.unzip();
     let dependencies = ResolverDependencies {
         memory: Arc::new(memory.clone()),
         shared: shared.map(|shared| Arc::new(shared) as Arc<dyn SharedLinks>),
-        projects: clients.into_iter().zip(&settings.projects).map(project).collect(),
+        projects: clients.into_iter().zip(&settings.projects).map(resolver_project).collect(),
         construction: Construction::new(&settings.nebuly.platform_url, settings.nebuly.allowed_hosts.clone()),
         clock: Arc::clone(&clock),
     };
@@ -59,31 +59,31 @@ pub(super) fn links(
             (Resolve::Api, OnOutage::Error) => Construct::Never,
         },
     };
-    let links = Links {
+    let caches = Caches {
         memory,
         snapshot: snapshot(settings, lifetimes, keys)?,
         snapshot_interval: settings.cache.snapshot_interval,
         shared_writer,
         clock,
     };
-    Ok((Resolver::new(dependencies, policy), links))
+    Ok((Resolver::new(dependencies, policy), caches))
 }
 
-impl Links {
-    /// Reads the snapshot, if there is one. Given up on its way, it leaves a part of it in memory.
+impl Caches {
+    /// Loads the snapshot, if there is one. Cancelled, it leaves a part of it in memory.
     pub(super) async fn load(&mut self) {
         if let Some(file) = &self.snapshot
             && let Err(error) = file.load_into(&self.memory, self.clock.now()).await
         {
             let cause = cause_of(&error);
             tracing::error!(%error, cause, "failed to read the snapshot");
-            // What could not be read may be worth more than what is known now: it is left alone.
+            // What could not be read may be worth more than what is known now, so it is not overwritten.
             self.snapshot = None;
         }
     }
 
-    /// Starts what keeps memory from now on. What is left is to be kept at the end.
-    pub(super) fn start(self, background: &mut Background) -> Kept {
+    /// Starts the tasks that keep the caches. The saver is for the last snapshot at shutdown.
+    pub(super) fn start(self, background: &mut Background) -> SnapshotSaver {
         let Self { memory, snapshot, snapshot_interval, shared_writer, .. } = self;
         if let Some(writer) = shared_writer {
             let writer = Arc::new(Mutex::new(writer));
@@ -91,7 +91,7 @@ impl Links {
                 let writer = Arc::clone(&writer);
                 async move {
                     writer.lock().await.run().await;
-                    // The cache is gone, and everything was written.
+                    // The cache is dropped, and everything is written.
                     std::future::pending::<()>().await;
                 }
             });
@@ -109,31 +109,31 @@ impl Links {
                 }
             }
         });
-        let kept = Kept { memory, snapshot };
-        if kept.snapshot.is_some() {
-            let kept = kept.clone();
+        let saver = SnapshotSaver { memory, snapshot };
+        if saver.snapshot.is_some() {
+            let saver = saver.clone();
             background.supervise("snapshot", move || {
-                let kept = kept.clone();
+                let saver = saver.clone();
                 async move {
                     loop {
                         tokio::time::sleep(snapshot_interval).await;
-                        kept.save().await;
+                        saver.save().await;
                     }
                 }
             });
         }
-        kept
+        saver
     }
 }
 
-/// What outlives the process.
+/// Writes memory to the snapshot file.
 #[derive(Clone)]
-pub(super) struct Kept {
+pub(super) struct SnapshotSaver {
     memory: MemoryCache,
     snapshot: Option<SnapshotFile>,
 }
 
-impl Kept {
+impl SnapshotSaver {
     /// Writes the snapshot, if there is one.
     pub(super) async fn save(&self) {
         if let Some(snapshot) = &self.snapshot {
@@ -147,15 +147,15 @@ impl Kept {
         }
     }
 
-    /// Writes the snapshot at the end of the program, which does not wait for a disk that hangs.
+    /// Writes the snapshot at shutdown, which does not wait for a disk that hangs.
     pub(super) async fn save_last(&self) {
-        if timeout(LAST_SAVE, self.save()).await.is_err() {
-            tracing::error!(timeout = ?LAST_SAVE, "failed to write the snapshot: timeout");
+        if timeout(LAST_SAVE_TIMEOUT, self.save()).await.is_err() {
+            tracing::error!(timeout = ?LAST_SAVE_TIMEOUT, "failed to write the snapshot: timeout");
         }
     }
 }
 
-fn shared(
+fn shared_cache(
     settings: &Settings,
     lifetimes: Lifetimes,
     keys: &Arc<Keys>,
@@ -181,7 +181,7 @@ fn shared_cache_options(
         timeout: settings.shared_cache.timeout,
         key_prefix: settings.shared_cache.key_prefix.clone(),
         api_base_url: settings.nebuly.api_base_url.to_string(),
-        projects: names(settings),
+        projects: project_names(settings),
         allowed_hosts: settings.nebuly.allowed_hosts.clone(),
         lifetimes,
     }))
@@ -193,7 +193,7 @@ pub fn check_shared_cache(settings: &Settings) -> Result<(), StartError> {
     Ok(options.map_or(Ok(()), |options| options.check())?)
 }
 
-/// Fails if there is to be a snapshot and it cannot be kept: better now than at the end, when the links would be lost.
+/// Fails if `cache.snapshot_file` is set and cannot be written: better now than at shutdown, when the links would be lost.
 pub fn check_snapshot(cache: &settings::CacheSettings) -> Result<(), StartError> {
     Ok(cache.snapshot_file.as_ref().map_or(Ok(()), snapshot::check)?)
 }
@@ -206,7 +206,7 @@ fn snapshot(
     check_snapshot(&settings.cache)?;
     let Some(path) = settings.cache.snapshot_file.clone() else { return Ok(None) };
     let filter = LinkFilter::new(
-        names(settings),
+        project_names(settings),
         settings.nebuly.allowed_hosts.clone(),
         Arc::new(move |text: &str| keys.are_in(text)),
         lifetimes.max_age(),
@@ -215,7 +215,7 @@ fn snapshot(
 }
 
 /// The names of the projects, in the order of [`crate::domain::ProjectIndex`].
-pub(super) fn names(settings: &Settings) -> Vec<ProjectName> {
+pub(super) fn project_names(settings: &Settings) -> Vec<ProjectName> {
     settings.projects.iter().map(|project| project.name.clone()).collect()
 }
 
@@ -223,7 +223,7 @@ const fn lifetimes(cache: &settings::CacheSettings) -> Lifetimes {
     Lifetimes { ttl: cache.ttl, stale: cache.stale, negative_ttl: cache.negative_ttl }
 }
 
-fn project((client, project): (Nebuly, &settings::ProjectSettings)) -> ResolverProject {
+fn resolver_project((client, project): (Nebuly, &settings::ProjectSettings)) -> ResolverProject {
     ResolverProject { source: Box::new(client), ids: ids(project) }
 }
 

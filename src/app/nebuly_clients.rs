@@ -1,4 +1,4 @@
-//! The projects of Nebuly's that are asked.
+//! The clients for Nebuly's API, one for each project, with their keys.
 
 use std::sync::Arc;
 
@@ -10,17 +10,20 @@ use crate::files::{self, FilePath, SmallFile};
 use crate::nebuly::{self, ApiKey, Endpoint, Keys, Nebuly};
 use crate::settings::{self, ApiKeySetting, Resolve, Settings};
 
-/// The clients of all projects.
-pub struct Projects {
-    /// In the order of the settings.
+/// The clients of all projects, and their keys.
+pub struct NebulyClients {
+    /// One for each project, in the order of the settings.
     pub clients: Vec<Nebuly>,
-    /// Their keys, to be watched for changes.
+    /// Their keys; `Keys::watch` reloads those that are in files.
     pub keys: Arc<Keys>,
 }
 
-/// A client for each project, whose calls make spans if there is a tracer. That some have no key yet is no error, but
-/// that all have none is, unless Nebuly is never called.
-pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Projects, StartError> {
+/// Makes a client for each project, whose calls make spans if there is a tracer. Fails if no project has a key, unless Nebuly
+/// is never called; it is no error if only some have none yet.
+pub fn nebuly_clients_of(
+    settings: &Settings,
+    tracer: Option<SdkTracer>,
+) -> Result<NebulyClients, StartError> {
     let certificate_authorities = settings.nebuly.ca_file.as_ref();
     let options = nebuly::Options {
         endpoint: Endpoint::new(&settings.nebuly.api_base_url),
@@ -45,10 +48,10 @@ pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Pro
     if settings.nebuly.resolve == Resolve::Api && !keys.any() {
         return Err(StartError::NoKey(keys.complaints().join("; ")));
     }
-    Ok(Projects { clients, keys })
+    Ok(NebulyClients { clients, keys })
 }
 
-/// The ids that URLs of a project are built from, if the operator set them.
+/// The ids that URLs of a project are constructed from, if they are set.
 pub(super) fn ids(project: &settings::ProjectSettings) -> Option<ProjectIds> {
     Some(ProjectIds {
         project_id: project.project_id.clone()?,
@@ -56,7 +59,7 @@ pub(super) fn ids(project: &settings::ProjectSettings) -> Option<ProjectIds> {
     })
 }
 
-/// Certificate authorities in PEM.
+/// Reads a file of certificate authorities (PEM).
 pub(super) fn read_authorities(setting: &'static str, path: &FilePath) -> Result<Vec<u8>, StartError> {
     let refused = |error| StartError::CertificateAuthorities { setting, path: path.clone(), error };
     SmallFile::new(path.clone(), files::MAX_LEN).begin().wait().map_err(refused)
