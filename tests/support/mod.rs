@@ -16,6 +16,7 @@ pub mod captured;
 pub mod client;
 pub mod connection;
 pub mod process;
+pub mod redis_server;
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -1,0 +1,67 @@
+//! Few file descriptors, and peers that hold as many connections as they can.
+
+use std::net::SocketAddr;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::TcpStream;
+
+use super::program::Program;
+use crate::support::request;
+
+/// Idle connections to an address, more than may be open there.
+struct Crowd(Vec<TcpStream>);
+
+impl Crowd {
+    async fn grow(&mut self, address: SocketAddr, by: usize) {
+        for _ in 0..by {
+            self.0.push(TcpStream::connect(address).await.unwrap());
+        }
+    }
+}
+
+/// Lets this process hold the other ends.
+fn raise_own_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
+#[tokio::test]
+async fn probes_links_and_calls_go_on_when_idle_connections_take_all_descriptors_that_they_can() {
+    raise_own_limit();
+    for limit in [300_u32, 1024] {
+        let (program, links) = Program::start(&format!("ulimit -n {limit};"), &[]).await;
+        let mut crowd = Crowd(Vec::new());
+        crowd.grow(program.address, limit as usize + 50).await;
+        for (round, link) in links.iter().take(30).enumerate() {
+            for path in ["/livez", "/readyz", "/metrics"] {
+                assert_eq!(program.probe(path).await.status, 200, "{path} with {limit}");
+            }
+            let answer = request(program.address, "GET", &link.target, &[]).await;
+            assert_eq!(answer.header("location"), Some(link.location.as_str()), "{answer:?}");
+            // Nebuly says so, on a new connection to it or a kept one.
+            let answer = request(program.address, "GET", &format!("/c/unknown-{round}"), &[]).await;
+            assert_eq!(answer.status, 404, "{answer:?}");
+            crowd.grow(program.address, 10).await;
+        }
+        let open = program.metric("nebulink_connections").await;
+        assert!((50.0..f64::from(limit)).contains(&open), "{open} with {limit}");
+    }
+}
+
+/// What a large crowd on the management listener does is bounded, too.
+#[tokio::test]
+async fn a_crowd_on_the_management_listener_takes_nothing_from_the_public_one() {
+    raise_own_limit();
+    let (program, links) = Program::start("ulimit -n 300;", &[]).await;
+    let mut crowd = Crowd(Vec::new());
+    crowd.grow(program.management, 350).await;
+    for (round, link) in links.iter().take(30).enumerate() {
+        assert_eq!(program.probe("/livez").await.status, 200);
+        let answer = request(program.address, "GET", &link.target, &[]).await;
+        assert_eq!(answer.header("location"), Some(link.location.as_str()), "{answer:?}");
+        let answer = request(program.address, "GET", &format!("/c/unknown-{round}"), &[]).await;
+        assert_eq!(answer.status, 404, "{answer:?}");
+        crowd.grow(program.management, 10).await;
+    }
+}
