@@ -5,6 +5,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unused_async,
     clippy::unwrap_used,
     dead_code,
@@ -17,6 +19,7 @@ pub mod client;
 pub mod connection;
 pub mod process;
 pub mod redis_server;
+pub mod skip;
 
 use std::ffi::OsString;
 use std::io::Write as _;
