@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::process::{Logged, command, limited, run};
+use crate::support::process::{LoggedProcess, command, limited, run};
 use crate::support::{KEY, PATIENCE, key_of, request, stand_in, stand_in_with};
 use nebulink::demo::StandIn;
 use rustix::process::Signal;
@@ -62,7 +62,7 @@ fn configured(stand_in: &StandIn, folder: &Path) -> Command {
 }
 
 /// The exit of a program to which nothing is open.
-async fn ends(mut process: Logged) {
+async fn ends(mut process: LoggedProcess) {
     let began = Instant::now();
     process.running.signal(Signal::TERM);
     assert_eq!(process.running.exit_code().await, 0);
@@ -91,7 +91,7 @@ async fn a_pipe_as_one_of_two_key_files_raises_an_alarm_and_the_other_project_is
     let folder = TempDir::new().unwrap();
     let [broken, _] = two_projects(folder.path());
     replace_by_fifo(&broken);
-    let process = Logged::start(configured(&stand_in, folder.path())).await;
+    let process = LoggedProcess::start(configured(&stand_in, folder.path())).await;
     let alarm = process.logged("the key file gives no key").await;
     assert!(
         alarm.contains("ERROR") && alarm.contains("project-0") && alarm.contains(NO_REGULAR_FILE),
@@ -118,7 +118,7 @@ async fn a_key_file_that_becomes_a_pipe_leaves_the_old_key_in_use_and_raises_an_
     stand_in.add_conversation(&key_of(1), "def");
     let folder = TempDir::new().unwrap();
     let [broken, other] = two_projects(folder.path());
-    let process = Logged::start(configured(&stand_in, folder.path())).await;
+    let process = LoggedProcess::start(configured(&stand_in, folder.path())).await;
     replace_by_fifo(&broken);
     let alarm = process.logged("the key file gives no key").await;
     assert!(alarm.contains(r#""old_key_is_kept":true"#), "{alarm}");
@@ -147,7 +147,7 @@ async fn a_pipe_as_the_file_of_api_tokens_ends_the_start_and_later_leaves_the_to
         command
     };
     fs::write(&path, format!("robot = {TOKEN}")).unwrap();
-    let process = Logged::start(with_tokens()).await;
+    let process = LoggedProcess::start(with_tokens()).await;
     let status = async |token: &str| {
         let authorization = format!("Bearer {token}");
         request(process.address, "GET", "/api/v1/links", &[("authorization", &authorization)]).await.status
@@ -323,7 +323,7 @@ async fn a_secret_in_place_of_a_path_is_not_logged_while_it_serves() {
         command.env("NEBULINK__CACHE__SNAPSHOT_FILE", CANARY).env("NEBULINK__CACHE__SNAPSHOT_INTERVAL", "1s");
         command
     };
-    let mut process = Logged::start(with_secrets()).await;
+    let mut process = LoggedProcess::start(with_secrets()).await;
     process.logged("the key file gives no key").await;
     process.logged("removed what a crash left").await;
     assert_eq!(request(process.address, "GET", "/c/abc?project=project-1", &[]).await.status, 302);
@@ -357,7 +357,7 @@ async fn a_full_disk_leaves_the_old_snapshot_whole_and_serving_goes_on() {
     };
     let mut first = command(&stand_in);
     settings(&mut first);
-    let process = Logged::start(first).await;
+    let process = LoggedProcess::start(first).await;
     assert_eq!(request(process.address, "GET", "/c/old", &[]).await.status, 302);
     ends(process).await;
     let old = fs::read_to_string(&path).unwrap();
@@ -366,7 +366,7 @@ async fn a_full_disk_leaves_the_old_snapshot_whole_and_serving_goes_on() {
     // A file may have 512 bytes: a longer write then fails as on a full disk, once the signal for it is ignored.
     let mut limited = limited("trap '' XFSZ; ulimit -f 1", &command(&stand_in));
     settings(&mut limited);
-    let process = Logged::start(limited).await;
+    let process = LoggedProcess::start(limited).await;
     assert_eq!(request(process.address, "GET", "/c/new", &[]).await.status, 302);
     for number in 0..10 {
         stand_in.add_conversation(KEY, &number.to_string());

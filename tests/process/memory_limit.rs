@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use crate::support::connection::Connection;
-use crate::support::process::{Logged, command, limited};
+use crate::support::process::{LoggedProcess, command, limited};
 use crate::support::{KEY, request, stand_in};
 use nebulink::demo::StandIn;
 use rustix::process::Signal;
@@ -57,12 +57,12 @@ async fn hold(address: SocketAddr, bytes: &[u8]) -> Vec<TcpStream> {
     held
 }
 
-async fn lives(process: &Logged) {
+async fn lives(process: &LoggedProcess) {
     assert_eq!(request(process.management, "GET", "/livez", &[]).await.status, 200, "{}", process.log());
     assert_eq!(request(process.address, "GET", "/c/known", &[]).await.status, 302, "{}", process.log());
 }
 
-async fn serve(stand_in: &StandIn) -> Logged {
+async fn serve(stand_in: &StandIn) -> LoggedProcess {
     let mut command = command(stand_in);
     command.env("NEBULINK__CACHE__MAX_SIZE", "1MiB").env("NEBULINK__LOG__ACCESS", "none");
     command.env("NEBULINK__SERVER__MAX_CONNECTIONS", MAX_CONNECTIONS.to_string());
@@ -70,7 +70,7 @@ async fn serve(stand_in: &StandIn) -> Logged {
     command.env("NEBULINK__SERVER__DRAIN_DELAY", "0s").env("NEBULINK__SERVER__DRAIN_TIMEOUT", "1s");
     // glibc reserves 64 MiB of addresses for a thread, and where it may not, gives each allocation a page of its own.
     command.env("MALLOC_ARENA_MAX", "1");
-    Logged::start(limited(&format!("ulimit -v {KIBIBYTES}"), &command)).await
+    LoggedProcess::start(limited(&format!("ulimit -v {KIBIBYTES}"), &command)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -39,6 +39,9 @@ const ATTACKERS: usize = 12;
 /// Requests of others while two clients send bodies that nobody wants.
 const REQUESTS_OF_OTHERS: usize = 20_000;
 
+/// A command of the shell that limits nothing.
+const NO_LIMITS: &str = ":";
+
 /// Long for a head, and short for a test.
 const SETTINGS: [(&str, &str); 2] =
     [("NEBULINK__SERVER__HEADER_TIMEOUT", "2s"), ("NEBULINK__LOG__ACCESS", "errors")];
@@ -68,13 +71,13 @@ async fn attack_everything(address: SocketAddr, program: &Program, links: &[Link
     let requests = others.stopped().await;
     println!("{} attacks, {requests} requests of others", attacks.len() * Ending::ALL.len());
     assert!(requests > attacks.len(), "the others were held up");
-    assert_eq!(program.probe("/livez").await.status, 200);
+    assert_eq!(program.process.probe("/livez").await.status, 200);
 }
 
 /// Waits until nobody is connected any more but so many.
 async fn settled(program: &Program, connections: f64) {
     let start = Instant::now();
-    while program.metric("nebulink_connections").await > connections {
+    while program.process.metric("nebulink_connections").await > connections {
         assert!(start.elapsed() < PATIENCE, "connections are left over");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -82,15 +85,15 @@ async fn settled(program: &Program, connections: f64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_get_their_own_answers_whatever_hostile_peers_send() {
-    let (program, links) = Program::start("", &SETTINGS).await;
-    attack_everything(program.address, &program, &links).await;
+    let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
+    attack_everything(program.process.address, &program, &links).await;
     settled(&program, 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_get_their_own_answers_through_nginx_whatever_hostile_peers_send() {
-    let (program, links) = Program::start("", &SETTINGS).await;
-    let Some(nginx) = Proxy::nginx(program.address).await else { return };
+    let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
+    let Some(nginx) = Proxy::nginx(program.process.address).await else { return };
     attack_everything(nginx.address, &program, &links).await;
     settled(&program, 16.0).await;
 }
@@ -98,16 +101,16 @@ async fn others_get_their_own_answers_through_nginx_whatever_hostile_peers_send(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs haproxy, and nginx stands for it on every change; .ci/weekly runs it"]
 async fn others_get_their_own_answers_through_haproxy_whatever_hostile_peers_send() {
-    let (program, links) = Program::start("", &SETTINGS).await;
-    let Some(haproxy) = Proxy::haproxy(program.address).await else { return };
+    let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
+    let Some(haproxy) = Proxy::haproxy(program.process.address).await else { return };
     attack_everything(haproxy.address, &program, &links).await;
     unwanted_bodies(haproxy.address, &links).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_nobody_wants_cost_no_other_request_through_nginx() {
-    let (program, links) = Program::start("", &SETTINGS).await;
-    let Some(nginx) = Proxy::nginx(program.address).await else { return };
+    let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
+    let Some(nginx) = Proxy::nginx(program.process.address).await else { return };
     unwanted_bodies(nginx.address, &links).await;
 }
 

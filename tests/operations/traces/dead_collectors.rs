@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use super::answering::closed_address;
-use super::program::{AN_HOUR, Program, lines_about_lost};
+use super::program::{AN_HOUR, lines_about_lost, serve};
 use crate::support::{KEY, stand_in};
 
 /// Far more than the queue takes.
@@ -14,7 +14,7 @@ const REQUESTS: usize = 300;
 async fn end_with(collector: SocketAddr, workers: &str) -> (Duration, String) {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "abc");
-    let program = Program::serve(
+    let program = serve(
         &stand_in,
         &[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{collector}")),
@@ -24,7 +24,8 @@ async fn end_with(collector: SocketAddr, workers: &str) -> (Duration, String) {
             ("NEBULINK__SERVER__WORKERS", workers),
             ("NEBULINK__LOG__ACCESS", "none"),
         ],
-    );
+    )
+    .await;
     for _ in 0..REQUESTS {
         assert_eq!(program.get("/c/abc", &[]).await.status, 302);
     }

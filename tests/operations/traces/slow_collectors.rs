@@ -5,17 +5,18 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::answering::{answer, read_one, take_all};
-use super::program::{AN_HOUR, Program, lines_about_lost};
+use super::program::{AN_HOUR, lines_about_lost, serve};
+use crate::support::process::LoggedProcess;
 use crate::support::{KEY, PATIENCE, stand_in};
 
 /// A program that has a span for the listener, which takes it when the test wants.
-async fn traced(variables: &[(&str, &str)]) -> (Program, TcpListener) {
+async fn traced(variables: &[(&str, &str)]) -> (LoggedProcess, TcpListener) {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "abc");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let variables = [&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())], variables].concat();
-    let program = Program::serve(&stand_in, &variables);
+    let program = serve(&stand_in, &variables).await;
     assert_eq!(program.get("/c/abc", &[]).await.status, 302);
     (program, listener)
 }

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::collector::{Collector, Span, resources, spans};
-use super::program::Program;
+use super::program::serve;
 use crate::support::{KEY, PATIENCE, stand_in};
 
 const ID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
@@ -15,7 +15,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
 /// Calls that resolved a link.
-const OK_CALLS: &str = r#"nebulink_nebuly_requests_total{project="default",call="deeplink",result="ok"} "#;
+const OK_CALLS: &str = r#"nebulink_nebuly_requests_total{project="default",call="deeplink",result="ok"}"#;
 
 /// Whatever these say is the caller's business.
 const OF_CALLERS: [(&str, &str); 4] = [
@@ -49,7 +49,7 @@ async fn a_request_and_the_call_that_it_cost_are_one_trace_in_which_nobody_is_na
             ("NEBULINK__SERVER__WORKERS", workers.to_owned()),
         ];
         let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let program = Program::serve(&stand_in, &variables);
+        let program = serve(&stand_in, &variables).await;
         let target = format!("/go/interaction/{ID}?canary");
         assert_eq!(program.get(&target, &OF_CALLERS).await.status, 302);
         assert_eq!(program.get(&target, &OF_CALLERS).await.status, 302);
@@ -117,7 +117,7 @@ async fn a_request_whose_caller_leaves_has_the_status_of_its_line_in_the_log() {
     let Some(collector) = Collector::start().await else { return };
     let stand_in = with_items().await;
     stand_in.set_fault(Some(Fault::Gate));
-    let program = Program::serve(&stand_in, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint())]);
+    let program = serve(&stand_in, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint())]).await;
     let mut stream = TcpStream::connect(program.address).await.unwrap();
     stream.write_all(b"GET /c/canary-conversation HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
     tokio::time::timeout(PATIENCE, stand_in.wait_for_calls(1)).await.unwrap();
@@ -142,11 +142,12 @@ async fn a_call_that_is_tried_again_and_one_that_fails_are_told_from_one_that_is
     let Some(collector) = Collector::start().await else { return };
     let stand_in = with_items().await;
     let endpoint = collector.endpoint();
-    let program = Program::serve(
+    let program = serve(
         &stand_in,
         // The endpoint for traces alone is the whole address.
         &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &format!("{endpoint}/v1/traces"))],
-    );
+    )
+    .await;
     assert_eq!(program.get("/c/unknown", &[]).await.status, 404);
     let unavailable = Fault::status(http::StatusCode::SERVICE_UNAVAILABLE);
     stand_in.set_fault_for(Matching::any().times(2), unavailable);
@@ -194,7 +195,7 @@ async fn each_call_for_the_same_is_counted_whether_the_key_or_nebuly_was_to_blam
         ("NEBULY_API_KEY", ""),
         ("NEBULY_API_KEY_FILE", key_file.to_str().unwrap()),
     ];
-    let program = Program::serve(&stand_in, &variables);
+    let program = serve(&stand_in, &variables).await;
     stand_in.set_fault_for(Matching::key("nk-wrong"), Fault::Gate);
     let unavailable = Fault::status(http::StatusCode::SERVICE_UNAVAILABLE);
     stand_in.set_fault_for(Matching::key(KEY).times(1), unavailable);
@@ -229,7 +230,7 @@ async fn a_refresh_that_nobody_waits_for_is_a_trace_of_its_own_linked_to_its_cau
     let stand_in = with_items().await;
     let endpoint = collector.endpoint();
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("NEBULINK__CACHE__TTL", "1ms")];
-    let program = Program::serve(&stand_in, &variables);
+    let program = serve(&stand_in, &variables).await;
     assert_eq!(program.get("/c/canary-conversation", &[]).await.status, 302);
     // Until the refresh has ended, and not just begun.
     let start = Instant::now();
@@ -274,7 +275,7 @@ async fn a_trusted_proxy_decides_and_is_the_parent_and_nobody_else() {
             ("OTEL_TRACES_SAMPLER", sampler),
             ("NEBULINK__SERVER__TRUSTED_PROXIES", trusted),
         ];
-        let program = Program::serve(&stand_in, &variables);
+        let program = serve(&stand_in, &variables).await;
         let headers = [("traceparent", traceparent), ("tracestate", "vendor=state"), ("baggage", "a=b")];
         assert_eq!(program.get("/c/canary-conversation", &headers).await.status, 302);
         program.end().await;

@@ -1,24 +1,18 @@
 //! The standard variables of OpenTelemetry.
 
 use std::net::TcpListener;
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use nebulink::demo::StandIn;
 
 use super::answering::{answer, read_one};
-use super::program::{Program, command};
+use super::program::{command, serve};
+use crate::support::process::run;
 use crate::support::{KEY, PATIENCE, stand_in};
-
-async fn run(mut command: Command) -> (i32, String, String) {
-    let Output { status, stdout, stderr } =
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
-}
 
 async fn one_request(stand_in: &StandIn, variables: &[(&str, &str)]) -> String {
     stand_in.add_conversation(KEY, "abc");
-    let program = Program::serve(stand_in, variables);
+    let program = serve(stand_in, variables).await;
     assert_eq!(program.get("/c/abc", &[]).await.status, 302);
     program.end().await
 }
@@ -110,7 +104,7 @@ async fn headers_and_user_go_to_the_collector_and_nowhere_else_and_a_busy_one_is
     stand_in.add_conversation(KEY, "abc");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let program = Program::serve(
+    let program = serve(
         &stand_in,
         &[
             (
@@ -121,7 +115,8 @@ async fn headers_and_user_go_to_the_collector_and_nowhere_else_and_a_busy_one_is
             ("OTEL_BSP_SCHEDULE_DELAY", "1"),
             ("NEBULINK__LOG__LEVEL", "trace"),
         ],
-    );
+    )
+    .await;
     assert_eq!(program.get("/c/abc", &[]).await.status, 302);
     let heads = async {
         let (stream, refused) = read_one(&listener).await;
