@@ -8,3 +8,8 @@ mod flood;
 mod hostile_peers;
 mod server;
 mod storm;
+
+use tokio::sync::Mutex;
+
+/// Held by each test that loads the machine, so that it has only itself to blame for a late answer.
+static LOAD: Mutex<()> = Mutex::const_new(());

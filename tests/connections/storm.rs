@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::LOAD;
 use crate::support::connection::Connection;
 use crate::support::{Nebulink, key_of, request, settings_with, stand_in_with};
 use http::StatusCode;
@@ -46,6 +47,7 @@ async fn probe(management: SocketAddr, slowest: Arc<AtomicU64>) {
 
 #[test]
 fn every_caller_of_many_new_links_is_answered_while_one_project_refuses_its_key() {
+    let _turn = LOAD.blocking_lock();
     let links = std::env::var(LINKS).map_or(500, |links| links.parse().unwrap());
     for workers in [1, 2] {
         let ours = Runtime::new().unwrap();

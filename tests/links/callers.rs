@@ -8,18 +8,16 @@
 )]
 
 use std::io::Write as _;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::support::captured::Captured;
+use crate::support::captured_log::CapturedLog;
+use crate::support::own_process::in_own_process;
 use crate::support::{Answer, KEY, Nebulink, PATIENCE, settings, stand_in};
 use nebulink::app::{App, Shutdown, StartError};
 use nebulink::demo::{Fault, StandIn};
-use nebulink::telemetry::{LogFormat, subscriber};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 
 const EMAIL: &str = "x-auth-request-email";
 const TOKEN: &str = "canary-0123456789-abcdef";
@@ -29,50 +27,6 @@ const SLACK: (&str, &str) = ("user-agent", "Slackbot-LinkExpanding 1.0 (+https:/
 /// Settings behind an authenticating proxy on this machine.
 const BEHIND_PROXY: [(&str, &str); 2] =
     [("access.identity_header", EMAIL), ("server.trusted_proxies", "127.0.0.1")];
-
-/// What all tests of this file log: the subscriber is the whole process's.
-#[derive(Default)]
-struct Log(Captured);
-
-impl Log {
-    fn start() -> &'static Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        LOG.get_or_init(|| {
-            let log = Self::default();
-            let everything = Targets::new().with_default(LevelFilter::TRACE);
-            tracing::subscriber::set_global_default(subscriber(
-                LogFormat::Json,
-                everything,
-                false,
-                log.0.clone(),
-            ))
-            .unwrap();
-            log
-        })
-    }
-
-    fn text(&self) -> String {
-        self.0.text()
-    }
-
-    /// The lines that hold a text.
-    fn lines(&self, text: &str) -> Vec<String> {
-        self.text().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
-    }
-
-    /// Waits for a line: it may be written after its answer was read.
-    async fn line(&self, text: &str) -> String {
-        let found = async {
-            loop {
-                if let Some(line) = self.lines(text).pop() {
-                    return line;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, found).await.expect("the line is not written")
-    }
-}
 
 async fn known() -> StandIn {
     let stand_in = stand_in().await;
@@ -157,7 +111,10 @@ async fn the_paths_without_identity_lie_below_the_base_path_too() {
 
 #[tokio::test]
 async fn each_opened_link_is_logged_with_its_identity_in_one_line_whatever_the_access_log() {
-    let log = Log::start();
+    if !in_own_process(each_opened_link_is_logged_with_its_identity_in_one_line_whatever_the_access_log) {
+        return;
+    }
+    let log = CapturedLog::start();
     let stand_in = known().await;
     for (access, target) in
         [("none", "nebulink::audit"), ("errors", "nebulink::audit"), ("all", "nebulink::access")]
@@ -274,7 +231,10 @@ async fn a_file_that_cannot_be_used_ends_the_start_and_says_where_it_is_wrong() 
 
 #[tokio::test]
 async fn tokens_are_read_again_when_the_file_changes_and_appear_in_no_log() {
-    let log = Log::start();
+    if !in_own_process(tokens_are_read_again_when_the_file_changes_and_appear_in_no_log) {
+        return;
+    }
+    let log = CapturedLog::start();
     let stand_in = known().await;
     let other = format!("{TOKEN}-other");
     let file = tokens_file(&format!("robot = {TOKEN}"));
@@ -402,7 +362,10 @@ async fn cards_need_the_identity_too_and_can_be_switched_off() {
 
 #[tokio::test]
 async fn a_forwarding_peer_that_is_not_trusted_is_warned_of() {
-    let log = Log::start();
+    if !in_own_process(a_forwarding_peer_that_is_not_trusted_is_warned_of) {
+        return;
+    }
+    let log = CapturedLog::start();
     let stand_in = known().await;
     let nebulink = Nebulink::start(&stand_in, &[("server.trusted_proxies", "172.20.0.0/16")]).await;
     let strangers =
@@ -435,7 +398,10 @@ async fn closed_before_the_answer(nebulink: &Nebulink) -> bool {
 
 #[tokio::test]
 async fn a_caller_that_leaves_before_the_answer_is_logged_and_counted_with_status_499() {
-    let log = Log::start();
+    if !in_own_process(a_caller_that_leaves_before_the_answer_is_logged_and_counted_with_status_499) {
+        return;
+    }
+    let log = CapturedLog::start();
     let stand_in = known().await;
     let nebulink = Nebulink::start(&stand_in, &[&BEHIND_PROXY[..], &[("log.access", "cold")]].concat()).await;
     let stream = wait_for("gone-early", &stand_in, &nebulink).await;
@@ -455,7 +421,10 @@ async fn a_caller_that_leaves_before_the_answer_is_logged_and_counted_with_statu
 
 #[tokio::test]
 async fn a_caller_that_closes_its_connection_is_found_gone_when_it_is_answered() {
-    let log = Log::start();
+    if !in_own_process(a_caller_that_closes_its_connection_is_found_gone_when_it_is_answered) {
+        return;
+    }
+    let log = CapturedLog::start();
     let stand_in = known().await;
     stand_in.add_conversation(KEY, "closed-early");
     let nebulink = Nebulink::start(&stand_in, &BEHIND_PROXY).await;
@@ -474,7 +443,10 @@ async fn a_caller_that_closes_its_connection_is_found_gone_when_it_is_answered()
 
 #[tokio::test]
 async fn a_caller_that_reads_the_answer_and_resets_the_connection_is_audited() {
-    let log = Log::start();
+    if !in_own_process(a_caller_that_reads_the_answer_and_resets_the_connection_is_audited) {
+        return;
+    }
+    let log = CapturedLog::start();
     let stand_in = known().await;
     stand_in.add_conversation(KEY, "read-and-reset");
     let settings = [&BEHIND_PROXY[..], &[("log.access", "none")]].concat();
@@ -491,7 +463,10 @@ async fn a_caller_that_reads_the_answer_and_resets_the_connection_is_audited() {
 
 #[tokio::test]
 async fn a_request_that_the_end_of_the_drain_cuts_is_logged_with_status_499() {
-    let log = Log::start();
+    if !in_own_process(a_request_that_the_end_of_the_drain_cuts_is_logged_with_status_499) {
+        return;
+    }
+    let log = CapturedLog::start();
     let stand_in = known().await;
     let settings = [&BEHIND_PROXY[..], &[("server.drain_timeout", "1s")]].concat();
     let mut nebulink = Nebulink::start(&stand_in, &settings).await;
@@ -506,7 +481,10 @@ async fn a_request_that_the_end_of_the_drain_cuts_is_logged_with_status_499() {
 
 #[tokio::test]
 async fn a_caller_that_has_only_finished_sending_gets_its_answer() {
-    let log = Log::start();
+    if !in_own_process(a_caller_that_has_only_finished_sending_gets_its_answer) {
+        return;
+    }
+    let log = CapturedLog::start();
     let stand_in = known().await;
     stand_in.add_conversation(KEY, "half-closed");
     let nebulink = Nebulink::start(&stand_in, &BEHIND_PROXY).await;

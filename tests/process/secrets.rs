@@ -1,19 +1,17 @@
 //! The key appears in nothing: no log line at any level, no answer.
 
-use crate::support::captured::Captured;
+use crate::support::captured_log::CapturedLog;
+use crate::support::own_process::in_own_process;
 use crate::support::{KEY, Nebulink, stand_in};
 use http::StatusCode;
 use nebulink::demo::Fault;
-use nebulink::telemetry::{LogFormat, subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// One test in this file: the subscriber is the whole process's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_key_appears_in_no_log_line_at_trace_level_and_in_no_answer() {
-    let output = Captured::default();
-    let everything = Targets::new().with_default(LevelFilter::TRACE);
-    let subscriber = subscriber(LogFormat::Json, everything, false, output.clone());
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    if !in_own_process(the_key_appears_in_no_log_line_at_trace_level_and_in_no_answer) {
+        return;
+    }
+    let log = CapturedLog::start();
 
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "abc");
@@ -55,7 +53,7 @@ async fn the_key_appears_in_no_log_line_at_trace_level_and_in_no_answer() {
     }
     let answers = format!("{answers:?}");
 
-    let log = output.text();
+    let log = log.text();
     assert!(log.contains("request answered") && log.contains("TRACE"), "{log}");
     assert!(!log.contains(KEY), "{}", log.lines().find(|line| line.contains(KEY)).unwrap_or_default());
     assert!(!answers.contains(KEY), "{answers}");

@@ -9,30 +9,28 @@
 )]
 
 use nebulink::domain::Scope;
-use nebulink::telemetry::{LogFormat, subscriber};
 use redis::cmd;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::replica::{Replica, conversation, eventually, link};
-use crate::support::captured::Captured;
+use crate::support::captured_log::CapturedLog;
+use crate::support::own_process::in_own_process;
 use crate::support::redis_server::RedisServer;
 
 const PASSWORD: &str = "canary-5e0c8a51";
 
-/// One test in this file: the subscriber is the whole process's.
 #[tokio::test]
 async fn what_is_wrong_is_logged_once_and_its_end_once_and_the_password_never() {
+    if !in_own_process(what_is_wrong_is_logged_once_and_its_end_once_and_the_password_never) {
+        return;
+    }
     let Some(closed) = RedisServer::start(&["--requirepass", "another"]).await else { return };
     // A replica of nobody can only be read.
     let Some(read_only) = RedisServer::start(&["--replicaof", "127.0.0.1", "1"]).await else { return };
-    let output = Captured::default();
-    let everything = Targets::new().with_default(LevelFilter::TRACE);
-    let subscriber = subscriber(LogFormat::Json, everything, false, output.clone());
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let log = CapturedLog::start();
     refuse_and_admit(&closed).await;
     refuse_to_be_written_to(&read_only).await;
 
-    let log = output.text();
+    let log = log.text();
     for (message, cause) in [
         ("the shared cache is unwell, going on without it", "AuthenticationFailed"),
         ("the shared cache is well again", ""),

@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use crate::support::own_process::in_own_process;
 use crate::support::{KEY, Nebulink, settings, stand_in};
 use nebulink::domain::Scope;
 use redis::cmd;
@@ -32,9 +33,12 @@ const LINKS: usize = 20;
 const UNLIMITED: [(&str, &str); 2] =
     [("limits.cold_per_second", "1000000"), ("limits.cold_burst", "1000000")];
 
-/// One test in this file: what others do takes memory, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_the_server_holds_or_sends_memory_stays_flat_and_sharing_recovers() {
+    // What other tests do takes memory, too.
+    if !in_own_process(whatever_the_server_holds_or_sends_memory_stays_flat_and_sharing_recovers) {
+        return;
+    }
     let Some(server) = RedisServer::start(&[]).await else { return };
     a_value_of_100_megabytes_is_not_read(&server).await;
     a_hostile_server_is_cut_off(&server).await;

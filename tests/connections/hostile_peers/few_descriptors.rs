@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 
 use super::program::Program;
-use crate::support::request;
+use crate::LOAD;
+use crate::support::{raise_file_limit, request};
 
 /// Idle connections to an address, more than may be open there.
 struct Crowd(Vec<TcpStream>);
@@ -19,16 +19,10 @@ impl Crowd {
     }
 }
 
-/// Lets this process hold the other ends.
-fn raise_own_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).unwrap();
-}
-
 #[tokio::test]
 async fn probes_links_and_calls_go_on_when_idle_connections_take_all_descriptors_that_they_can() {
-    raise_own_limit();
+    let _turn = LOAD.lock().await;
+    raise_file_limit();
     for limit in [300_u32, 1024] {
         let (program, links) = Program::start(&format!("ulimit -n {limit}"), &[]).await;
         let mut crowd = Crowd(Vec::new());
@@ -52,7 +46,8 @@ async fn probes_links_and_calls_go_on_when_idle_connections_take_all_descriptors
 /// What a large crowd on the management listener does is bounded, too.
 #[tokio::test]
 async fn a_crowd_on_the_management_listener_takes_nothing_from_the_public_one() {
-    raise_own_limit();
+    let _turn = LOAD.lock().await;
+    raise_file_limit();
     let (program, links) = Program::start("ulimit -n 300", &[]).await;
     let mut crowd = Crowd(Vec::new());
     crowd.grow(program.process.management, 350).await;

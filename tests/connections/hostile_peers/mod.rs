@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::LOAD;
 use crate::support::PATIENCE;
 use attacks::Ending;
 use others::Others;
@@ -85,6 +86,7 @@ async fn settled(program: &Program, connections: f64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_get_their_own_answers_whatever_hostile_peers_send() {
+    let _turn = LOAD.lock().await;
     let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
     attack_everything(program.process.address, &program, &links).await;
     settled(&program, 0.0).await;
@@ -92,6 +94,7 @@ async fn others_get_their_own_answers_whatever_hostile_peers_send() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_get_their_own_answers_through_nginx_whatever_hostile_peers_send() {
+    let _turn = LOAD.lock().await;
     let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
     let Some(nginx) = Proxy::nginx(program.process.address).await else { return };
     attack_everything(nginx.address, &program, &links).await;
@@ -101,6 +104,7 @@ async fn others_get_their_own_answers_through_nginx_whatever_hostile_peers_send(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs haproxy, and nginx stands for it on every change; .ci/weekly runs it"]
 async fn others_get_their_own_answers_through_haproxy_whatever_hostile_peers_send() {
+    let _turn = LOAD.lock().await;
     let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
     let Some(haproxy) = Proxy::haproxy(program.process.address).await else { return };
     attack_everything(haproxy.address, &program, &links).await;
@@ -109,6 +113,7 @@ async fn others_get_their_own_answers_through_haproxy_whatever_hostile_peers_sen
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_nobody_wants_cost_no_other_request_through_nginx() {
+    let _turn = LOAD.lock().await;
     let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
     let Some(nginx) = Proxy::nginx(program.process.address).await else { return };
     unwanted_bodies(nginx.address, &links).await;

@@ -30,6 +30,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, interval, sleep};
 
+use crate::support::raise_file_limit;
+
 /// No limit of a test; a machine under load must not reach it.
 pub(crate) const NEVER: Duration = Duration::from_secs(600);
 
@@ -64,6 +66,7 @@ impl Server {
     }
 
     pub(crate) fn start_on(address: &str, limits: Limits) -> Self {
+        raise_file_limit();
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(async { bind(address.parse().unwrap()) }).unwrap();
         let address = listener.local_addr().unwrap();
