@@ -32,7 +32,7 @@
 //! | [`cli`] | the commands | everything |
 //! | `fuzzing` | what must hold of the parsers that see foreign bytes; only in tests and under cargo-fuzz | everything |
 //!
-//! `tests/architecture.rs` holds this table.
+//! `tests/repository/architecture.rs` holds this table.
 
 pub mod app;
 pub mod cache;

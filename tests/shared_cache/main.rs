@@ -7,8 +7,12 @@
     reason = "clippy.toml excepts test functions alone, not the functions that they share"
 )]
 
+mod hostile_server;
+mod log;
+mod memory;
 mod nonsense;
 mod outages;
-mod redis_server;
 mod replica;
 mod sharing;
+#[path = "../support/mod.rs"]
+mod support;

@@ -8,8 +8,8 @@ use redis::{Cmd, cmd, pipe};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::redis_server::RedisServer;
 use crate::replica::{NEBULY_KEY, PREFIX, Replica, conversation, eventually, link, project};
+use crate::support::redis_server::RedisServer;
 
 /// The key under which an item of project `a` is shared, once it is.
 async fn shared(server: &RedisServer, replica: &Replica, id: &str) -> (Item<'static>, String) {

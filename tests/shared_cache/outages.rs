@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::redis_server::RedisServer;
 use crate::replica::{Replica, conversation, eventually, link, options};
+use crate::support::redis_server::RedisServer;
 
 /// The default of `shared_cache.timeout`.
 const TIMEOUT: Duration = Duration::from_millis(50);

@@ -10,7 +10,7 @@ use nebulink::domain::{
     TargetUrl,
 };
 
-use crate::redis_server::PATIENCE;
+use crate::support::redis_server::PATIENCE;
 
 /// One of our keys.
 pub(crate) const NEBULY_KEY: &str = "nk-canary-4f1d2c3b";

@@ -8,8 +8,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use redis::cmd;
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::redis_server::RedisServer;
 use crate::replica::{LIFETIMES, PREFIX, Replica, conversation, eventually, link, options, project};
+use crate::support::redis_server::RedisServer;
 
 #[tokio::test]
 async fn what_one_replica_resolved_another_knows() {

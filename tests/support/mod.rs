@@ -5,6 +5,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unused_async,
     clippy::unwrap_used,
     dead_code,
@@ -12,10 +14,13 @@
     reason = "each test uses its own part of this, and a test that cannot go on says so by a panic"
 )]
 
-pub mod captured;
+pub mod captured_log;
 pub mod client;
 pub mod connection;
+pub mod own_process;
 pub mod process;
+pub mod redis_server;
+pub mod skip;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -28,6 +33,7 @@ use nebulink::app::{AcceptLoopEnded, App, Listeners, Shutdown};
 use nebulink::demo::{StandIn, StandInProject};
 use nebulink::domain::{Clock, MonotonicTime, Timestamp};
 use nebulink::settings::{SettingSources, Settings};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -126,6 +132,7 @@ impl Nebulink {
 
     /// Serves with these settings.
     pub async fn start_with(settings: &Settings) -> Self {
+        raise_file_limit();
         let clock = ManualClock::default();
         clock.advance(Duration::from_secs(1_800_000_000));
         let app = App::build_with_clock(settings, clock.clone()).unwrap();
@@ -201,6 +208,14 @@ impl Answer {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+/// Lets this process open as many files as it may, because tests that run at the same time share the limit.
+pub fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Not everywhere: macOS takes no "unlimited".
+    let _raised = setrlimit(Resource::Nofile, limit);
 }
 
 /// Waits until a condition holds.

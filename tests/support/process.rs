@@ -4,12 +4,13 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nebulink::demo::StandIn;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{KEY, PATIENCE, request};
+use super::{Answer, KEY, PATIENCE, request};
 
 /// A process, ended with the test.
 pub struct Running(pub Child);
@@ -24,11 +25,12 @@ pub struct Process {
 }
 
 /// A running nebulink whose log is read as it comes.
-pub struct Logged {
+pub struct LoggedProcess {
     pub running: Running,
     pub address: SocketAddr,
     pub management: SocketAddr,
     log: Arc<Mutex<String>>,
+    reading: thread::JoinHandle<()>,
 }
 
 impl Running {
@@ -69,9 +71,8 @@ impl Process {
         command.stderr(Stdio::piped());
         let mut running = Running(command.spawn().unwrap());
         let mut log = BufReader::new(running.0.stderr.take().unwrap());
-        let line = line_of(&mut log, message);
-        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
-        Self { address: address("listen"), management: address("management_listen"), running, log }
+        let [address, management] = addresses(&line_of(&mut log, message));
+        Self { running, log, address, management }
     }
 
     /// Waits until it logs this message.
@@ -105,25 +106,21 @@ impl Process {
     }
 }
 
-impl Logged {
+impl LoggedProcess {
     /// Runs a command that serves, and waits until it does.
     pub async fn start(mut command: Command) -> Self {
         let mut running = Running(command.stderr(Stdio::piped()).spawn().unwrap());
         let stderr = BufReader::new(running.0.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
         let collected = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reading = thread::spawn(move || {
             for line in stderr.lines() {
                 *collected.lock().unwrap() += &(line.unwrap() + "\n");
             }
         });
-        let unknown = SocketAddr::from(([0; 4], 0));
-        let mut process = Self { running, address: unknown, management: unknown, log };
-        let line: serde_json::Value =
-            serde_json::from_str(&process.logged(r#""message":"serving""#).await).unwrap();
-        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
-        (process.address, process.management) = (address("listen"), address("management_listen"));
-        process
+        let line = line_with(&log, r#""message":"serving""#).await;
+        let [address, management] = addresses(&serde_json::from_str(&line).unwrap());
+        Self { running, address, management, log, reading }
     }
 
     /// All that it has logged so far.
@@ -133,16 +130,53 @@ impl Logged {
 
     /// Waits for a line of the log that has this in it.
     pub async fn logged(&self, text: &str) -> String {
-        let began = Instant::now();
-        loop {
-            let log = self.log();
-            if let Some(line) = log.lines().find(|line| line.contains(text)) {
-                return line.to_owned();
-            }
-            assert!(began.elapsed() < PATIENCE, "no {text:?} in {log}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        line_with(&self.log, text).await
     }
+
+    /// Asks for a link.
+    pub async fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
+        request(self.address, "GET", target, headers).await
+    }
+
+    /// Asks the management listener.
+    pub async fn probe(&self, path: &str) -> Answer {
+        request(self.management, "GET", path, &[]).await
+    }
+
+    /// The value of a series, which is a metric's name and its labels.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let scrape = self.probe("/metrics").await.body;
+        let value = scrape.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{series}: {scrape}")).parse().unwrap()
+    }
+
+    /// Tells it to end, which has to succeed, and returns all that it logged.
+    pub async fn end(mut self) -> String {
+        self.running.signal(Signal::INT);
+        let code = self.running.exit_code().await;
+        tokio::task::spawn_blocking(|| self.reading.join().unwrap()).await.unwrap();
+        let log = self.log.lock().unwrap().clone();
+        assert_eq!(code, 0, "{log}");
+        log
+    }
+}
+
+/// Waits for a line that has this in it.
+async fn line_with(log: &Mutex<String>, text: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let log = log.lock().unwrap().clone();
+        if let Some(line) = log.lines().find(|line| line.contains(text)) {
+            return line.to_owned();
+        }
+        assert!(began.elapsed() < PATIENCE, "no {text:?} in {log}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The addresses of callers and of the management listener, as the line that says that it serves names them.
+fn addresses(line: &serde_json::Value) -> [SocketAddr; 2] {
+    ["listen", "management_listen"].map(|name| line[name].as_str().unwrap().parse().unwrap())
 }
 
 /// The next line with this message.
