@@ -91,7 +91,7 @@ impl App {
         metrics: &MetricsRegistry,
     ) -> Result<Self, StartError> {
         let api_tokens_file = api_tokens_of(&settings.access)?;
-        let traces = traces_of(&settings.telemetry)?;
+        let traces = traces_of(settings.traces.as_ref())?;
         let projects = projects_of(settings, traces.as_ref().map(Traces::tracer))?;
         let keys = Arc::clone(&projects.keys);
         let (resolver, links) = links::links(settings, projects, clock)?;
@@ -109,7 +109,7 @@ impl App {
                 access: access::access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
                 recorder: metrics.recorder(),
-                tracing: traces::tracing(&settings.telemetry, traces.as_ref()),
+                tracing: traces::tracing(settings.traces.as_ref(), traces.as_ref()),
             },
         );
         let drain = Drain::default();

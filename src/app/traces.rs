@@ -7,8 +7,8 @@ use crate::telemetry::{Authorities, Traces, TracesOptions};
 use crate::web::{Sampling, Tracing};
 
 /// Starts what sends traces, if a collector is named. Nothing is sent before there is a span.
-pub fn traces_of(settings: &settings::TelemetrySettings) -> Result<Option<Traces>, StartError> {
-    settings.traces.as_ref().map(|settings| Ok(Traces::start(traces_options(settings)?)?)).transpose()
+pub fn traces_of(settings: Option<&settings::TracesSettings>) -> Result<Option<Traces>, StartError> {
+    settings.map(|settings| Ok(Traces::start(traces_options(settings)?)?)).transpose()
 }
 
 /// What traces are sent with.
@@ -32,7 +32,10 @@ fn traces_options(settings: &settings::TracesSettings) -> Result<TracesOptions, 
 }
 
 /// How requests are traced.
-pub(super) fn tracing(settings: &settings::TelemetrySettings, traces: Option<&Traces>) -> Option<Tracing> {
-    let settings::SamplingSettings { parent_decides, ratio } = settings.traces.as_ref()?.sampling;
+pub(super) fn tracing(
+    settings: Option<&settings::TracesSettings>,
+    traces: Option<&Traces>,
+) -> Option<Tracing> {
+    let settings::SamplingSettings { parent_decides, ratio } = settings?.sampling;
     Some(Tracing { tracer: traces?.tracer(), sampling: Sampling { parent_decides, ratio } })
 }
