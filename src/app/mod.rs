@@ -88,7 +88,7 @@ impl App {
         metrics: &MetricsRegistry,
     ) -> Result<Self, StartError> {
         let api_tokens_file = api_tokens_of(&settings.access)?;
-        let traces = traces_of(&settings.telemetry)?;
+        let traces = traces_of(settings.traces.as_ref())?;
         let nebuly = nebuly_clients_of(settings, traces.as_ref().map(Traces::tracer))?;
         let keys = Arc::clone(&nebuly.keys);
         let (resolver, caches) = caches::build(settings, nebuly, clock)?;
@@ -106,7 +106,7 @@ impl App {
                 access: access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
                 recorder: metrics.recorder(),
-                tracing: telemetry::tracing(&settings.telemetry, traces.as_ref()),
+                tracing: telemetry::tracing(settings.traces.as_ref(), traces.as_ref()),
             },
         );
         let drain = Drain::default();

@@ -58,8 +58,8 @@ pub(super) fn render_metrics(metrics: MetricsReader, open: OpenConnections) -> R
 }
 
 /// Starts the exporter of traces, if a collector is set. Nothing is sent before the first span ends.
-pub fn traces_of(settings: &settings::TelemetrySettings) -> Result<Option<Traces>, StartError> {
-    settings.traces.as_ref().map(|settings| Ok(Traces::start(traces_options(settings)?)?)).transpose()
+pub fn traces_of(settings: Option<&settings::TracesSettings>) -> Result<Option<Traces>, StartError> {
+    settings.map(|settings| Ok(Traces::start(traces_options(settings)?)?)).transpose()
 }
 
 /// The options of the exporter.
@@ -82,7 +82,10 @@ fn traces_options(settings: &settings::TracesSettings) -> Result<TracesOptions, 
 }
 
 /// The tracing of requests, if a collector is set.
-pub(super) fn tracing(settings: &settings::TelemetrySettings, traces: Option<&Traces>) -> Option<Tracing> {
-    let settings::SamplingSettings { parent_decides, ratio } = settings.traces.as_ref()?.sampling;
+pub(super) fn tracing(
+    settings: Option<&settings::TracesSettings>,
+    traces: Option<&Traces>,
+) -> Option<Tracing> {
+    let settings::SamplingSettings { parent_decides, ratio } = settings?.sampling;
     Some(Tracing { tracer: traces?.tracer(), sampling: Sampling { parent_decides, ratio } })
 }

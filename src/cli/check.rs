@@ -32,7 +32,7 @@ pub(super) fn run(sources: &SettingSources) -> ExitCode {
         }
         say("");
     }
-    if let Some(traces) = &settings.telemetry.traces {
+    if let Some(traces) = &settings.traces {
         // A path may be a token.
         say(&format!("Traces: sent to {}\n", traces.endpoint.origin().ascii_serialization()));
     }
@@ -45,7 +45,7 @@ pub(super) fn run(sources: &SettingSources) -> ExitCode {
         api_tokens_of(&settings.access).err(),
         check_shared_cache(&settings).err(),
         check_snapshot(&settings.cache).err(),
-        traces_of(&settings.telemetry).err(),
+        traces_of(settings.traces.as_ref()).err(),
     ]
     .into_iter()
     .flatten()

@@ -1,5 +1,5 @@
-//! Settings that have to fit together: a default gives way to what somebody set, and only two that were both set can
-//! contradict each other.
+//! Defaults that depend on other settings. Some settings have to fit together: a default is adapted to a setting that
+//! is set, and only two that are both set can contradict each other.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use super::reader::SettingReader;
 use super::sections::collide;
 use super::value::{MAX_DURATION, Parsed, of_text, parsed, positive};
 
-/// Each of these durations has to fit into the next.
+/// Nested durations: each of them must not be longer than the next.
 const DURATIONS: [&str; 4] = ["nebuly.connect_timeout", "nebuly.attempt_timeout", "nebuly.deadline", LONGEST];
 
-/// The last of them, which has to be longer: what came of the last attempt still has to be written.
+/// The last of them, which has to be longer, so that there is time to write the response after the last attempt.
 const LONGEST: &str = "server.request_timeout";
 
-/// A listener, and the other one.
+/// Each listener, with the other one.
 const LISTENERS: [(&str, &str); 2] =
     [("server.listen", "server.management_listen"), ("server.management_listen", "server.listen")];
 
-/// Adapts the defaults that do not fit to what is set.
+/// Adapts the defaults that do not fit to the settings that are set.
 pub(super) fn adapt_defaults(layers: Figment) -> Figment {
     let durations = durations(&layers);
     let adapted = durations.iter().filter_map(NestedDuration::adapted).chain(listener(&layers));
     adapted.fold(layers, Figment::merge)
 }
 
-/// Notes a problem for each two durations that were set and do not fit. One that cannot be read has its own problem
+/// Adds a problem for each two durations that are both set and do not fit. One that cannot be read has a problem
 /// already.
 pub(super) fn check(reader: &mut SettingReader<'_>) {
     let mut inner: Option<NestedDuration> = None;
@@ -60,7 +60,7 @@ struct NestedDuration {
     follows: Option<&'static str>,
 }
 
-/// All durations that can be read, each fitting into the next unless both are set.
+/// Returns all durations that can be read. Each of them fits into the next unless both are set.
 fn durations(layers: &Figment) -> Vec<NestedDuration> {
     let link = |key| {
         let (duration, is_set) = find(layers, key, positive())?;
@@ -72,7 +72,7 @@ fn durations(layers: &Figment) -> Vec<NestedDuration> {
         match inner {
             _ if link.is_set => inner = Some(*link),
             Some(inner) if !inner.fits_into(link) => {
-                // A quarter of it is left for writing.
+                // Leaves a quarter of the result for writing.
                 let room = if link.key == LONGEST { inner.duration / 3 } else { Duration::ZERO };
                 link.follow(&inner, inner.duration.saturating_add(room));
             }
@@ -93,7 +93,7 @@ fn durations(layers: &Figment) -> Vec<NestedDuration> {
     links
 }
 
-/// The listener that takes the next port, since somebody gave its own to the other one.
+/// Moves the listener that is not set to the next port, if the other one is set to its default port.
 fn listener(layers: &Figment) -> Option<Layer> {
     let address = |key| find(layers, key, of_text(parsed::<SocketAddr>("")));
     LISTENERS.into_iter().find_map(|(key, other)| {
@@ -117,7 +117,7 @@ impl NestedDuration {
     }
 
     fn adapted(&self) -> Option<Layer> {
-        // Exact, and no longer than durations may be written.
+        // The text is exact, and no longer than the parser accepts.
         let text = match self.duration.subsec_nanos() {
             0 => format!("{}s", self.duration.as_secs()),
             nanos if nanos.is_multiple_of(1_000_000) => format!("{}ms", self.duration.as_millis()),
@@ -127,7 +127,7 @@ impl NestedDuration {
     }
 }
 
-/// A setting as it is, if it can be read, and whether somebody set it.
+/// Reads a setting, and returns it with `true` if it is set.
 fn find<T>(
     layers: &Figment,
     key: &str,

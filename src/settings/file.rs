@@ -13,11 +13,11 @@ use crate::files::{self, FilePath, SmallFile};
 /// The longest name of an unknown key that a message repeats. Settings have short names, keys of Nebuly are long.
 const MAX_NAME: usize = 32;
 
-/// What stands for a name that is not repeated.
+/// Shown in place of a name that may be a secret.
 const HIDDEN_NAME: &str = "(a name that is not shown)";
 
-/// Reads a settings file. What is wrong with its form is added to the problems and left out of the layer, so that all
-/// of the rest is still looked at. Nothing is returned if there is nothing to look at. It may be a pipe, as in
+/// Reads a settings file. Unknown keys and wrong types are added to the problems and left out of the layer, so that the
+/// rest is still checked. Returns `None` if the file cannot be read or is not TOML. It may be a pipe, as in
 /// `--config <(…)`, that is written to its end before the deadline.
 pub(super) fn read(path: &Path, schema: &Schema, problems: &mut Vec<SettingProblem>) -> Option<Layer> {
     let bytes = match SmallFile::or_pipe(path.into(), files::MAX_LEN).begin().wait() {
@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path, schema: &Schema, problems: &mut Vec<SettingProbl
             Some(Layer::new(source, values))
         }
         Err(error) => {
-            // The parser's own words quote the line, and that may hold a key.
+            // The parser's own message quotes the line, which may hold a key.
             let at = position(&text, error.span().map_or(0, |span| span.start));
             problems.push(SettingProblem::with_source(source, format!("not TOML ({at})")));
             None
@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path, schema: &Schema, problems: &mut Vec<SettingProbl
     }
 }
 
-/// Holds a file against the list of settings.
+/// Compares a file with the list of settings.
 struct FileChecker<'a> {
     schema: &'a Schema,
     source: &'a SettingSource,
@@ -55,7 +55,7 @@ struct FileChecker<'a> {
 }
 
 impl FileChecker<'_> {
-    /// Complains about all that is no setting, and takes it out unless it tells that there are projects.
+    /// Refuses and removes everything that is no setting, except under `projects`, which shows that there are some.
     fn check(&mut self, values: &mut Dict) {
         values.retain(|section, value| {
             if section == PROJECTS {
@@ -106,7 +106,7 @@ impl FileChecker<'_> {
     }
 
     fn refuse_section(&mut self, name: &str) {
-        // A setting above the first section header is one without its section.
+        // A setting above the first section header has lost its section.
         let setting = self.schema.settings().find(|(_, known)| *known == name);
         let similar = match setting {
             Some((section, known)) => Some(format!("{section}.{known}")),
@@ -120,13 +120,13 @@ impl FileChecker<'_> {
     }
 }
 
-/// The name of an unknown key, unless it could be a secret that landed on the wrong side of an equals sign.
+/// Returns the name of an unknown key, unless it could be a secret on the wrong side of an equals sign.
 fn shown(name: &str) -> &str {
     let plain = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'-';
     if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain) { name } else { HIDDEN_NAME }
 }
 
-/// Line and column of a byte of a text, both from 1.
+/// Returns line and column of a byte of a text, both from 1.
 fn position(text: &str, offset: usize) -> String {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;

@@ -3,11 +3,11 @@
 use figment::value::{Dict, Map, Value};
 use figment::{Error, Metadata, Profile, Provider};
 
-use super::problem::SettingSource;
-use super::schema::PROJECTS;
+use super::problem::{SettingProblem, SettingSource, escaped};
+use super::schema::{PROJECTS, SECRETS, Schema, unknown};
 
-/// Some settings and where they came from. Every environment variable is a layer of its own, so that figment knows
-/// the source of each value, whatever other layers say about the same section.
+/// Settings of one source. Every environment variable is a layer of its own, so that figment knows the source of each
+/// value, even if other layers have the same section.
 pub(super) struct Layer {
     source: SettingSource,
     values: Dict,
@@ -25,7 +25,29 @@ impl Layer {
         Self::new(source, Dict::from([(section.to_owned(), Value::from(settings))]))
     }
 
-    /// Whether it names projects, rightly or wrongly.
+    /// One layer for each setting of the command line.
+    pub(super) fn of_command_line(
+        overrides: &[(String, String)],
+        schema: &Schema,
+        problems: &mut Vec<SettingProblem>,
+    ) -> Vec<Self> {
+        let mut layers = Vec::new();
+        for (key, text) in overrides {
+            let (section, name) = key.split_once('.').unwrap_or((key, ""));
+            let message = if schema.default(key).is_none() {
+                unknown(schema.similar(section, name).as_deref())
+            } else if SECRETS.contains(&key.as_str()) {
+                "a secret, and never taken from the command line".to_owned()
+            } else {
+                layers.push(Self::of_text(SettingSource::CommandLine, section, name, text));
+                continue;
+            };
+            problems.push(SettingProblem::new(escaped(key), SettingSource::CommandLine, message));
+        }
+        layers
+    }
+
+    /// Returns true if it has projects, even wrong ones.
     pub(super) fn names_projects(&self) -> bool {
         let projects = self.values.get(PROJECTS);
         projects.is_some_and(|projects| projects.as_array().is_none_or(|projects| !projects.is_empty()))

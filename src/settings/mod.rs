@@ -7,27 +7,26 @@
 //! No problem ever repeats a value, so that none can give a secret away.
 //!
 //! A setting is declared twice: as a field of its section, with its type and what it means, and right below where the
-//! field is filled, with its key and what it may be. Everything else (that it exists, its default, its variable, its row
-//! in `nebulink check` and in the docs) follows from `config/default.toml`. A macro could join the two, but would hide the
-//! structs from editors and rustdoc; serde could as well, but stops at the first mistake.
+//! field is filled, with its key and what it may be. Everything else (that it exists, its default, its variable, its
+//! row in `nebulink check` and in the docs) follows from `config/default.toml`. A macro could join the two, but would
+//! hide the structs from editors and rustdoc; serde could as well, but stops at the first mistake.
 
-mod command_line;
 mod dependent_defaults;
 mod environment;
 mod file;
 mod layer;
-mod not_yet;
 mod problem;
 mod reader;
 mod schema;
 mod sections;
-mod sources;
 mod urls;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use figment::Figment;
@@ -37,54 +36,92 @@ pub use self::reader::EffectiveSetting;
 pub use self::sections::{
     AccessLogSetting, AccessSettings, ApiKeySetting, CacheSettings, LimitsSettings, LogFormatSetting,
     LogSettings, LookupSettings, NebulySettings, OnOutage, PreviewSettings, ProjectSettings, ProxyUrl,
-    RedirectSettings, Resolve, SamplingSettings, ServerSettings, SharedCacheSettings, TelemetrySettings,
-    TracesCaFile, TracesSettings,
+    RedirectSettings, Resolve, SamplingSettings, ServerSettings, SharedCacheSettings, TracesCaFile,
+    TracesSettings,
 };
-pub use self::sources::SettingSources;
 
 use self::layer::Layer;
-use self::not_yet::NOT_YET;
 use self::reader::SettingReader;
-use self::schema::{BrokenDefaults, Schema};
+use self::schema::{BrokenDefaults, NOT_YET, Schema};
+use crate::files::FilePath;
 
-/// All settings, validated. See `config/default.toml` for what each one means.
+/// All settings, validated. `config/default.toml` explains each of them.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Listeners, connections, and how they end.
+    /// Listeners, connections and shutdown.
     pub server: ServerSettings,
-    /// Where Nebuly is, and how it is asked.
+    /// The address of Nebuly, and the calls to it.
     pub nebuly: NebulySettings,
     /// 1 to 128, with distinct names.
     pub projects: Vec<ProjectSettings>,
-    /// Links in memory, and their snapshot.
+    /// The links in memory, and their snapshot.
     pub cache: CacheSettings,
     /// Redis or Valkey.
     pub shared_cache: SharedCacheSettings,
-    /// What a redirect says, and what happens without Nebuly.
+    /// The redirect, and what happens during an outage of Nebuly.
     pub redirect: RedirectSettings,
-    /// Who may ask.
+    /// Who may use nebulink.
     pub access: AccessSettings,
-    /// What one caller may cost.
+    /// Rate limits of one caller.
     pub limits: LimitsSettings,
-    /// What is shown of an item before it is opened.
+    /// The preview of an item before it is opened.
     pub preview: PreviewSettings,
     /// Finding items by the customer's own tags.
     pub lookup: LookupSettings,
-    /// What is logged, and how.
+    /// The log.
     pub log: LogSettings,
-    /// Traces.
-    pub telemetry: TelemetrySettings,
+    /// Traces, if a collector is named.
+    pub traces: Option<TracesSettings>,
 }
 
-/// Settings, and where they came from.
+/// Settings, with their sources.
 #[derive(Debug, Clone)]
 pub struct LoadedSettings {
-    /// What the program runs with.
+    /// The settings that the program runs with.
     pub settings: Settings,
-    /// Each setting as people may see it, section by section in the order of the design.
+    /// Each setting as people may see it, section by section.
     pub effective: Vec<EffectiveSetting>,
-    /// What is probably not meant, and works all the same.
+    /// Settings that are probably a mistake, and work all the same.
     pub warnings: Vec<SettingProblem>,
+}
+
+/// Everything that settings are read from. It is passed in, so that tests need neither a process nor its environment.
+#[derive(Clone, Default)]
+pub struct SettingSources {
+    /// The path of `--config`; without it `NEBULINK_CONFIG` of the environment counts.
+    pub config_file: Option<PathBuf>,
+    /// All environment variables; those of other programs are left alone.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Key and value of each setting on the command line, such as `server.listen`. Secrets are refused there.
+    pub overrides: Vec<(String, String)>,
+}
+
+impl SettingSources {
+    /// The environment of this process, and options of its command line.
+    #[must_use]
+    pub fn of_process(config_file: Option<PathBuf>, overrides: Vec<(String, String)>) -> Self {
+        Self { config_file, environment: std::env::vars_os().collect(), overrides }
+    }
+
+    /// The path of the settings file, if there is one.
+    fn config_file(&self) -> Option<PathBuf> {
+        let named = || environment::find(&self.environment, environment::CONFIG_FILE).map(PathBuf::from);
+        self.config_file.clone().or_else(named)
+    }
+}
+
+/// Names alone: values may be secrets.
+impl fmt::Debug for SettingSources {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variables: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        let keys: Vec<_> = self.overrides.iter().map(|(key, _)| key).collect();
+        formatter
+            .debug_struct("SettingSources")
+            .field("config_file", &self.config_file.as_ref().map(FilePath::from))
+            .field("environment", &variables)
+            .field("overrides", &keys)
+            .finish()
+    }
 }
 
 impl Settings {
@@ -93,11 +130,11 @@ impl Settings {
         Self::load_without(NOT_YET, sources)
     }
 
-    /// [`Self::load`], with the settings that have no effect.
+    /// [`Self::load`], with another list of settings that have no effect.
     fn load_without(not_yet: &[&str], sources: &SettingSources) -> Result<LoadedSettings, SettingProblems> {
         let schema = Schema::embedded()?;
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-        let path = config_file(sources);
+        let path = sources.config_file();
         let file = path.as_ref().and_then(|path| file::read(path, &schema, &mut problems));
         let file_is_broken = path.is_some() && file.is_none();
         let file_names_projects = file.as_ref().is_some_and(Layer::names_projects);
@@ -108,15 +145,15 @@ impl Settings {
             &mut problems,
             &mut warnings,
         );
-        let telemetry = TelemetrySettings::read(&sources.environment, &mut problems);
-        let command_line = command_line::read(&sources.overrides, &schema, &mut problems);
+        let traces = TracesSettings::read(&sources.environment, &mut problems);
+        let command_line = Layer::of_command_line(&sources.overrides, &schema, &mut problems);
 
         let defaults = Layer::new(SettingSource::Default, schema.defaults().clone());
         let layers = [defaults].into_iter().chain(file).chain(environment.layers).chain(command_line);
         let figment = dependent_defaults::adapt_defaults(layers.fold(Figment::new(), Figment::merge));
         let mut reader = SettingReader::new(figment, &schema, not_yet, problems, warnings);
         let project_is_named = file_is_broken || file_names_projects || environment.names_project;
-        let settings = Self::read(&mut reader, project_is_named, telemetry)?;
+        let settings = Self::read(&mut reader, project_is_named, traces)?;
         dependent_defaults::check(&mut reader);
         let (effective, warnings) = reader.finish()?;
         Ok(LoadedSettings { settings, effective, warnings })
@@ -125,7 +162,7 @@ impl Settings {
     fn read(
         reader: &mut SettingReader<'_>,
         project_is_named: bool,
-        telemetry: TelemetrySettings,
+        traces: Option<TracesSettings>,
     ) -> Result<Self, BrokenDefaults> {
         let server = ServerSettings::read(reader)?;
         Ok(Self {
@@ -140,13 +177,7 @@ impl Settings {
             lookup: LookupSettings::read(reader)?,
             log: LogSettings::read(reader)?,
             server,
-            telemetry,
+            traces,
         })
     }
-}
-
-/// The settings file, if one is named.
-fn config_file(sources: &SettingSources) -> Option<PathBuf> {
-    let named = || environment::find(&sources.environment, environment::CONFIG_FILE).map(PathBuf::from);
-    sources.config_file.clone().or_else(named)
 }

@@ -1,4 +1,4 @@
-//! What is wrong with the settings: all of it at once, each with its key and where it came from.
+//! Problems with the settings, each with its key and source.
 
 use figment::Metadata;
 use std::fmt;
@@ -9,7 +9,7 @@ pub(super) use crate::text::escaped;
 const COMMAND_LINE: &str = "command line";
 const FOLLOWS: &str = "follows";
 
-/// Where a setting's value came from.
+/// The source of a setting's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingSource {
     /// `config/default.toml`.
@@ -20,33 +20,33 @@ pub enum SettingSource {
     Environment(String),
     /// An option of the command line.
     CommandLine,
-    /// A default that was adapted to this setting, which somebody set.
+    /// A default that was adapted to this setting.
     Follows(String),
 }
 
-/// One thing that is wrong. The message says what is expected, and never repeats a value: even a value of a harmless
+/// One problem. The message says what is expected, and never repeats a value: even a value of a harmless
 /// setting may be a secret that was put in the wrong place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingProblem {
-    /// The setting, such as `cache.ttl`, or nothing if all of a file is meant.
+    /// The setting, such as `cache.ttl`, or `None` for a problem with a whole source.
     pub key: Option<String>,
-    /// Where the value came from, or what has to change where no single value is wrong.
+    /// The source of the value, or the source that has to change if no single value is wrong.
     pub source: SettingSource,
-    /// In plain words, without a value.
+    /// Says what is expected, without the value.
     pub message: String,
 }
 
-/// Everything that is wrong with the settings; at least one problem.
+/// All problems with the settings; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingProblems(Vec<SettingProblem>);
 
 impl SettingSource {
-    /// Whether somebody set the value.
+    /// Returns true if the value is set, and no default.
     pub(super) const fn is_set(&self) -> bool {
         matches!(self, Self::File(_) | Self::Environment(_) | Self::CommandLine)
     }
 
-    /// How figment carries this source along with each value.
+    /// Converts to the metadata that figment keeps with each value.
     pub(super) fn to_metadata(&self) -> Metadata {
         match self {
             Self::Default => Metadata::named("default"),
@@ -57,7 +57,7 @@ impl SettingSource {
         }
     }
 
-    /// The reverse of [`Self::to_metadata`]; a file that values came from has been read.
+    /// Reverses [`Self::to_metadata`]. A file with values has been read, so its path is known.
     pub(super) fn from_metadata(metadata: &Metadata) -> Self {
         match &metadata.source {
             Some(figment::Source::File(path)) => Self::File(FilePath::known(path)),
@@ -82,13 +82,13 @@ impl SettingProblem {
 }
 
 impl SettingProblems {
-    /// Of a list that must not be empty.
+    /// Takes at least one problem.
     pub(super) fn new(problems: Vec<SettingProblem>) -> Self {
         debug_assert!(!problems.is_empty(), "settings fail only with a reason");
         Self(problems)
     }
 
-    /// Each problem, in the order of the sources and then of the settings.
+    /// Iterates over the problems, in the order of the sources and then of the settings.
     pub fn iter(&self) -> std::slice::Iter<'_, SettingProblem> {
         self.0.iter()
     }
@@ -127,13 +127,8 @@ impl fmt::Display for SettingProblem {
 /// One line for each problem.
 impl fmt::Display for SettingProblems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            if index > 0 {
-                formatter.write_str("\n")?;
-            }
-            problem.fmt(formatter)?;
-        }
-        Ok(())
+        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        formatter.write_str(&lines.join("\n"))
     }
 }
 

@@ -1,20 +1,22 @@
-//! Reads setting by setting, so that one mistake hides no other.
+//! Reads each setting by itself, so that all problems are found at once.
 
 use figment::Figment;
 use figment::value::{Dict, Value};
 use url::Url;
 
-use super::not_yet::NO_EFFECT;
 use super::problem::{SettingProblem, SettingProblems, SettingSource, escaped};
 use super::schema::{BrokenDefaults, PROJECTS, Schema};
 use super::urls;
 use super::value::{Parsed, optional};
 use crate::files::FilePath;
 
-/// What is shown of an empty setting.
+/// The message about a setting of [`NOT_YET`](super::schema::NOT_YET).
+pub(super) const NO_EFFECT: &str = "has no effect in this version";
+
+/// Shown in place of an empty setting.
 const NOT_SET: &str = "(not set)";
 
-/// What is shown of a secret.
+/// Shown in place of a secret.
 pub(super) const SET: &str = "(set)";
 
 /// A setting as it is in effect.
@@ -22,9 +24,9 @@ pub(super) const SET: &str = "(set)";
 pub struct EffectiveSetting {
     /// Such as `cache.ttl`.
     pub key: String,
-    /// The value on one line; of a secret only whether it is set, and the host of a URL that may hold a password.
+    /// The value on one line; in place of a secret `(set)`, and of a URL that may hold a password its host.
     pub value: String,
-    /// Where it came from.
+    /// The source of the value.
     pub source: SettingSource,
 }
 
@@ -52,7 +54,8 @@ pub(super) struct ProjectEntry {
 }
 
 impl<'a> SettingReader<'a> {
-    /// Of all layers, with what was found in them, and the settings that have no effect yet.
+    /// Reads from all layers. `problems` and `warnings` are those that were found in the layers; `not_yet` are the
+    /// keys of settings that have no effect yet.
     pub(super) fn new(
         figment: Figment,
         schema: &'a Schema,
@@ -114,7 +117,7 @@ impl<'a> SettingReader<'a> {
         Ok(setting)
     }
 
-    /// The entries of `[[projects]]` that are tables.
+    /// Returns the entries of `[[projects]]` that are tables.
     pub(super) fn projects(&self) -> Vec<ProjectEntry> {
         let entries = self.merged.find_ref(PROJECTS).and_then(Value::as_array).unwrap_or_default();
         let item = |(index, entry): (usize, &Value)| {
@@ -128,7 +131,7 @@ impl<'a> SettingReader<'a> {
         entries.iter().enumerate().filter_map(item).collect()
     }
 
-    /// A setting once more, for a rule about several of them: neither noted nor shown.
+    /// Reads a setting again, for a rule between settings. No problem is added, and nothing is listed.
     pub(super) fn peek<T>(&self, key: &str, parse: impl Fn(&Value) -> Parsed<T>) -> Option<T> {
         self.merged.find_ref(key).and_then(|value| parse(value).ok())
     }
@@ -150,7 +153,7 @@ impl<'a> SettingReader<'a> {
         Some(setting)
     }
 
-    /// Notes a problem between settings, at the first of them that somebody set.
+    /// Adds a problem between settings, at the first of them that is set. Skipped if one of them cannot be read.
     pub(super) fn refuse(&mut self, keys: &[&str], message: impl Into<String>) {
         let set = keys.iter().find(|key| self.source(key).is_set()).or(keys.first());
         if let Some(key) = set
@@ -160,7 +163,7 @@ impl<'a> SettingReader<'a> {
         }
     }
 
-    /// Notes a problem between settings of a project, at the first of them.
+    /// Adds a problem between settings of a project, at the first of them. Skipped if one of them cannot be read.
     pub(super) fn refuse_project(&mut self, project: &ProjectEntry, names: &[&str], message: &str) {
         let keys: Vec<_> = names.iter().map(|name| project.key(name)).collect();
         if let (Some(name), Some(key)) = (names.first(), keys.first())
@@ -170,7 +173,7 @@ impl<'a> SettingReader<'a> {
         }
     }
 
-    /// Notes a problem with a value of a known source.
+    /// Adds a problem with a value of a known source.
     pub(super) fn refuse_at(
         &mut self,
         key: impl Into<String>,
@@ -180,17 +183,17 @@ impl<'a> SettingReader<'a> {
         self.problems.push(SettingProblem::new(key, source, message));
     }
 
-    /// Notes something that is probably not meant, and works all the same.
+    /// Adds a warning: the setting works, but is probably a mistake.
     pub(super) fn warn(&mut self, key: &str, message: impl Into<String>) {
         self.warnings.push(SettingProblem::new(key, self.source(key), message));
     }
 
-    /// Where a setting's value came from.
+    /// Returns the source of a setting's value.
     pub(super) fn source(&self, key: &str) -> SettingSource {
         self.merged.find_ref(key).map_or(SettingSource::Default, |value| self.source_of(value))
     }
 
-    /// Returns what is in effect and the warnings, if nothing is wrong with any setting.
+    /// Returns the settings in effect and the warnings, or all problems if there are any.
     pub(super) fn finish(self) -> Result<(Vec<EffectiveSetting>, Vec<SettingProblem>), SettingProblems> {
         if self.problems.is_empty() {
             return Ok((self.effective, self.warnings));
@@ -206,30 +209,32 @@ impl<'a> SettingReader<'a> {
         parsed.map_err(refuse).ok()
     }
 
-    /// Returns true if one of the settings cannot be read: it has its own problem, and its default breaks no rule.
+    /// Returns true if one of the settings cannot be read. It has a problem already, and its default must break no
+    /// rule.
     fn is_any_unreadable(&self, keys: &[impl AsRef<str>]) -> bool {
         self.unreadable.iter().any(|unreadable| keys.iter().any(|key| key.as_ref() == unreadable))
     }
 
-    /// The tag of the value itself: a section's own tag only tells which layer touched it last.
+    /// Returns the source of a value by its own tag: the tag of a section names only the last layer that has the
+    /// section.
     fn source_of(&self, value: &Value) -> SettingSource {
         self.figment.get_metadata(value.tag()).map_or(SettingSource::Default, SettingSource::from_metadata)
     }
 }
 
 impl ProjectEntry {
-    /// The full key of one of its settings.
+    /// Returns the full key of one of its settings.
     pub(super) fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.path)
     }
 
-    /// Where a setting came from; of one that is not there, where the entry did.
+    /// Returns the source of a setting, or the source of the entry if the setting is absent.
     pub(super) fn source(&self, reader: &SettingReader<'_>, name: &str) -> SettingSource {
         self.settings.get(name).map_or_else(|| self.source.clone(), |value| reader.source_of(value))
     }
 }
 
-/// A value on one line.
+/// Shows a value on one line.
 pub(super) fn shown(value: &Value) -> String {
     let text = match value {
         Value::String(_, text) => escaped(text.trim()),
@@ -245,7 +250,7 @@ pub(super) fn shown(value: &Value) -> String {
     if text.is_empty() { NOT_SET.to_owned() } else { text }
 }
 
-/// A value that may be absent on one line.
+/// Shows a value that may be absent.
 fn shown_option<T>(value: Option<&T>, show: impl Fn(&T) -> String) -> String {
     value.map_or_else(|| NOT_SET.to_owned(), show)
 }

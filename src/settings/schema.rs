@@ -1,4 +1,4 @@
-//! Which settings there are: those of `config/default.toml`, and the keys of a project.
+//! The list of all settings: those of `config/default.toml`, and the keys of a project.
 
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
@@ -18,14 +18,26 @@ pub(super) const PROJECT_KEYS: [&str; 5] =
 /// Settings that hold a secret, and so are never taken from the command line, which every user of a machine can read.
 pub(super) const SECRETS: [&str; 2] = ["nebuly.proxy", "shared_cache.url"];
 
-/// What the variables of all settings begin with. Two underscores, because Kubernetes sets `NEBULINK_PORT` and the
+/// Settings whose function this version does not have yet. A value other than the default is a problem: silently doing
+/// nothing would be worse. An entry leaves when its function arrives.
+pub(super) const NOT_YET: &[&str] = &[
+    "server.public_url",
+    "server.contact",
+    "limits.batch",
+    "preview.details",
+    "preview.fields",
+    "lookup.tags",
+    "lookup.window",
+];
+
+/// The prefix of the variables of all settings. Two underscores, because Kubernetes sets `NEBULINK_PORT` and the
 /// like for a Service called `nebulink`.
 pub(super) const VARIABLE_PREFIX: &str = "NEBULINK__";
 
-/// Longer names are no misspelt setting, and comparing them would cost time.
+/// The longest name that is compared, in bytes: a longer one is no misspelt setting, and would cost time.
 const MAX_MISSPELT: usize = 40;
 
-/// All settings, with their defaults.
+/// All settings outside `[[projects]]`, with their defaults.
 pub(super) struct Schema {
     sections: Dict,
 }
@@ -46,36 +58,36 @@ impl From<BrokenDefaults> for SettingProblems {
 }
 
 impl Schema {
-    /// The settings of `config/default.toml`.
+    /// Parses `config/default.toml`.
     pub(super) fn embedded() -> Result<Self, BrokenDefaults> {
         let sections = Toml::from_str::<Dict>(DEFAULTS).map_err(|_| BrokenDefaults::NotToml)?;
         Ok(Self { sections })
     }
 
-    /// Every default, by section.
+    /// Returns every default, by section.
     pub(super) fn defaults(&self) -> &Dict {
         &self.sections
     }
 
-    /// The default of a setting, its key written `section.name`.
+    /// Returns the default of a setting, whose key is `section.name`.
     pub(super) fn default(&self, key: &str) -> Option<&Value> {
         let (section, name) = key.split_once('.')?;
         self.section(section)?.get(name)
     }
 
-    /// The settings of a section.
+    /// Returns the settings of a section.
     pub(super) fn section(&self, section: &str) -> Option<&Dict> {
         self.sections.get(section)?.as_dict()
     }
 
-    /// Section and name of every setting outside `[[projects]]`.
+    /// Iterates over section and name of every setting outside `[[projects]]`.
     pub(super) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
         self.sections.iter().flat_map(|(section, value)| {
             value.as_dict().into_iter().flatten().map(|(name, _)| (section.as_str(), name.as_str()))
         })
     }
 
-    /// The setting whose section and name, joined by one underscore, are these.
+    /// Returns the setting whose section and name, joined by one underscore, are `joined`.
     pub(super) fn named(&self, joined: &str) -> Option<String> {
         let joins = |(section, name): &(&str, &str)| {
             joined.strip_prefix(section).and_then(|rest| rest.strip_prefix('_')) == Some(name)
@@ -83,8 +95,8 @@ impl Schema {
         self.settings().find(joins).map(|(section, name)| format!("{section}.{name}"))
     }
 
-    /// The setting that an unknown name in a section may have been meant to be: a similar one of the section, or one
-    /// of the same name in another section, rather a similar one.
+    /// Returns the setting that an unknown name in a section was probably meant to be: one of the section with a
+    /// similar name, or else one of the same name in another section, preferably in one with a similar name.
     pub(super) fn similar(&self, section: &str, name: &str) -> Option<String> {
         let own = self.section(section).into_iter().flatten().map(|(known, _)| known.as_str());
         if let Some(known) = nearest(name, own) {
@@ -98,13 +110,13 @@ impl Schema {
         Some(format!("{section}.{name}"))
     }
 
-    /// The section that an unknown one may have been meant to be.
+    /// Returns the section that an unknown one was probably meant to be.
     pub(super) fn similar_section(&self, name: &str) -> Option<&str> {
         nearest(name, self.sections.keys().map(String::as_str))
     }
 }
 
-/// The candidate that differs from a name by a few letters at most.
+/// Returns the candidate that differs least from a name, by a few letters at most.
 pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_MISSPELT {
         return None;
@@ -117,7 +129,7 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
         .map(|(_, candidate)| candidate)
 }
 
-/// What is said of a key that is no setting.
+/// The message about a key that is no setting.
 pub(super) fn unknown(similar: Option<&str>) -> String {
     match similar {
         Some(similar) => format!("not a setting; did you mean {similar}?"),
@@ -125,7 +137,7 @@ pub(super) fn unknown(similar: Option<&str>) -> String {
     }
 }
 
-/// The environment variable of a setting.
+/// Returns the environment variable of a setting.
 pub(super) fn variable(section: &str, name: &str) -> String {
     format!("{VARIABLE_PREFIX}{}__{}", section.to_ascii_uppercase(), name.to_ascii_uppercase())
 }

@@ -1,13 +1,13 @@
-//! URLs in settings. No message repeats one: it may hold a password even where none is allowed.
+//! Parsers for URLs. No message repeats one: it may hold a password even where none is allowed.
 
 use url::{Host, Url};
 
 use super::value::Parsed;
 
-/// What may be spoken to Nebuly, a proxy or a browser.
+/// The schemes of Nebuly, proxies and browsers.
 const HTTP_SCHEMES: &[&str] = &["https", "http"];
 
-/// Redis and Valkey, in clear and with TLS.
+/// The schemes of Redis and Valkey, without and with TLS.
 const REDIS_SCHEMES: &[&str] = &["redis", "rediss"];
 
 const NOT_A_PROXY: &str = "not a URL such as http://proxy.example:3128, without path, query and fragment \
@@ -15,11 +15,11 @@ const NOT_A_PROXY: &str = "not a URL such as http://proxy.example:3128, without 
 const NOT_A_REDIS: &str = "not a URL such as redis://cache.example:6379/0, without fragment \
                            (in a password, write / ? # @ as %2F %3F %23 %40)";
 
-/// An absolute `https` or `http` URL without user, query and fragment, and without a slash at its end (the root path
-/// alone keeps its own).
+/// Parses an absolute `https` or `http` URL without user, query and fragment, and removes a slash at its end, except
+/// that of the root path.
 pub(super) fn base(text: &str) -> Parsed<Url> {
     let mut url = absolute(text, HTTP_SCHEMES).ok_or("not a URL such as https://nebuly.example")?;
-    // Anywhere, since a password with a slash in it reads as a path.
+    // Checked in all of the text, since a password with a slash in it looks like a path.
     if text.contains('@') {
         return Err("must not hold a user or a password".into());
     }
@@ -31,28 +31,28 @@ pub(super) fn base(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
-/// A proxy's URL. User and password are allowed.
+/// Parses a proxy's URL. User and password are allowed.
 pub(super) fn proxy(text: &str) -> Parsed<Url> {
     let bare = |url: &Url| url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     absolute(text, HTTP_SCHEMES).filter(bare).ok_or(NOT_A_PROXY.into())
 }
 
-/// An absolute `https` or `http` URL. User and password are allowed.
+/// Parses an absolute `https` or `http` URL. User and password are allowed.
 pub(super) fn http(text: &str) -> Option<Url> {
     absolute(text, HTTP_SCHEMES)
 }
 
-/// A Redis URL. User and password are allowed; a fragment is not, since `#insecure` would switch certificate checks
-/// off.
+/// Parses a Redis URL. User and password are allowed; a fragment is not, since `#insecure` would switch certificate
+/// checks off.
 pub(super) fn redis(text: &str) -> Parsed<Url> {
-    // Of a password with a slash in it, the beginning would be taken for the host, and shown.
+    // The URL parser takes the beginning of a password with a slash in it for the host, which is shown.
     let whole =
         |url: &Url| !url.path().contains('@') && !url.query().is_some_and(|query| query.contains('@'));
     let checked = |url: &Url| whole(url) && url.fragment().is_none();
     absolute(text, REDIS_SCHEMES).filter(checked).ok_or(NOT_A_REDIS.into())
 }
 
-/// The origin of a page: scheme, host and, unless it is the default, port, spelled as a browser sends it.
+/// Parses the origin of a page, spelled as a browser sends it: scheme, host, and the port unless it is the default.
 pub(super) fn origin(text: &str) -> Parsed<String> {
     if text == "*" || text == "null" {
         return Err("* and null would let every page in: name each origin".into());
@@ -66,7 +66,7 @@ pub(super) fn origin(text: &str) -> Parsed<String> {
     }
 }
 
-/// Whether what is sent to a URL stays on this machine.
+/// Returns true if requests to a URL stay on this machine.
 pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -76,14 +76,14 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Scheme, host and port, without anything that may be secret.
+/// Returns scheme, host and port, without the parts that may be secret.
 pub(super) fn without_secrets(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-/// A URL with one of the schemes, `://` and a host. The parser alone is more lenient: it drops line breaks, reads `\`
-/// as `/`, and takes `https:host`.
+/// Parses a URL with one of the schemes, `://` and a host. The library's parser is more lenient: it drops line
+/// breaks, reads `\` as `/`, and takes `https:host`.
 fn absolute(text: &str, schemes: &[&str]) -> Option<Url> {
     let (scheme, _) = text.split_once("://")?;
     let strange = |byte: u8| !byte.is_ascii_graphic() || byte == b'\\';

@@ -1,4 +1,4 @@
-//! Values as they are written: numbers, durations, sizes, lists and the like. No message repeats a value.
+//! Parsers for values: numbers, durations, sizes, lists and more. No message repeats a value.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -12,7 +12,7 @@ use figment::value::Value;
 
 use crate::files::{FilePath, MAX_LEN, SmallFile};
 
-/// What was read, or what was expected instead.
+/// The parsed value, or a message that says what is expected.
 pub(super) type Parsed<T> = Result<T, Cow<'static, str>>;
 
 /// The longest duration: ten years, so that no sum of durations and no timestamp overflows.
@@ -27,17 +27,17 @@ const MAX_DURATION_LEN: usize = 20;
 const NOT_A_DURATION: &str = "not a duration such as 15s, 24h or 30d";
 const NOT_A_SIZE: &str = "not a size such as 64MiB";
 
-/// Text without surrounding white space.
+/// Takes text without surrounding white space.
 pub(super) fn text(value: &Value) -> Parsed<&str> {
     value.as_str().map(str::trim).ok_or(Cow::Borrowed("not text in quotes"))
 }
 
-/// Text that a parser takes, or a message that says what it takes.
+/// Takes text, and gives it to `parse`.
 pub(super) fn of_text<T>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<T> {
     move |value| parse(text(value)?)
 }
 
-/// `None` for an empty text.
+/// Takes text, and gives it to `parse` unless it is empty.
 pub(super) fn optional<T>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Option<T>> {
     move |value| match text(value)? {
         "" => Ok(None),
@@ -45,7 +45,7 @@ pub(super) fn optional<T>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&Value) 
     }
 }
 
-/// A list of texts, or one text with commas, as in the environment.
+/// Takes a list of texts, or one text with commas, as in the environment, and gives each item to `parse`.
 pub(super) fn list<T>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Vec<T>> {
     move |value| {
         let texts: Vec<&str> = match value {
@@ -65,12 +65,12 @@ pub(super) fn list<T>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&Value) -> P
     }
 }
 
-/// Text in the form of a type that describes itself in `expected`.
+/// Parses text with `FromStr`; if it fails, `expected` is the message.
 pub(super) fn parsed<T: FromStr>(expected: &'static str) -> impl Fn(&str) -> Parsed<T> {
     move |text| text.parse().map_err(|_| Cow::Borrowed(expected))
 }
 
-/// `true` or `false`.
+/// Takes `true` or `false`.
 pub(super) fn flag(value: &Value) -> Parsed<bool> {
     match (value, value.as_str().map(str::trim)) {
         (Value::Bool(_, flag), _) => Ok(*flag),
@@ -80,7 +80,7 @@ pub(super) fn flag(value: &Value) -> Parsed<bool> {
     }
 }
 
-/// One of a few words.
+/// Takes one of a few words.
 pub(super) fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&Value) -> Parsed<T> {
     move |value| {
         let chosen = value.as_str().and_then(|text| choices.iter().find(|(word, _)| *word == text.trim()));
@@ -91,7 +91,7 @@ pub(super) fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&Value) 
     }
 }
 
-/// A whole number.
+/// Takes a whole number in a range.
 pub(super) fn whole<T>(range: RangeInclusive<T>) -> impl Fn(&Value) -> Parsed<T>
 where
     T: TryFrom<u128> + PartialOrd + Display,
@@ -111,7 +111,7 @@ where
     }
 }
 
-/// A duration in a range.
+/// Takes a duration in a range.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Parsed<Duration> {
     move |value| {
         let text = text(value).map_err(|_| NOT_A_DURATION)?;
@@ -133,17 +133,17 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Pa
     }
 }
 
-/// A duration longer than zero.
+/// Takes a duration longer than zero.
 pub(super) fn positive() -> impl Fn(&Value) -> Parsed<Duration> {
     duration(SHORTEST..=MAX_DURATION)
 }
 
-/// A duration that may be zero.
+/// Takes a duration that may be zero.
 pub(super) fn zero_or_more() -> impl Fn(&Value) -> Parsed<Duration> {
     duration(Duration::ZERO..=MAX_DURATION)
 }
 
-/// A size in bytes.
+/// Takes a size in a range, in bytes.
 pub(super) fn size(range: RangeInclusive<ByteSize>) -> impl Fn(&Value) -> Parsed<u64> {
     move |value| {
         let size: ByteSize = text(value).ok().and_then(|text| text.parse().ok()).ok_or(NOT_A_SIZE)?;
@@ -154,7 +154,7 @@ pub(super) fn size(range: RangeInclusive<ByteSize>) -> impl Fn(&Value) -> Parsed
     }
 }
 
-/// Text of printable ASCII without white space, of a length in bytes.
+/// Takes text of printable ASCII without white space. `len` bounds its length in bytes.
 pub(super) fn printable(len: RangeInclusive<usize>) -> impl Fn(&str) -> Parsed<String> {
     move |text| {
         if len.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -165,33 +165,33 @@ pub(super) fn printable(len: RangeInclusive<usize>) -> impl Fn(&str) -> Parsed<S
     }
 }
 
-/// A path, whatever is there.
+/// Takes any path; the file may be missing.
 #[expect(clippy::unnecessary_wraps, reason = "has the form of a parser")]
 pub(super) fn path(text: &str) -> Parsed<FilePath> {
     Ok(FilePath::new(text))
 }
 
-/// The path of a file that can be read.
+/// Takes the path of a file that can be read now.
 pub(super) fn readable_file(text: &str) -> Parsed<FilePath> {
     content(&FilePath::new(text), MAX_LEN)?;
     Ok(FilePath::known(text))
 }
 
-/// What a file of at most `max_len` bytes holds.
+/// Reads a file of at most `max_len` bytes.
 pub(super) fn content(path: &FilePath, max_len: u64) -> Parsed<Vec<u8>> {
-    // The system's words do not repeat the path.
+    // The system's message does not repeat the path.
     let unreadable = |error: io::Error| Cow::Owned(format!("the file cannot be read: {error}"));
     SmallFile::new(path.clone(), max_len).begin().wait().map_err(unreadable)
 }
 
-/// The whole number that a float is: Helm's `toToml` writes `20` as `20.0`.
+/// Converts a float that is a whole number: Helm's `toToml` writes `20` as `20.0`.
 fn whole_of_float(float: f64) -> Option<u128> {
     let is_whole = float >= 0.0 && float <= f64::from(u32::MAX) && float.fract() == 0.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "just checked")]
     is_whole.then_some(float as u128)
 }
 
-/// A size as it is written in settings: `1MiB`.
+/// Writes a size as in settings: `1MiB`.
 fn compact(size: ByteSize) -> String {
     format!("{:.0}", size.display().iec()).replace(' ', "")
 }

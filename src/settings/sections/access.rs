@@ -1,4 +1,4 @@
-//! `[access]`: who may ask.
+//! `[access]`: authentication of callers.
 
 use http::HeaderName;
 
@@ -11,12 +11,12 @@ use crate::settings::value::{list, optional, parsed, readable_file};
 
 const NOT_A_HEADER: &str = "not the name of a header such as x-auth-request-email";
 
-/// Who may ask.
+/// Authentication of callers.
 #[derive(Debug, Clone)]
 pub struct AccessSettings {
-    /// The header that names the person. Without it everybody gets in.
+    /// The header with the user's identity. `None` lets everybody in.
     pub identity_header: Option<HeaderName>,
-    /// The file of the tokens for `/api`; it could be read at the start, and its content has not been looked at.
+    /// The file of the tokens for `/api`; it could be read at start, and its content has not been parsed.
     pub api_tokens_file: Option<FilePath>,
     /// Origins whose pages may read `/api`, as a browser spells them in `Origin`.
     pub cors_origins: Vec<String>,

@@ -1,4 +1,4 @@
-//! `[cache]`: links in memory, and their snapshot.
+//! `[cache]`: the memory cache, and its snapshot.
 
 use std::time::Duration;
 
@@ -9,27 +9,27 @@ use crate::settings::reader::SettingReader;
 use crate::settings::schema::BrokenDefaults;
 use crate::settings::value::{MAX_DURATION, duration, path, positive, size, zero_or_more};
 
-/// Below this a busy cache would hold hardly anything.
+/// A smaller cache would hold too few links to be of use.
 const MIN_SIZE: ByteSize = ByteSize::mib(1);
 
 /// Writing all links more often would leave no time for serving them.
 const MIN_SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// More memory than machines have: more likely a mistake.
+/// More memory than machines have: a larger value is probably a mistake.
 const MAX_SIZE: ByteSize = ByteSize::tib(1);
 
-/// Links in memory, and their snapshot.
+/// The memory cache, and its snapshot.
 #[derive(Debug, Clone)]
 pub struct CacheSettings {
     /// Bytes, from 1 MiB to 1 TiB.
     pub max_size: u64,
-    /// How long a link is fresh.
+    /// The time for which a link is fresh.
     pub ttl: Duration,
-    /// How long after that it is still served; may be zero.
+    /// The time after that for which it is served stale; may be zero.
     pub stale: Duration,
-    /// How long an unknown id stays absent; may be zero.
+    /// The time for which an unknown id stays cached as absent; may be zero.
     pub negative_ttl: Duration,
-    /// The snapshot, if one is kept. Whether it can be read or written has not been looked at.
+    /// The snapshot, if there is one. Nothing has checked yet that it can be read or written.
     pub snapshot_file: Option<FilePath>,
     /// Time between two writes of the snapshot, at least a second.
     pub snapshot_interval: Duration,

@@ -1,23 +1,23 @@
-//! `[limits]`: what one caller may cost.
+//! `[limits]`: the rate limits of one caller.
 
 use crate::settings::reader::SettingReader;
 use crate::settings::schema::BrokenDefaults;
 use crate::settings::value::whole;
 
-/// More calls than Nebuly could ever answer.
+/// More calls per second than Nebuly could answer.
 const MAX_COLD: u32 = 1_000_000;
 
-/// More links than fit into a body of 1 MiB with usual ids.
+/// With usual ids, more links would not fit into a body of 1 MiB.
 const MAX_BATCH: usize = 10_000;
 
-/// What one caller may cost.
+/// The rate limits of one caller.
 #[derive(Debug, Clone)]
 pub struct LimitsSettings {
     /// Calls to Nebuly per second, 1 to 1,000,000.
     pub cold_per_second: u32,
-    /// Calls to Nebuly at once after a pause, 1 to 1,000,000.
+    /// The burst: calls to Nebuly at once after a pause, 1 to 1,000,000.
     pub cold_burst: u32,
-    /// Links in one request for many, 1 to 10,000.
+    /// Links in one batch request, 1 to 10,000.
     pub batch: usize,
 }
 

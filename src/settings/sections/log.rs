@@ -1,4 +1,4 @@
-//! `[log]`: what is logged, and how.
+//! `[log]`: level, format and access log.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -9,38 +9,38 @@ use crate::settings::value::{Parsed, choice, of_text};
 const NOT_A_LEVEL: &str =
     "not off, error, warn, info, debug or trace, or target=level for one part, separated by commas";
 
-/// What is logged, and how.
+/// Level, format and access log.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
-    /// How a line is written.
+    /// The format of a line.
     pub format: LogFormatSetting,
-    /// Which events are logged.
+    /// The filter for events.
     pub level: Targets,
-    /// Which answered requests get a line.
+    /// The answered requests that get a line.
     pub access: AccessLogSetting,
 }
 
-/// How a line of the log is written.
+/// The format of a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormatSetting {
-    /// As text on a terminal, else as JSON.
+    /// Text on a terminal, else JSON.
     Auto,
-    /// For people.
+    /// Lines for people.
     Text,
-    /// For programs.
+    /// JSON for programs.
     Json,
 }
 
-/// Which answered requests get a line in the log.
+/// The answered requests that get a line in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessLogSetting {
-    /// Every one.
+    /// All.
     All,
     /// Those that cost a call to Nebuly.
     Cold,
     /// Those that failed.
     Errors,
-    /// Not one.
+    /// None.
     None,
 }
 
@@ -69,7 +69,7 @@ impl LogSettings {
     }
 }
 
-/// A filter. Its own parser takes a misspelt level for a target, which would silence all the rest.
+/// Parses a filter. Its own parser takes a misspelt level for a target, which would silence everything else.
 fn level(text: &str) -> Parsed<Targets> {
     let directives: Vec<&str> = text.split(',').map(str::trim).collect();
     let is_level = |text: &str| !text.is_empty() && text.parse::<LevelFilter>().is_ok();

@@ -14,7 +14,7 @@ const MAX_TAG_LEN: usize = 128;
 pub struct LookupSettings {
     /// The tags that may be searched for, each of which can be one segment of a path.
     pub tags: Vec<String>,
-    /// How far back a search goes.
+    /// The age of the oldest item that a search finds.
     pub window: Duration,
 }
 
@@ -27,7 +27,7 @@ impl LookupSettings {
     }
 }
 
-/// A tag is the customer's own word, in any script; it only has to fit into a path.
+/// Parses a tag, which is the customer's own word in any script, and has to be one segment of a path.
 fn tag(text: &str) -> Parsed<String> {
     let fits = (1..=MAX_TAG_LEN).contains(&text.len()) && text != "." && text != "..";
     if fits && !text.chars().any(|character| character.is_control() || character == '/') {

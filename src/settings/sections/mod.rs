@@ -1,4 +1,4 @@
-//! One file for each section: its settings, and what they may be.
+//! One file for each section: its struct, the keys of its settings, and the values that they accept.
 
 mod access;
 mod cache;
@@ -11,7 +11,7 @@ pub(super) mod projects;
 mod redirect;
 mod server;
 mod shared_cache;
-mod telemetry;
+mod traces;
 
 pub use access::AccessSettings;
 pub use cache::CacheSettings;
@@ -25,4 +25,4 @@ pub use redirect::{OnOutage, RedirectSettings};
 pub use server::ServerSettings;
 pub(super) use server::collide;
 pub use shared_cache::SharedCacheSettings;
-pub use telemetry::{SamplingSettings, TelemetrySettings, TracesCaFile, TracesSettings};
+pub use traces::{SamplingSettings, TracesCaFile, TracesSettings};

@@ -1,4 +1,4 @@
-//! `[nebuly]`: where Nebuly is, and how it is asked.
+//! `[nebuly]`: Nebuly's addresses, and the calls to it.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ use crate::settings::schema::BrokenDefaults;
 use crate::settings::urls;
 use crate::settings::value::{Parsed, choice, flag, list, of_text, positive, readable_file, whole};
 
-/// The setting that says how a link's URL is found.
+/// The key of [`NebulySettings::resolve`].
 pub(super) const RESOLVE: &str = "nebuly.resolve";
 
-/// More attempts than fit into any deadline.
+/// More retries would not fit into any deadline.
 const MAX_RETRIES: u32 = 10;
 
-/// More calls at once than one Nebuly should ever see from one process.
+/// More calls at once than Nebuly should ever get from one process.
 const MAX_IN_FLIGHT: usize = 10_000;
 
-/// Where Nebuly is, and how it is asked.
+/// Nebuly's addresses, and the calls to it.
 #[derive(Debug, Clone)]
 pub struct NebulySettings {
-    /// The API: no trailing slash, user, query or fragment; `https`, or `http` where that is allowed.
+    /// The URL of the API: no trailing slash, user, query or fragment; `https`, or `http` where that is allowed.
     pub api_base_url: Url,
-    /// The front end: no trailing slash, user, query or fragment; `http` only on a loopback host.
+    /// The URL of the front end: no trailing slash, user, query or fragment; `http` only on a loopback host.
     pub platform_url: Url,
-    /// Where a redirect may lead. Always holds the host of `platform_url`.
+    /// The hosts that a redirect may lead to, always with the host of `platform_url`.
     pub allowed_hosts: AllowedHosts,
-    /// Whether Nebuly is asked at all.
+    /// How a link's URL is found.
     pub resolve: Resolve,
     /// PEM file of certificate authorities that replace the public ones; it could be read at the start.
     pub ca_file: Option<FilePath>,
@@ -45,7 +45,7 @@ pub struct NebulySettings {
     pub deadline: Duration,
     /// Further attempts after the first, at most 10.
     pub retries: u32,
-    /// Calls at once, 1 to 10,000.
+    /// Calls in flight, 1 to 10,000.
     pub max_in_flight: usize,
 }
 
@@ -120,7 +120,7 @@ fn platform_url(text: &str) -> Parsed<Url> {
 
 fn allowed_hosts(value: &Value) -> Parsed<AllowedHosts> {
     let mut hosts = AllowedHosts::default();
-    // Each entry is tried by itself first, since the list numbers the one that is wrong.
+    // Each entry is parsed by itself first, so that the message has the number of the wrong one.
     let entries = list(|text| allow(&mut AllowedHosts::default(), text).map(|()| text.to_owned()))(value)?;
     for entry in &entries {
         allow(&mut hosts, entry)?;

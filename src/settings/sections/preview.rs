@@ -1,4 +1,4 @@
-//! `[preview]`: what is shown of an item before it is opened.
+//! `[preview]`: the preview of an item before it is opened.
 
 use crate::settings::reader::SettingReader;
 use crate::settings::schema::BrokenDefaults;
@@ -7,14 +7,14 @@ use crate::settings::value::{flag, list, printable};
 /// The longest name of a field, in bytes.
 const MAX_FIELD_LEN: usize = 64;
 
-/// What is shown of an item before it is opened.
+/// The preview of an item before it is opened.
 #[derive(Debug, Clone)]
 pub struct PreviewSettings {
-    /// Whether the link page shows what Nebuly's detail calls say.
+    /// True if the link page shows answers of Nebuly's detail calls.
     pub details: bool,
     /// The fields of those answers that may be shown.
     pub fields: Vec<String>,
-    /// Whether link preview robots get a card.
+    /// True if link preview robots get a card.
     pub unfurl: bool,
 }
 

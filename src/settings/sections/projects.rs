@@ -1,4 +1,4 @@
-//! `[[projects]]`: the keys of Nebuly, one for each project.
+//! `[[projects]]`: the projects of Nebuly, each with its API key.
 
 use secrecy::SecretString;
 
@@ -16,12 +16,12 @@ const MAX_KEY_LEN: usize = 4096;
 /// The longest project or organization id, in bytes.
 const MAX_ID_LEN: usize = 128;
 
-/// A Nebuly project: one key, and what is known of the project.
+/// A Nebuly project: its API key, and its ids if they are known.
 #[derive(Debug, Clone)]
 pub struct ProjectSettings {
     /// Distinct among all projects.
     pub name: ProjectName,
-    /// Where its API key is.
+    /// The source of its API key.
     pub key: ApiKeySetting,
     /// As in a Nebuly page's address bar; set together with `organization_id` or not at all.
     pub project_id: Option<String>,
@@ -29,14 +29,14 @@ pub struct ProjectSettings {
     pub organization_id: Option<String>,
 }
 
-/// Where an API key is.
+/// The source of an API key.
 #[derive(Debug, Clone)]
 pub enum ApiKeySetting {
     /// In the settings or the environment: 1 to 4096 bytes of visible ASCII.
     Inline(SecretString),
-    /// In a file, which has not been looked at: it is read, and read again, by whoever calls Nebuly.
+    /// In a file, which nothing has read yet: the client of Nebuly reads it, and reads it again when it changes.
     File(FilePath),
-    /// Nowhere: it is not needed, since Nebuly is never called.
+    /// No key is needed, since Nebuly is never called.
     NotNeeded,
 }
 

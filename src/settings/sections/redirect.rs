@@ -1,4 +1,4 @@
-//! `[redirect]`: what a redirect says, and what happens without Nebuly.
+//! `[redirect]`: the redirect, and the behavior during an outage of Nebuly.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use crate::settings::reader::SettingReader;
 use crate::settings::schema::BrokenDefaults;
 use crate::settings::value::{choice, duration, zero_or_more};
 
-/// A year: RFC 9111 asks nobody to keep anything for longer.
+/// One year, the longest `max-age` of common practice.
 const MAX_MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What a redirect says, and what happens without Nebuly.
+/// The redirect, and the behavior during an outage of Nebuly.
 #[derive(Debug, Clone)]
 pub struct RedirectSettings {
-    /// How long a browser may keep a redirect, up to a year; may be zero.
+    /// The `max-age` of a redirect, up to a year; may be zero.
     pub max_age: Duration,
     /// The longest that `wait=` may ask for; may be zero.
     pub max_wait: Duration,
-    /// What happens when Nebuly cannot be asked.
+    /// The answer when Nebuly cannot be asked.
     pub on_outage: OnOutage,
 }
 
-/// What happens when Nebuly cannot be asked and no cache knows the link.
+/// The answer when Nebuly cannot be asked and no cache has the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOutage {
     /// The URL is built, if the ids are known.

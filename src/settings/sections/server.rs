@@ -1,4 +1,4 @@
-//! `[server]`: listeners, connections, and how they end.
+//! `[server]`: listeners, connections and shutdown.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::settings::schema::BrokenDefaults;
 use crate::settings::urls;
 use crate::settings::value::{Parsed, list, of_text, optional, parsed, positive, whole, zero_or_more};
 
-/// The longest contact, in bytes: a line of a page.
+/// The longest contact, in bytes: one line of a page.
 const MAX_CONTACT: usize = 256;
 
 /// More than a process can usually open.
@@ -20,23 +20,23 @@ const MAX_CONNECTIONS: usize = 1_000_000;
 /// More threads than any machine has processors for.
 const MAX_WORKERS: usize = 1024;
 
-/// Shorter prefixes than these take in a whole network rather than the proxies in it.
+/// A range with a shorter prefix than these is a whole network, not just the proxies in it.
 const NARROW_V4: u8 = 16;
 const NARROW_V6: u8 = 48;
 
 const NOT_AN_ADDRESS: &str = "not an address and port such as [::]:8080 or 127.0.0.1:8080";
 const NOT_A_RANGE: &str = "not an address or range such as 10.0.0.7 or 10.0.0.0/24";
 
-/// Listeners, connections, and how they end.
+/// Listeners, connections and shutdown.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
     /// Address and port of the public listener.
     pub listen: SocketAddr,
     /// Address and port of the management listener; never that of the public one, unless the system picks the port.
     pub management_listen: SocketAddr,
-    /// Empty, or `/` and segments without a trailing slash: ready to stand before a route.
+    /// The prefix of every route: empty, or `/` and segments without a trailing slash.
     pub base_path: String,
-    /// The address that people use, without user, query, fragment and trailing slash.
+    /// The address that users see, without user, query, fragment and trailing slash.
     pub public_url: Option<Url>,
     /// The contact for help: an `https:` or `mailto:` address, or a text of one line, at most 256 bytes.
     pub contact: Option<String>,
@@ -50,11 +50,11 @@ pub struct ServerSettings {
     pub idle_timeout: Duration,
     /// From a complete head to the last byte written. Longer than `nebuly.deadline`.
     pub request_timeout: Duration,
-    /// How long serving goes on after SIGTERM; may be zero.
+    /// The time after SIGTERM before listeners close; may be zero.
     pub drain_delay: Duration,
-    /// What open requests get after that; may be zero.
+    /// The time after that for open requests to finish; may be zero.
     pub drain_timeout: Duration,
-    /// Worker threads, already resolved: never 0.
+    /// Worker threads: never 0, which has been replaced by the number of processors.
     pub workers: usize,
 }
 
@@ -102,7 +102,7 @@ impl ServerSettings {
     }
 }
 
-/// Whether the second of two listeners could not bind. `[::]` takes IPv4 too.
+/// Returns true if the second of two listeners could not bind. `[::]` takes IPv4 too.
 pub(in crate::settings) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |one: IpAddr, other: IpAddr| match one {
         IpAddr::V4(address) => address.is_unspecified() && other.is_ipv4(),
@@ -112,7 +112,7 @@ pub(in crate::settings) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0 && one.port() == other.port() && (a == b || covers(a, b) || covers(b, a))
 }
 
-/// A sub-path that reads the same in a URL, in a route and in a proxy's configuration.
+/// Parses a sub-path that is written the same in a URL, in a route and in a proxy's configuration.
 fn base_path(text: &str) -> Parsed<String> {
     let path = text.strip_suffix('/').unwrap_or(text);
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -125,7 +125,7 @@ fn base_path(text: &str) -> Parsed<String> {
         .ok_or("not a path such as /nebuly, of letters, digits, hyphens, dots, underscores and tildes".into())
 }
 
-/// A link that a page may have, or a text.
+/// Parses a link that a page may have, or a text.
 fn contact(text: &str) -> Parsed<String> {
     let is_link = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     let fits = match text.split_once(':') {
@@ -138,13 +138,13 @@ fn contact(text: &str) -> Parsed<String> {
     )
 }
 
-/// A range, or one address as the range of itself.
+/// Parses a range, or one address as a range of one.
 fn range(text: &str) -> Parsed<IpNet> {
     let range = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     range.map_err(|_| NOT_A_RANGE.into())
 }
 
-/// Whether more than proxies is in a range.
+/// Returns true if a range is so wide that more than proxies is in it.
 fn is_wide(range: &IpNet) -> bool {
     const MAPPED: u8 = 96;
     match range {
@@ -157,7 +157,7 @@ fn is_wide(range: &IpNet) -> bool {
     }
 }
 
-/// One worker per processor that this process may use, if the number is left open.
+/// Replaces 0 by the number of processors that this process may use.
 fn available(workers: usize) -> usize {
     match workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),

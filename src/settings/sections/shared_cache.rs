@@ -22,11 +22,11 @@ const MAX_PREFIX_LEN: usize = 128;
 pub struct SharedCacheSettings {
     /// `redis://` or `rediss://`, from `url`, or read from `url_file`. May hold a user and a password.
     pub url: Option<SecretString>,
-    /// PEM file of certificate authorities that replace the public ones; it could be read at the start.
+    /// PEM file of certificate authorities that replace the public ones; it could be read at start.
     pub ca_file: Option<FilePath>,
-    /// The longest that a request waits for the shared cache.
+    /// The longest time that a request waits for the shared cache.
     pub timeout: Duration,
-    /// What its keys begin with: at most 128 printable characters.
+    /// The prefix of its keys: at most 128 printable characters.
     pub key_prefix: String,
 }
 

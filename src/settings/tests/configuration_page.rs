@@ -5,8 +5,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::super::not_yet::NOT_YET;
-use super::super::schema::variable;
+use super::super::schema::{NOT_YET, variable};
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
@@ -55,7 +54,7 @@ fn paragraphs(comment: &[&str]) -> String {
     comment.iter().flat_map(|line| [shown(line), "\n".to_owned()]).collect()
 }
 
-/// What Markdown would take for something else stands as it is, unless it is code.
+/// Escapes the characters that Markdown would take for markup, except in code.
 fn escaped(text: &str) -> String {
     let mut is_code = false;
     let mut shown = String::new();

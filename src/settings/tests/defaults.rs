@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::not_yet::{NO_EFFECT, NOT_YET};
-use super::super::schema::{PROJECT_KEYS, PROJECTS, SECRETS, Schema};
+use super::super::reader::NO_EFFECT;
+use super::super::schema::{NOT_YET, PROJECT_KEYS, PROJECTS, SECRETS, Schema};
 use super::super::{AccessLogSetting, LogFormatSetting, OnOutage, Resolve, SettingSource};
 use super::*;
 

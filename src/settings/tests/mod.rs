@@ -1,4 +1,4 @@
-//! What all tests of the settings load, and how they look at the problems.
+//! Helpers of the settings' tests.
 
 mod configuration_page;
 mod defaults;

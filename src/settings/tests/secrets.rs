@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 
-/// What must not be seen.
+/// A secret that must not be shown.
 const CANARY: &str = "CANARYcanary0123";
 
 /// Everything that a person could see of a load.
@@ -167,7 +167,7 @@ fn headers_and_user_of_the_collector_are_kept_and_not_shown() {
         ("OTEL_EXPORTER_OTLP_HEADERS", &format!("x-tenant={CANARY}")),
     ]);
     hidden(&loaded);
-    let traces = loaded.unwrap().settings.telemetry.traces.unwrap();
+    let traces = loaded.unwrap().settings.traces.unwrap();
     assert_eq!(traces.endpoint.as_str(), "http://collector.example:4318/v1/traces");
     assert_eq!(traces.headers["x-tenant"], CANARY);
     assert!(traces.headers["authorization"].to_str().unwrap().starts_with("Basic "));

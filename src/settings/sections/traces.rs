@@ -1,8 +1,7 @@
-//! Telemetry: what the standard variables of OpenTelemetry say of traces.
+//! Traces: the standard variables of OpenTelemetry.
 //!
-//! They are read from the environment alone, under the names that every OpenTelemetry SDK has, so that what an operator
-//! already knows, or a cluster injects, holds here as well. Values are never repeated: headers and the user of an endpoint
-//! are secrets.
+//! They are read from the environment alone, under the names that every OpenTelemetry SDK has, so that operators know
+//! them and clusters can inject them. No message repeats a value: headers and the user of an endpoint are secrets.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -20,10 +19,10 @@ use crate::settings::problem::{SettingProblem, SettingSource};
 use crate::settings::urls;
 use crate::settings::value::{Parsed, readable_file};
 
-/// Where OTLP over HTTP takes traces, below the endpoint for all signals.
+/// The path of traces in OTLP over HTTP, below the endpoint for all signals.
 const TRACES_PATH: &str = "/v1/traces";
 
-/// What the program is called, unless the operator says otherwise.
+/// The service's name, unless the operator sets another.
 const SERVICE_NAME: &str = "nebulink";
 
 /// The specification's defaults.
@@ -52,70 +51,57 @@ const NOT_A_RATIO: &str = "not a number from 0 to 1";
 pub struct TracesCaFile {
     /// The variable that names it.
     pub variable: &'static str,
-    /// Where it is.
+    /// Its path.
     pub path: FilePath,
 }
 
-/// What the program says of itself to others, beside logs and metrics.
-#[derive(Debug, Clone, Default)]
-pub struct TelemetrySettings {
-    /// Traces, if a collector is named.
-    pub traces: Option<TracesSettings>,
-}
-
-/// How traces are made, and where they go.
+/// Sampling and export of traces.
 #[derive(Debug, Clone)]
 pub struct TracesSettings {
-    /// Where they are posted, without user and password.
+    /// The URL to which they are posted, without user and password.
     pub endpoint: Url,
-    /// What goes with them; values are marked as sensitive, so that no `Debug` prints them.
+    /// The headers of each post; their values are marked as sensitive, so that no `Debug` prints them.
     pub headers: HeaderMap,
     /// Certificate authorities in PEM, instead of the public ones.
     pub ca_file: Option<TracesCaFile>,
-    /// How long one export may take.
+    /// The timeout of one export.
     pub timeout: Duration,
-    /// What the program is called.
+    /// The service's name in them.
     pub service_name: String,
-    /// What else is said of it.
+    /// The other attributes of the service.
     pub resource_attributes: Vec<(String, String)>,
-    /// Which requests are traced.
+    /// Decides which requests are traced.
     pub sampling: SamplingSettings,
-    /// Spans that may wait; those beyond are dropped.
+    /// The capacity of the queue of spans; more spans are dropped.
     pub max_queue_size: usize,
-    /// Spans in one export, at most as many as may wait.
+    /// The largest number of spans in one export, at most `max_queue_size`.
     pub max_export_batch_size: usize,
     /// The pause between two exports.
     pub schedule_delay: Duration,
 }
 
-/// Which requests are traced.
+/// Decides which requests are traced.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SamplingSettings {
-    /// Whether a trusted caller that has decided already is followed.
+    /// True if the decision of a trusted caller is followed.
     pub parent_decides: bool,
-    /// The share of the others, from 0 to 1.
+    /// The share of the other requests that is traced, from 0 to 1.
     pub ratio: f64,
 }
 
-/// The variables, with what is wrong with them.
+/// Reads the variables and collects their problems.
 struct OtelVariables<'a> {
     variables: &'a [(OsString, OsString)],
     problems: &'a mut Vec<SettingProblem>,
 }
 
-impl TelemetrySettings {
-    /// What the environment says. Without an endpoint nothing else of it counts.
+impl TracesSettings {
+    /// Reads the variables. Without an endpoint there are no traces, and the other variables do not count.
     pub(in crate::settings) fn read(
         variables: &[(OsString, OsString)],
         problems: &mut Vec<SettingProblem>,
-    ) -> Self {
-        let mut variables = OtelVariables { variables, problems };
-        Self { traces: TracesSettings::read(&mut variables) }
-    }
-}
-
-impl TracesSettings {
-    fn read(variables: &mut OtelVariables<'_>) -> Option<Self> {
+    ) -> Option<Self> {
+        let variables = &mut OtelVariables { variables, problems };
         let disabled = variables.parse("OTEL_SDK_DISABLED", |text| Ok(text.eq_ignore_ascii_case("true")));
         let is_own = variables.has("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
         if disabled == Some(true) || !is_own && !variables.has("OTEL_EXPORTER_OTLP_ENDPOINT") {
@@ -139,11 +125,11 @@ impl TracesSettings {
                 Ok(url)
             })
         }?;
-        variables.parse_either("PROTOCOL", |text| match text {
+        variables.parse(&variables.either("PROTOCOL"), |text| match text {
             "http/protobuf" => Ok(()),
             _ => Err(NOT_SPOKEN.into()),
         });
-        let mut headers = variables.parse_either("HEADERS", headers).unwrap_or_default();
+        let mut headers = variables.parse(&variables.either("HEADERS"), headers).unwrap_or_default();
         if let Some(authorization) = take_user(&mut endpoint) {
             headers.entry(AUTHORIZATION).or_insert(authorization);
         }
@@ -156,11 +142,12 @@ impl TracesSettings {
         let max_export_batch_size =
             variables.whole("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", LONGEST_QUEUE, MAX_EXPORT_BATCH_SIZE);
         let schedule_delay = variables.whole("OTEL_BSP_SCHEDULE_DELAY", LONGEST_MS, SCHEDULE_DELAY_MS);
+        let timeout = variables.either("TIMEOUT");
         Some(Self {
             endpoint,
             headers,
             ca_file: variables.ca_file(),
-            timeout: Duration::from_millis(variables.timeout()),
+            timeout: Duration::from_millis(variables.whole(&timeout, LONGEST_MS, TIMEOUT_MS)),
             service_name: service_name.or(named).unwrap_or_else(|| SERVICE_NAME.to_owned()),
             resource_attributes,
             sampling: SamplingSettings::read(variables),
@@ -198,26 +185,23 @@ impl SamplingSettings {
 }
 
 impl OtelVariables<'_> {
-    /// Whether a variable is set and not empty.
     fn has(&self, name: &str) -> bool {
         find(self.variables, name).is_some()
     }
 
-    /// What a variable says; one that is empty is not set, as OpenTelemetry has it.
+    /// Returns the name of the variable for traces if that is set, else of the one for all signals.
+    fn either(&self, name: &str) -> String {
+        let own = format!("OTEL_EXPORTER_OTLP_TRACES_{name}");
+        if self.has(&own) { own } else { format!("OTEL_EXPORTER_OTLP_{name}") }
+    }
+
+    /// Reads a variable. An empty one counts as not set, as OpenTelemetry specifies.
     fn parse<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
         let value = find(self.variables, name)?;
         let parsed = value.to_str().ok_or("not UTF-8".into()).and_then(|text| parse(text.trim()));
-        let refused =
-            |message| SettingProblem::with_source(SettingSource::Environment(name.to_owned()), message);
-        parsed.map_err(|message| self.problems.push(refused(message))).ok()
-    }
-
-    /// What the variable for traces says, or else the one for all signals.
-    fn parse_either<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
-        let own = format!("OTEL_EXPORTER_OTLP_TRACES_{name}");
-        let shared = format!("OTEL_EXPORTER_OTLP_{name}");
-        let name = if self.has(&own) { own } else { shared };
-        self.parse(&name, parse)
+        let source = || SettingSource::Environment(name.to_owned());
+        let refuse = |message| self.problems.push(SettingProblem::with_source(source(), message));
+        parsed.map_err(refuse).ok()
     }
 
     fn ca_file(&mut self) -> Option<TracesCaFile> {
@@ -229,10 +213,6 @@ impl OtelVariables<'_> {
     fn whole(&mut self, name: &str, max: u64, default: u64) -> u64 {
         self.parse(name, |text| whole(text, max)).unwrap_or(default)
     }
-
-    fn timeout(&mut self) -> u64 {
-        self.parse_either("TIMEOUT", |text| whole(text, LONGEST_MS)).unwrap_or(TIMEOUT_MS)
-    }
 }
 
 fn whole(text: &str, max: u64) -> Parsed<u64> {
@@ -240,16 +220,16 @@ fn whole(text: &str, max: u64) -> Parsed<u64> {
     number.ok_or_else(|| format!("not a whole number from 1 to {max}").into())
 }
 
-/// A URL to which traces can be posted. User and password are allowed.
+/// Parses a URL to which traces can be posted. User and password are allowed.
 fn endpoint(text: &str) -> Parsed<Url> {
     let bare = |url: &Url| {
-        // Of a password with a slash in it, the beginning would be taken for the host, and shown.
+        // The URL parser takes the beginning of a password with a slash in it for the host, which is shown.
         !url.path().contains('@') && url.query().is_none() && url.fragment().is_none()
     };
     urls::http(text).filter(bare).ok_or(NOT_AN_ENDPOINT.into())
 }
 
-/// User and password of a URL, as the header that says the same.
+/// Removes user and password from a URL, and returns them as an `authorization` header.
 fn take_user(url: &mut Url) -> Option<HeaderValue> {
     if url.username().is_empty() && url.password().is_none() {
         return None;
@@ -257,7 +237,7 @@ fn take_user(url: &mut Url) -> Option<HeaderValue> {
     let mut pair = percent_decode_str(url.username()).collect::<Vec<u8>>();
     pair.push(b':');
     pair.extend(percent_decode_str(url.password().unwrap_or_default()));
-    // A URL with a host takes both.
+    // Both succeed for a URL with a host.
     let _cannot_fail = (url.set_username(""), url.set_password(None));
     let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
     value.set_sensitive(true);
@@ -278,7 +258,7 @@ fn attributes(text: &str) -> Parsed<Vec<(String, String)>> {
     pairs(text).ok_or(NOT_ATTRIBUTES.into())
 }
 
-/// `key=value` between commas, the values percent-encoded.
+/// Parses `key=value` pairs between commas; values are percent-encoded.
 fn pairs(text: &str) -> Option<Vec<(String, String)>> {
     let pair = |item: &str| {
         let (key, value) = item.split_once('=')?;
