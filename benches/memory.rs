@@ -212,7 +212,7 @@ impl Links {
     fn get(&self, item: &Item<'static>) -> Option<CachedLink> {
         match self {
             Self::Compact(links) => links.get(Scope::All, item),
-            Self::Plain(links) => links.get(&Wanted(true, item)),
+            Self::Plain(links) => links.get(&LookupKey(true, item)),
         }
     }
 
@@ -232,9 +232,9 @@ impl Links {
 }
 
 #[derive(Hash)]
-struct Wanted<'a>(bool, &'a Item<'a>);
+struct LookupKey<'a>(bool, &'a Item<'a>);
 
-impl equivalent::Equivalent<(bool, Item<'static>)> for Wanted<'_> {
+impl equivalent::Equivalent<(bool, Item<'static>)> for LookupKey<'_> {
     fn equivalent(&self, key: &(bool, Item<'static>)) -> bool {
         self.0 == key.0 && *self.1 == key.1
     }

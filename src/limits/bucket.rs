@@ -51,7 +51,7 @@ impl TheoreticalArrivalTime {
         Duration::from_nanos(owed.saturating_sub(rate.tolerance).saturating_sub(rate.time_of(overdraft)))
     }
 
-    /// Whether nothing was taken that has not come back.
+    /// Returns true if everything that was taken has come back.
     pub(super) const fn is_full(self, now: u64) -> bool {
         self.0 <= now
     }

@@ -1,4 +1,4 @@
-//! What tells one caller from another, as it is remembered.
+//! The key under which a caller is remembered.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,9 +6,9 @@ use equivalent::Equivalent;
 
 use crate::domain::CallerKey;
 
-/// A caller's key, with its text or a view of one.
+/// A [`CallerKey`] in the table of callers, where an address counts by what one caller has of it. It owns its text or borrows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Key<T> {
+pub(super) enum TableKey<T> {
     Identity(T),
     IdentityWithApiToken(T),
     ApiToken(T),
@@ -17,7 +17,7 @@ pub(super) enum Key<T> {
     V6(u64),
 }
 
-impl<'a> From<&CallerKey<'a>> for Key<&'a str> {
+impl<'a> From<&CallerKey<'a>> for TableKey<&'a str> {
     fn from(key: &CallerKey<'a>) -> Self {
         match *key {
             CallerKey::Identity(name) => Self::Identity(name),
@@ -31,32 +31,32 @@ impl<'a> From<&CallerKey<'a>> for Key<&'a str> {
     }
 }
 
-impl Key<&str> {
-    /// Whether it comes with an API token, and so with higher limits.
+impl TableKey<&str> {
+    /// Returns true if the caller has an API token, and so higher limits.
     pub(super) const fn has_api_token(&self) -> bool {
         matches!(self, Self::IdentityWithApiToken(_) | Self::ApiToken(_))
     }
 
-    pub(super) fn into_owned(self) -> Key<Box<str>> {
+    pub(super) fn into_owned(self) -> TableKey<Box<str>> {
         match self {
-            Self::Identity(name) => Key::Identity(name.into()),
-            Self::IdentityWithApiToken(name) => Key::IdentityWithApiToken(name.into()),
-            Self::ApiToken(name) => Key::ApiToken(name.into()),
-            Self::V4(address) => Key::V4(address),
-            Self::V6(prefix) => Key::V6(prefix),
+            Self::Identity(name) => TableKey::Identity(name.into()),
+            Self::IdentityWithApiToken(name) => TableKey::IdentityWithApiToken(name.into()),
+            Self::ApiToken(name) => TableKey::ApiToken(name.into()),
+            Self::V4(address) => TableKey::V4(address),
+            Self::V6(prefix) => TableKey::V6(prefix),
         }
     }
 }
 
 /// So that a caller is found without a copy of its name: a boxed text hashes as the text does.
-impl Equivalent<Key<Box<str>>> for Key<&str> {
-    fn equivalent(&self, other: &Key<Box<str>>) -> bool {
+impl Equivalent<TableKey<Box<str>>> for TableKey<&str> {
+    fn equivalent(&self, other: &TableKey<Box<str>>) -> bool {
         match (self, other) {
-            (Self::Identity(one), Key::Identity(other))
-            | (Self::IdentityWithApiToken(one), Key::IdentityWithApiToken(other))
-            | (Self::ApiToken(one), Key::ApiToken(other)) => *one == &**other,
-            (Self::V4(one), Key::V4(other)) => one == other,
-            (Self::V6(one), Key::V6(other)) => one == other,
+            (Self::Identity(one), TableKey::Identity(other))
+            | (Self::IdentityWithApiToken(one), TableKey::IdentityWithApiToken(other))
+            | (Self::ApiToken(one), TableKey::ApiToken(other)) => *one == &**other,
+            (Self::V4(one), TableKey::V4(other)) => one == other,
+            (Self::V6(one), TableKey::V6(other)) => one == other,
             _ => false,
         }
     }
@@ -73,8 +73,8 @@ mod tests {
 
     use super::*;
 
-    fn key(address: &str) -> Key<Box<str>> {
-        Key::from(&CallerKey::Address(address.parse().unwrap())).into_owned()
+    fn key(address: &str) -> TableKey<Box<str>> {
+        TableKey::from(&CallerKey::Address(address.parse().unwrap())).into_owned()
     }
 
     #[test]
@@ -98,7 +98,7 @@ mod tests {
         let hashes = RandomState::new();
         for (index, one) in keys.iter().enumerate() {
             for (other_index, other) in keys.iter().enumerate() {
-                let (one, other) = (Key::from(one), Key::from(other).into_owned());
+                let (one, other) = (TableKey::from(one), TableKey::from(other).into_owned());
                 assert_eq!(one.equivalent(&other), index == other_index, "{one:?} {other:?}");
                 if index == other_index {
                     assert_eq!(hashes.hash_one(&one), hashes.hash_one(&other), "{one:?}");

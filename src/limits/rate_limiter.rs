@@ -1,17 +1,17 @@
-//! The table of callers behind its lock, with the clock and the counter.
+//! The callers that are remembered, with the lock, the clock and the counter.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use indexmap::IndexMap;
 use metrics::Counter;
+use parking_lot::Mutex;
 
-use super::RateLimits;
 use super::bucket::{Rate, TheoreticalArrivalTime};
-use super::caller_key::Key;
-use super::table::Table;
-use crate::domain::{self, Caller, CallerKey, FairnessKey, RateLimit};
+use super::caller_key::TableKey;
+use crate::domain::{Caller, CallerKey, Callers, FairnessKey, RateLimit};
 
 /// How many times as much a caller with an API token may cost.
 const WITH_API_TOKEN: u64 = 10;
@@ -19,7 +19,27 @@ const WITH_API_TOKEN: u64 = 10;
 /// The number of those who came while the table was full.
 const NEWCOMERS: u64 = 0;
 
-/// What each caller may still cost.
+/// How many callers are looked at to make room for a new one: that is all that a newcomer to a full table costs.
+///
+/// Nearly all callers are full again a few seconds after their last call, so the first look usually finds one. Each
+/// newcomer goes on where the one before stopped, so that all are looked at in turn, however many owe.
+const LOOKS: usize = 8;
+
+/// The rate limit of one caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Calls to Nebuly per second; 0 counts as 1. Ten times as many with an API token.
+    pub per_second: u32,
+    /// Calls at once after a pause; 0 counts as 1. Ten times as many with an API token.
+    pub burst: u32,
+    /// Calls that one resolution may cost: its further calls may take the balance so far below zero. Beyond that, as when
+    /// many resolutions of one caller are under way, they wait for their tokens.
+    pub overdraft: u32,
+    /// Callers that are remembered at once; 0 counts as 1.
+    pub capacity: usize,
+}
+
+/// Gives each caller its rate limit.
 ///
 /// A caller that goes away is remembered at least until everything that it spent has come back: coming under other
 /// names and addresses pushes nobody's debts out of the table. While it is full of callers who owe, newcomers share one
@@ -27,21 +47,29 @@ const NEWCOMERS: u64 = 0;
 ///
 /// Asked only when a call to Nebuly may be needed. One lock is enough for that: it is held for a look into a table.
 pub struct RateLimiter {
-    table: Mutex<Table>,
+    table: Mutex<CallerTable>,
     newcomers: Arc<Account>,
     next_number: AtomicU64,
     common: Arc<Common>,
 }
 
-/// What one caller has spent.
-pub(super) struct Account {
+/// The callers that are remembered: a bounded number, none of whom loses its debts.
+struct CallerTable {
+    accounts: IndexMap<TableKey<Box<str>>, Arc<Account>>,
+    capacity: usize,
+    /// Where the next look for room begins.
+    hand: usize,
+}
+
+/// The balance of one caller.
+struct Account {
     theoretical_arrival_time: AtomicU64,
     number: u64,
-    has_api_token: bool,
+    rate: Rate,
     common: Arc<Common>,
 }
 
-/// What all accounts share.
+/// The limits, clock and counter that all accounts share.
 struct Common {
     rate: Rate,
     rate_with_api_token: Rate,
@@ -76,39 +104,34 @@ impl RateLimiter {
             refused: metrics::counter!("nebulink_rate_limited_total"),
         });
         Self {
-            table: Mutex::new(Table::new(capacity)),
-            newcomers: Arc::new(Account::new(NEWCOMERS, false, &common)),
+            table: Mutex::new(CallerTable::new(capacity)),
+            newcomers: Arc::new(Account::new(NEWCOMERS, common.rate, &common)),
             next_number: AtomicU64::new(NEWCOMERS + 1),
             common,
         }
     }
 
-    /// The caller with this key.
-    #[must_use]
-    pub fn of(&self, key: &CallerKey<'_>) -> Caller {
-        let account = self.account(key.into());
-        Caller { fairness_key: FairnessKey::Caller(account.number), rate_limit: account }
-    }
-
-    fn account(&self, key: Key<&str>) -> Arc<Account> {
-        // A panic leaves the table whole: each change of it is one step.
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = table.get(&key) {
-            return known;
+    fn account(&self, key: TableKey<&str>) -> Arc<Account> {
+        let mut table = self.table.lock();
+        if let Some(known) = table.accounts.get(&key) {
+            return Arc::clone(known);
         }
         if !table.has_room(self.common.now()) {
             return Arc::clone(&self.newcomers);
         }
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let account = Arc::new(Account::new(number, key.has_api_token(), &self.common));
-        table.insert(key.into_owned(), Arc::clone(&account));
+        let common = &self.common;
+        let rate = if key.has_api_token() { common.rate_with_api_token } else { common.rate };
+        let account = Arc::new(Account::new(number, rate, common));
+        table.accounts.insert(key.into_owned(), Arc::clone(&account));
         account
     }
 }
 
-impl domain::Callers for RateLimiter {
+impl Callers for RateLimiter {
     fn of(&self, key: &CallerKey<'_>) -> Caller {
-        self.of(key)
+        let account = self.account(key.into());
+        Caller { fairness_key: FairnessKey::Caller(account.number), rate_limit: account }
     }
 }
 
@@ -119,28 +142,50 @@ impl fmt::Debug for RateLimiter {
     }
 }
 
-impl Account {
-    fn new(number: u64, has_api_token: bool, common: &Arc<Common>) -> Self {
-        Self {
-            theoretical_arrival_time: AtomicU64::new(0),
-            number,
-            has_api_token,
-            common: Arc::clone(common),
+impl CallerTable {
+    /// At once as large as it may become, so that nobody waits while it grows. What is not used of it is only addresses,
+    /// and no memory.
+    fn new(capacity: usize) -> Self {
+        let capacity = capacity.max(1);
+        Self { accounts: IndexMap::with_capacity(capacity), capacity, hand: 0 }
+    }
+
+    /// Returns true if another account may be added now; drops one for it if the table is full.
+    fn has_room(&mut self, now: u64) -> bool {
+        self.accounts.len() < self.capacity || self.make_room(now)
+    }
+
+    /// Drops an account that is as good as a new one: nothing is owed, and no request holds it that may still spend.
+    fn make_room(&mut self, now: u64) -> bool {
+        for _ in 0..LOOKS {
+            if self.hand >= self.accounts.len() {
+                self.hand = 0;
+            }
+            let Some((_, account)) = self.accounts.get_index(self.hand) else { return false };
+            if Arc::strong_count(account) == 1 && account.is_full(now) {
+                // The last one takes its place, and is looked at next.
+                self.accounts.swap_remove_index(self.hand);
+                return true;
+            }
+            self.hand += 1;
         }
+        false
+    }
+}
+
+impl Account {
+    fn new(number: u64, rate: Rate, common: &Arc<Common>) -> Self {
+        Self { theoretical_arrival_time: AtomicU64::new(0), number, rate, common: Arc::clone(common) }
     }
 
-    pub(super) fn is_full(&self, now: u64) -> bool {
+    fn is_full(&self, now: u64) -> bool {
         TheoreticalArrivalTime(self.theoretical_arrival_time.load(Ordering::Relaxed)).is_full(now)
-    }
-
-    fn rate(&self) -> Rate {
-        if self.has_api_token { self.common.rate_with_api_token } else { self.common.rate }
     }
 
     /// Looks and takes in one step: takes these tokens if one is there within `at_most`, or would be with so many more, and
     /// returns in how long it is.
     fn take(&self, tokens: u32, overdraft: u32, at_most: Duration) -> Result<Duration, Duration> {
-        let (rate, now) = (self.rate(), self.common.now());
+        let (rate, now) = (self.rate, self.common.now());
         let mut wait = Duration::ZERO;
         let take = |bucket| {
             let bucket = TheoreticalArrivalTime(bucket);
@@ -165,16 +210,9 @@ impl RateLimit for Account {
     }
 
     fn release(&self, calls: u32) {
-        let rate = self.rate();
-        let given_back = |bucket| Some(TheoreticalArrivalTime(bucket).give_back(rate, calls).0);
+        let given_back = |bucket| Some(TheoreticalArrivalTime(bucket).give_back(self.rate, calls).0);
         // Never `None`, so it always changes.
         self.theoretical_arrival_time.fetch_update(Ordering::Relaxed, Ordering::Relaxed, given_back).ok();
-    }
-}
-
-impl fmt::Debug for Account {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Account").field("number", &self.number).finish_non_exhaustive()
     }
 }
 

@@ -32,9 +32,9 @@ async fn what_is_wrong_is_logged_once_and_its_end_once_and_the_password_never() 
 
     let log = log.text();
     for (message, cause) in [
-        ("the shared cache is unwell, going on without it", "AuthenticationFailed"),
-        ("the shared cache is well again", ""),
-        ("the shared cache refuses to be written to", "ReadOnly"),
+        ("Redis is unreachable", "AuthenticationFailed"),
+        ("Redis recovered", ""),
+        ("Redis refused a write", "ReadOnly"),
     ] {
         let lines: Vec<_> = log.lines().filter(|line| line.contains(message)).collect();
         assert!(lines.len() == 1 && lines[0].contains(cause), "{log}");

@@ -10,7 +10,7 @@ use crate::domain::{Item, Kind, ProjectIndex, Scope};
 
 /// An owned item in its scope. Scope and kind stand in each variant, where they fill a gap.
 #[derive(Debug)]
-pub(super) enum Key {
+pub(super) enum CompactKey {
     /// A conversation's id too takes 16 bytes if it is a UUID in its canonical spelling.
     Uuid(CompactScope, Kind, [u8; 16]),
     Text(CompactScope, Kind, Box<str>),
@@ -22,46 +22,48 @@ pub(super) struct CompactScope(u8);
 
 /// A key that borrows its item, so that looking one up copies nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Wanted<'a> {
+pub(super) struct LookupKey<'a> {
     scope: CompactScope,
     kind: Kind,
-    id: WantedId<'a>,
+    id: LookupId<'a>,
 }
 
 /// An id that is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum WantedId<'a> {
+enum LookupId<'a> {
     /// A UUID in its canonical spelling.
     Uuid(Uuid),
     /// Any other text.
     Text(&'a str),
 }
 
-impl Key {
+impl CompactKey {
     pub(super) fn new(scope: Scope, item: &Item<'_>) -> Self {
-        let Wanted { scope, kind, id } = Wanted::new(scope, item);
+        let LookupKey { scope, kind, id } = LookupKey::new(scope, item);
         match id {
-            WantedId::Uuid(id) => Self::Uuid(scope, kind, id.into_bytes()),
-            WantedId::Text(text) => Self::Text(scope, kind, text.into()),
+            LookupId::Uuid(id) => Self::Uuid(scope, kind, id.into_bytes()),
+            LookupId::Text(text) => Self::Text(scope, kind, text.into()),
         }
     }
 
-    fn as_wanted(&self) -> Wanted<'_> {
+    fn as_lookup(&self) -> LookupKey<'_> {
         match self {
             Self::Uuid(scope, kind, id) => {
-                Wanted { scope: *scope, kind: *kind, id: WantedId::Uuid(Uuid::from_bytes(*id)) }
+                LookupKey { scope: *scope, kind: *kind, id: LookupId::Uuid(Uuid::from_bytes(*id)) }
             }
-            Self::Text(scope, kind, text) => Wanted { scope: *scope, kind: *kind, id: WantedId::Text(text) },
+            Self::Text(scope, kind, text) => {
+                LookupKey { scope: *scope, kind: *kind, id: LookupId::Text(text) }
+            }
         }
     }
 
     pub(super) fn scope(&self) -> Scope {
-        self.as_wanted().scope.into()
+        self.as_lookup().scope.into()
     }
 
     /// The item; it was one when the key was made.
     pub(super) fn item(&self) -> Option<Item<'static>> {
-        self.as_wanted().item().map(Item::into_owned)
+        self.as_lookup().item().map(Item::into_owned)
     }
 
     /// What it has on the heap, in bytes.
@@ -73,12 +75,12 @@ impl Key {
     }
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> LookupKey<'a> {
     pub(super) fn new(scope: Scope, item: &'a Item<'_>) -> Self {
         let id = match item {
-            Item::Interaction(id) => WantedId::Uuid(*id),
+            Item::Interaction(id) => LookupId::Uuid(*id),
             Item::Conversation(id) => {
-                canonical(id.as_str()).map_or(WantedId::Text(id.as_str()), WantedId::Uuid)
+                canonical(id.as_str()).map_or(LookupId::Text(id.as_str()), LookupId::Uuid)
             }
         };
         Self { scope: scope.into(), kind: item.kind(), id }
@@ -86,10 +88,10 @@ impl<'a> Wanted<'a> {
 
     fn item(&self) -> Option<Item<'a>> {
         match (self.kind, self.id) {
-            (Kind::Interaction, WantedId::Uuid(id)) => Some(Item::Interaction(id)),
-            (Kind::Interaction, WantedId::Text(_)) => None,
-            (Kind::Conversation, WantedId::Uuid(id)) => Item::conversation(id.hyphenated().to_string()).ok(),
-            (Kind::Conversation, WantedId::Text(text)) => Item::conversation(text).ok(),
+            (Kind::Interaction, LookupId::Uuid(id)) => Some(Item::Interaction(id)),
+            (Kind::Interaction, LookupId::Text(_)) => None,
+            (Kind::Conversation, LookupId::Uuid(id)) => Item::conversation(id.hyphenated().to_string()).ok(),
+            (Kind::Conversation, LookupId::Text(text)) => Item::conversation(text).ok(),
         }
     }
 }
@@ -115,23 +117,23 @@ impl From<CompactScope> for Scope {
     }
 }
 
-impl PartialEq for Key {
+impl PartialEq for CompactKey {
     fn eq(&self, other: &Self) -> bool {
-        self.as_wanted() == other.as_wanted()
+        self.as_lookup() == other.as_lookup()
     }
 }
 
-impl Eq for Key {}
+impl Eq for CompactKey {}
 
-impl Hash for Key {
+impl Hash for CompactKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_wanted().hash(state);
+        self.as_lookup().hash(state);
     }
 }
 
-impl Equivalent<Key> for Wanted<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        *self == key.as_wanted()
+impl Equivalent<CompactKey> for LookupKey<'_> {
+    fn equivalent(&self, key: &CompactKey) -> bool {
+        *self == key.as_lookup()
     }
 }
 
@@ -152,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_key_fits_into_three_words() {
-        assert!(size_of::<Key>() <= 24, "{}", size_of::<Key>());
+        assert!(size_of::<CompactKey>() <= 24, "{}", size_of::<CompactKey>());
     }
 
     proptest! {
@@ -164,10 +166,10 @@ mod tests {
             let scope = project.map_or(Scope::All, |position| Scope::Only(ProjectIndex::new(position).unwrap()));
             let items = [Item::interaction(&id), Item::conversation(id.as_str())];
             for item in items.into_iter().flatten() {
-                let key = Key::new(scope, &item);
+                let key = CompactKey::new(scope, &item);
                 prop_assert_eq!(key.scope(), scope);
                 prop_assert_eq!(key.item(), Some(item.clone().into_owned()));
-                prop_assert!(Wanted::new(scope, &item).equivalent(&key));
+                prop_assert!(LookupKey::new(scope, &item).equivalent(&key));
             }
         }
     }

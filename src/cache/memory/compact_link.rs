@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::patterns::{Patterns, Place};
+use super::patterns::{PatternIndex, Patterns};
 use crate::domain::{
     AbsentLink, CachedLink, Item, MonotonicTime, ProjectIndex, ProjectSet, Refreshes, ResolvedLink,
     Timestamp, UrlPattern,
@@ -17,43 +17,43 @@ const WHOLE_SIZE: usize = block(2 * size_of::<usize>() + size_of::<ResolvedLink>
 
 /// A link as it is kept. Nothing of it is lost; nearly all of them have nothing on the heap.
 #[derive(Debug, Clone)]
-pub(super) enum Stored {
+pub(super) enum CompactLink {
     /// Its URL is its project's pattern with its own id in it.
     Patterned {
-        pattern: Place,
+        pattern: PatternIndex,
         project: ProjectIndex,
         failures: u8,
         resolved_at: Timestamp,
         not_before: MonotonicTime,
-        gone_since: Moment,
+        gone_since: CompactMoment,
     },
     /// Its URL has nothing in common with others.
     Whole(Arc<ResolvedLink>),
     /// Several projects have its item.
     Ambiguous(Arc<[ResolvedLink]>),
     /// Some projects do not have its item.
-    Absent(Absent),
+    Absent(CompactAbsence),
 }
 
 /// A moment that may be none, in the bytes of one.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment(MonotonicTime);
+pub(super) struct CompactMoment(MonotonicTime);
 
 /// An absence without the gaps that its set's alignment would leave.
 #[derive(Clone, Copy)]
 #[repr(Rust, packed(8))]
-pub(super) struct Absent {
+pub(super) struct CompactAbsence {
     said_by: ProjectSet,
     said_at: MonotonicTime,
 }
 
-impl Stored {
+impl CompactLink {
     pub(super) fn new(item: &Item<'_>, link: CachedLink, patterns: &Patterns) -> Self {
         let link = match link {
             CachedLink::Resolved(link) => link,
             CachedLink::Ambiguous(links) => return Self::Ambiguous(links),
             CachedLink::Absent(AbsentLink { said_by, said_at }) => {
-                return Self::Absent(Absent { said_by, said_at });
+                return Self::Absent(CompactAbsence { said_by, said_at });
             }
         };
         match UrlPattern::of(&link.url, item).and_then(|pattern| patterns.place(&pattern)) {
@@ -63,7 +63,7 @@ impl Stored {
                 failures: link.refreshes.failures,
                 resolved_at: link.resolved_at,
                 not_before: link.refreshes.not_before,
-                gone_since: Moment::from(link.refreshes.gone_since),
+                gone_since: CompactMoment::from(link.refreshes.gone_since),
             },
             None => Self::Whole(Arc::new(link)),
         }
@@ -89,7 +89,7 @@ impl Stored {
             Self::Whole(link) => Some(CachedLink::Resolved(ResolvedLink::clone(link))),
             Self::Ambiguous(links) => Some(CachedLink::Ambiguous(Arc::clone(links))),
             Self::Absent(absent) => {
-                let Absent { said_by, said_at } = *absent;
+                let CompactAbsence { said_by, said_at } = *absent;
                 Some(CachedLink::Absent(AbsentLink { said_by, said_at }))
             }
         }
@@ -110,27 +110,31 @@ pub(super) const fn block(len: usize) -> usize {
     (len + BLOCK_HEADER).next_multiple_of(BLOCK_STEP)
 }
 
-impl Moment {
+impl CompactMoment {
     /// The end of time: nothing happens then.
     const NONE: MonotonicTime = MonotonicTime::from_millis(u64::MAX);
 }
 
-impl From<Option<MonotonicTime>> for Moment {
+impl From<Option<MonotonicTime>> for CompactMoment {
     fn from(moment: Option<MonotonicTime>) -> Self {
         Self(moment.unwrap_or(Self::NONE))
     }
 }
 
-impl From<Moment> for Option<MonotonicTime> {
-    fn from(Moment(moment): Moment) -> Self {
-        (moment != Moment::NONE).then_some(moment)
+impl From<CompactMoment> for Option<MonotonicTime> {
+    fn from(CompactMoment(moment): CompactMoment) -> Self {
+        (moment != CompactMoment::NONE).then_some(moment)
     }
 }
 
-impl std::fmt::Debug for Absent {
+impl std::fmt::Debug for CompactAbsence {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { said_by, said_at } = *self;
-        formatter.debug_struct("Absent").field("said_by", &said_by).field("said_at", &said_at).finish()
+        formatter
+            .debug_struct("CompactAbsence")
+            .field("said_by", &said_by)
+            .field("said_at", &said_at)
+            .finish()
     }
 }
 
@@ -140,6 +144,6 @@ mod tests {
 
     #[test]
     fn a_link_fits_into_four_words() {
-        assert!(size_of::<Stored>() <= 32, "{}", size_of::<Stored>());
+        assert!(size_of::<CompactLink>() <= 32, "{}", size_of::<CompactLink>());
     }
 }

@@ -10,8 +10,8 @@ use metrics::{Counter, Gauge};
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
-use self::compact_key::{Key, Wanted};
-use self::compact_link::Stored;
+use self::compact_key::{CompactKey, LookupKey};
+use self::compact_link::CompactLink;
 use self::patterns::Patterns;
 use crate::domain::{CachedLink, Item, LinkCache, ResolvedLink, Scope};
 
@@ -25,7 +25,7 @@ const ENTRY_SIZE: usize = 350;
 /// handle to the same links.
 #[derive(Debug, Clone)]
 pub struct MemoryCache {
-    links: Cache<Key, Stored>,
+    links: Cache<CompactKey, CompactLink>,
     patterns: Arc<Patterns>,
     gauges: Gauges,
 }
@@ -97,12 +97,12 @@ impl MemoryCache {
 
 impl LinkCache for MemoryCache {
     fn get(&self, scope: Scope, item: &Item<'_>) -> Option<CachedLink> {
-        self.links.get(&Wanted::new(scope, item))?.link(item, &self.patterns)
+        self.links.get(&LookupKey::new(scope, item))?.link(item, &self.patterns)
     }
 
     fn insert(&self, scope: Scope, item: Item<'static>, link: CachedLink) {
-        let stored = Stored::new(&item, link, &self.patterns);
-        self.links.insert(Key::new(scope, &item), stored);
+        let stored = CompactLink::new(&item, link, &self.patterns);
+        self.links.insert(CompactKey::new(scope, &item), stored);
     }
 }
 
@@ -125,7 +125,7 @@ fn evictions() -> Counter {
     metrics::counter!("nebulink_cache_evictions_total")
 }
 
-fn weight(key: &Key, stored: &Stored) -> u32 {
+fn weight(key: &CompactKey, stored: &CompactLink) -> u32 {
     u32::try_from(ENTRY_SIZE + key.heap_size() + stored.heap_size()).unwrap_or(u32::MAX)
 }
 

@@ -18,7 +18,7 @@ const SEEN: usize = 256;
 
 /// A pattern's place. It stays valid as long as the patterns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place(u16);
+pub(super) struct PatternIndex(u16);
 
 /// The patterns. They are only ever added, so that reading one takes no lock and writes nothing.
 pub(super) struct Patterns {
@@ -31,7 +31,7 @@ pub(super) struct Patterns {
 
 impl Patterns {
     /// The place of a pattern; nothing if it is not worth one, or none is left.
-    pub(super) fn place(&self, pattern: &UrlPattern<'_>) -> Option<Place> {
+    pub(super) fn place(&self, pattern: &UrlPattern<'_>) -> Option<PatternIndex> {
         let hash = self.hasher.hash_one(pattern);
         let mut position = position(hash, SLOTS);
         for _ in 0..TRIES {
@@ -44,7 +44,7 @@ impl Patterns {
                 None => return None,
             };
             if found {
-                return u16::try_from(position).ok().map(Place);
+                return u16::try_from(position).ok().map(PatternIndex);
             }
             position = (position + 1) % SLOTS;
         }
@@ -52,7 +52,7 @@ impl Patterns {
     }
 
     /// The pattern at a place.
-    pub(super) fn get(&self, place: Place) -> Option<&UrlPattern<'static>> {
+    pub(super) fn get(&self, place: PatternIndex) -> Option<&UrlPattern<'static>> {
         self.slots.get(usize::from(place.0))?.get()
     }
 

@@ -34,18 +34,18 @@ struct Wire<'a> {
 
 /// What an entry says, once it counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct SharedEntry {
     pub(super) url: TargetUrl,
     pub(super) resolved_at: Timestamp,
 }
 
 /// Decides which URLs of entries count.
-pub(super) struct Reader {
+pub(super) struct EntryReader {
     pub(super) allowed_hosts: AllowedHosts,
     pub(super) contains_key: ContainsKey,
 }
 
-impl Entry {
+impl SharedEntry {
     /// The entry as it is written; nothing if it would not count when it is read.
     pub(super) fn encode(&self, project: &ProjectName, item: &Item<'_>) -> Option<Vec<u8>> {
         let millis = i64::try_from(self.resolved_at.as_millis()).ok()?;
@@ -62,7 +62,7 @@ impl Entry {
     }
 }
 
-impl Reader {
+impl EntryReader {
     /// What the bytes under the key of this project and item say; nothing if they do not count.
     pub(super) fn read(
         &self,
@@ -70,7 +70,7 @@ impl Reader {
         project: &ProjectName,
         item: &Item<'_>,
         now: Timestamp,
-    ) -> Option<Entry> {
+    ) -> Option<SharedEntry> {
         if bytes.len() >= MAX_SIZE {
             return None;
         }
@@ -88,7 +88,7 @@ impl Reader {
             return None;
         }
         let url = TargetUrl::accept(&wire.url, &self.allowed_hosts, &*self.contains_key).ok()?;
-        Some(Entry { url, resolved_at: resolved_at.min(now) })
+        Some(SharedEntry { url, resolved_at: resolved_at.min(now) })
     }
 }
 

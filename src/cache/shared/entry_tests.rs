@@ -10,19 +10,19 @@ use super::*;
 const ID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-fn reader() -> Reader {
+fn reader() -> EntryReader {
     let mut allowed_hosts = AllowedHosts::default();
     allowed_hosts.allow("*.nebuly.com").unwrap();
-    Reader { allowed_hosts, contains_key: Arc::new(|text| text.contains("canary-key")) }
+    EntryReader { allowed_hosts, contains_key: Arc::new(|text| text.contains("canary-key")) }
 }
 
 fn project(name: &str) -> ProjectName {
     name.try_into().unwrap()
 }
 
-fn entry(url: &str, resolved_at: Timestamp) -> Entry {
+fn entry(url: &str, resolved_at: Timestamp) -> SharedEntry {
     let reader = reader();
-    Entry { url: TargetUrl::accept(url, &reader.allowed_hosts, |_| false).unwrap(), resolved_at }
+    SharedEntry { url: TargetUrl::accept(url, &reader.allowed_hosts, |_| false).unwrap(), resolved_at }
 }
 
 /// An entry that counts for project `main` and interaction [`ID`].
@@ -37,7 +37,7 @@ fn valid() -> Value {
     })
 }
 
-fn read(value: &Value) -> Option<Entry> {
+fn read(value: &Value) -> Option<SharedEntry> {
     let item = Item::interaction(ID).unwrap();
     reader().read(value.to_string().as_bytes(), &project("main"), &item, NOW)
 }
@@ -139,7 +139,7 @@ prop_compose! {
         id in "[^\\p{Cc}./\\\\%]{1,100}",
         path in "[!-~]{0,3000}",
         ago in 0..NOW.as_millis(),
-    ) -> (ProjectName, Item<'static>, Entry) {
+    ) -> (ProjectName, Item<'static>, SharedEntry) {
         let url = format!("https://go.nebuly.com/{path}");
         let resolved_at = Timestamp::from_millis(NOW.as_millis() - ago);
         (project(&name), Item::conversation(id).unwrap(), entry(&url, resolved_at))

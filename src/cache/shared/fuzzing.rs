@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::entry::Reader;
+use super::entry::EntryReader;
 use crate::domain::{AllowedHosts, Item, ProjectName, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -22,7 +22,7 @@ pub fn shared_entry(input: &[u8]) {
     let mut allowed_hosts = AllowedHosts::default();
     allowed_hosts.allow("*.nebuly.com").unwrap();
     let [main, other] = ["main", "other"].map(|name| ProjectName::try_from(name).unwrap());
-    let reader = Reader { allowed_hosts, contains_key: Arc::new(|text| text.contains("canary-key")) };
+    let reader = EntryReader { allowed_hosts, contains_key: Arc::new(|text| text.contains("canary-key")) };
     let value: Option<serde_json::Value> = serde_json::from_slice(input).ok();
     let id = value.as_ref().and_then(|value| value.get("id")?.as_str()).unwrap_or("a b");
     for item in [Item::interaction(UUID), Item::interaction(id), Item::conversation(id)].into_iter().flatten()

@@ -1,76 +1,127 @@
 //! Links that replicas share, on Redis or Valkey.
 //!
-//! The server may be slow, gone or full of nonsense at any time: then this knows nothing, and says so within its time
-//! limit. What it never does: fail a request, hold up an answer to write something, share that an item is absent, or
-//! believe an entry that does not say itself what it is about.
+//! The server may be slow, unreachable or full of nonsense at any time. A look-up is then a miss, within its timeout. The
+//! shared cache never fails a request, never delays an answer in order to write, never shares that an item is absent, and
+//! never believes an entry that does not itself say what it is about.
 
 mod entry;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
-mod metrics;
 mod options;
 mod redis_breaker;
 mod redis_client;
 mod redis_connection;
 mod redis_key;
 mod reply_limit;
-mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::{Counter, counter, describe_counter};
 use tokio::sync::mpsc;
 
-use self::entry::{Entry, Reader};
-use self::metrics::Metrics;
+use self::entry::{EntryReader, SharedEntry};
 pub use self::options::{SharedCacheError, SharedCacheOptions};
-use self::redis_client::{Content, NoAnswer, Server, Write};
-use self::redis_key::{Keys, Place};
-pub use self::writer::SharedCacheWriter;
+use self::redis_client::{NoAnswer, PendingWrite, RedisClient, RedisValue};
+use self::redis_key::RedisKeys;
 use crate::domain::{
     Clock, ContainsKey, Freshness, Item, Lifetimes, ProjectIndex, ProjectName, Scope, SharedFuture,
     SharedLink, SharedLinks,
 };
 
-/// By how much a time to live is shortened at most, in thousandths: links that were found together do not all expire
+/// The most by which a time to live is shortened, in thousandths: links that were found together do not all expire
 /// together.
 const JITTER: u32 = 50;
 
+/// The most links that wait to be written. Each takes a few hundred bytes, 8 KiB at worst.
+const MAX_WAITING: usize = 512;
+
+/// The most links that are written at once, in one round trip.
+const BATCH: usize = 64;
+
+const REQUESTS: &str = "nebulink_shared_cache_requests_total";
+
 /// The links that replicas share.
 ///
-/// It connects when it is first asked, and again when it must. A server that does not answer is left alone for a
-/// growing pause, so that it costs nothing.
+/// It connects lazily, and again when it must. While the server does not answer, a circuit breaker skips it for growing
+/// pauses, so that it costs nothing.
 pub struct SharedCache {
-    server: Arc<Server>,
-    to_write: mpsc::Sender<Write>,
-    metrics: Arc<Metrics>,
-    keys: Keys,
-    reader: Reader,
+    redis: Arc<RedisClient>,
+    to_write: mpsc::Sender<PendingWrite>,
+    metrics: Arc<SharedCacheMetrics>,
+    keys: RedisKeys,
+    reader: EntryReader,
     projects: Vec<ProjectName>,
     lifetimes: Lifetimes,
     clock: Arc<dyn Clock>,
 }
 
+/// The task that writes the links that a [`SharedCache`] is given.
+///
+/// It has to run, or nothing is shared. It ends once the cache is dropped and everything is written, and may be dropped at
+/// any time before.
+#[must_use = "nothing is shared unless it runs"]
+pub struct SharedCacheWriter {
+    redis: Arc<RedisClient>,
+    metrics: Arc<SharedCacheMetrics>,
+    waiting: mpsc::Receiver<PendingWrite>,
+}
+
+/// The counters, each resolved once.
+struct SharedCacheMetrics {
+    gets: Gets,
+    puts: Puts,
+}
+
+/// Look-ups, by result.
+struct Gets {
+    /// A link was found.
+    hit: Counter,
+    /// No link was found.
+    miss: Counter,
+    /// There was an entry, and none that is valid.
+    invalid: Counter,
+    /// The server could not be reached, or answered with an error.
+    failed: Counter,
+    /// The server did not answer in time.
+    timeout: Counter,
+    /// The server was not asked: the circuit breaker is open, or too many look-ups are in flight.
+    skipped: Counter,
+}
+
+/// Writes, by result.
+struct Puts {
+    /// The link was written.
+    ok: Counter,
+    /// The server could not be reached, or answered with an error.
+    failed: Counter,
+    /// The server did not answer in time.
+    timeout: Counter,
+    /// The link was not sent: the circuit breaker is open, or the link cannot be shared.
+    skipped: Counter,
+    /// Too many links were waiting to be written.
+    dropped: Counter,
+}
+
 impl SharedCache {
-    /// A cache, not yet connected, and what writes for it. `contains_key` says whether a text holds one of our keys.
+    /// A cache, not yet connected, and the task that writes for it.
     ///
-    /// For the counts, the recorder of the metrics must be installed before.
+    /// The recorder of the metrics must be installed before.
     pub fn new(
         options: SharedCacheOptions,
         contains_key: ContainsKey,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, SharedCacheWriter), SharedCacheError> {
-        let server = Arc::new(Server::new(options.address()?, options.timeout));
-        let metrics = Arc::new(Metrics::new());
-        let (to_write, waiting) = mpsc::channel(writer::WAITING);
-        let writer =
-            SharedCacheWriter { server: Arc::clone(&server), metrics: Arc::clone(&metrics), waiting };
+        let redis = Arc::new(RedisClient::new(options.address()?, options.timeout));
+        let metrics = Arc::new(SharedCacheMetrics::new());
+        let (to_write, waiting) = mpsc::channel(MAX_WAITING);
+        let writer = SharedCacheWriter { redis: Arc::clone(&redis), metrics: Arc::clone(&metrics), waiting };
         let cache = Self {
-            server,
+            redis,
             to_write,
             metrics,
-            keys: Keys::new(options.key_prefix, options.api_base_url),
-            reader: Reader { allowed_hosts: options.allowed_hosts, contains_key },
+            keys: RedisKeys::new(options.key_prefix, options.api_base_url),
+            reader: EntryReader { allowed_hosts: options.allowed_hosts, contains_key },
             projects: options.projects,
             lifetimes: options.lifetimes,
             clock,
@@ -85,9 +136,9 @@ impl SharedCache {
             gets.miss.increment(1);
             return Vec::new();
         }
-        let keys: Vec<_> = wanted.iter().map(|(place, _, name)| self.keys.key(*place, name, item)).collect();
-        let contents = match self.server.read(&keys).await {
-            Ok(contents) => contents,
+        let keys: Vec<_> = wanted.iter().map(|(scope, _, name)| self.keys.key(*scope, name, item)).collect();
+        let values = match self.redis.read(&keys).await {
+            Ok(values) => values,
             Err(no_answer) => {
                 match no_answer {
                     NoAnswer::Skipped => gets.skipped.increment(1),
@@ -100,17 +151,17 @@ impl SharedCache {
         let now = self.clock.now();
         let mut links: Vec<SharedLink> = Vec::new();
         let mut is_any_invalid = false;
-        for (content, (_, project, name)) in contents.into_iter().zip(wanted) {
-            let entry = match content {
-                Content::Empty => continue,
-                Content::Bytes(bytes) => self.reader.read(&bytes, name, item, now),
-                Content::Unusable => None,
+        for (value, (_, project, name)) in values.into_iter().zip(wanted) {
+            let entry = match value {
+                RedisValue::Empty => continue,
+                RedisValue::Bytes(bytes) => self.reader.read(&bytes, name, item, now),
+                RedisValue::Unusable => None,
             };
-            let Some(Entry { url, resolved_at }) = entry else {
+            let Some(SharedEntry { url, resolved_at }) = entry else {
                 is_any_invalid = true;
                 continue;
             };
-            // The server forgets in time by itself, unless somebody told it not to, or our lifetimes were shortened.
+            // Entries expire in Redis by themselves, unless an operator changed that or our lifetimes were shortened.
             if self.lifetimes.freshness(resolved_at, now) == Freshness::Expired {
                 continue;
             }
@@ -130,35 +181,32 @@ impl SharedCache {
         links
     }
 
-    /// Where to look. Who named a project may have what was found for others there, but not the other way round.
-    fn wanted(&self, scope: Scope) -> Vec<(Place, ProjectIndex, &ProjectName)> {
+    /// The scopes and projects to look under. A caller who named a project may have what was found there for callers who
+    /// named none, but not the other way round.
+    fn wanted(&self, scope: Scope) -> Vec<(Scope, ProjectIndex, &ProjectName)> {
         match scope {
             Scope::All => {
                 let projects = self.projects.iter().enumerate();
                 projects
-                    .filter_map(|(position, name)| Some((Place::All, ProjectIndex::new(position)?, name)))
+                    .filter_map(|(position, name)| Some((Scope::All, ProjectIndex::new(position)?, name)))
                     .collect()
             }
             Scope::Only(project) => {
                 let name = self.projects.get(project.position());
                 name.into_iter()
-                    .flat_map(|name| [(Place::Only, project, name), (Place::All, project, name)])
+                    .flat_map(|name| [(scope, project, name), (Scope::All, project, name)])
                     .collect()
             }
         }
     }
 
-    /// A link as it is to be written; nothing if there is no use in it.
-    fn to_write(&self, scope: Scope, item: &Item<'static>, link: SharedLink) -> Option<Write> {
+    /// The write for a link, or `None` if the link cannot be shared or has expired.
+    fn to_write(&self, scope: Scope, item: &Item<'static>, link: SharedLink) -> Option<PendingWrite> {
         let name = self.projects.get(link.project.position())?;
         let age = self.clock.now().since(link.resolved_at);
         let time_to_live = time_to_live(self.lifetimes, age, fastrand::u32(0..=JITTER))?;
-        let place = match scope {
-            Scope::All => Place::All,
-            Scope::Only(_) => Place::Only,
-        };
-        let value = Entry { url: link.url, resolved_at: link.resolved_at }.encode(name, item)?;
-        Some(Write { key: self.keys.key(place, name, item), value, time_to_live })
+        let value = SharedEntry { url: link.url, resolved_at: link.resolved_at }.encode(name, item)?;
+        Some(PendingWrite { key: self.keys.key(scope, name, item), value, time_to_live })
     }
 }
 
@@ -177,7 +225,67 @@ impl SharedLinks for SharedCache {
     }
 }
 
-/// How long a link of this age is to be kept, shortened by some thousandths; nothing if it is of no use any more.
+impl SharedCacheWriter {
+    /// Runs until the cache is dropped. Needs a tokio runtime.
+    pub async fn run(&mut self) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut is_refused = false;
+        while self.waiting.recv_many(&mut batch, BATCH).await > 0 {
+            self.write(&batch, &mut is_refused).await;
+            batch.clear();
+        }
+    }
+
+    async fn write(&self, batch: &[PendingWrite], is_refused: &mut bool) {
+        let puts = &self.metrics.puts;
+        let all = batch.len() as u64;
+        match self.redis.write(batch).await {
+            Err(NoAnswer::Skipped) => puts.skipped.increment(all),
+            Err(NoAnswer::Timeout) => puts.timeout.increment(all),
+            Err(NoAnswer::Failed(_)) => puts.failed.increment(all),
+            Ok(written) => {
+                for written in written {
+                    match &written {
+                        Ok(()) => puts.ok.increment(1),
+                        Err(_) => puts.failed.increment(1),
+                    }
+                    // A server that is full, or lets itself only be read, answers everything else.
+                    if let (Err(fault), false) = (&written, *is_refused) {
+                        tracing::warn!(cause = fault.0, "Redis refused a write");
+                    }
+                    *is_refused = written.is_err();
+                }
+            }
+        }
+    }
+}
+
+impl SharedCacheMetrics {
+    fn new() -> Self {
+        describe_counter!(REQUESTS, "Links that the shared cache was asked for, or was given");
+        let get = |result| counter!(REQUESTS, "operation" => "get", "result" => result);
+        let put = |result| counter!(REQUESTS, "operation" => "put", "result" => result);
+        Self {
+            gets: Gets {
+                hit: get("hit"),
+                miss: get("miss"),
+                invalid: get("invalid"),
+                failed: get("failed"),
+                timeout: get("timeout"),
+                skipped: get("skipped"),
+            },
+            puts: Puts {
+                ok: put("ok"),
+                failed: put("failed"),
+                timeout: put("timeout"),
+                skipped: put("skipped"),
+                dropped: put("dropped"),
+            },
+        }
+    }
+}
+
+/// The time to live of a link of this age, shortened by so many thousandths, or `None` if the link has expired.
 fn time_to_live(lifetimes: Lifetimes, age: Duration, shortened_by: u32) -> Option<Duration> {
     let left = lifetimes.max_age().saturating_sub(age);
     let kept = left.saturating_sub(left / 1000 * shortened_by);
@@ -204,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_is_of_no_use_any_more_is_not_kept() {
+    fn a_link_that_has_expired_is_not_kept() {
         for age in [600, 601, u64::MAX] {
             assert_eq!(time_to_live(LIFETIMES, Duration::from_secs(age), 0), None);
         }

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use super::redis_connection::{Address, Tls};
+use super::redis_connection::{RedisAddress, RedisTls};
 use crate::domain::{AllowedHosts, Lifetimes, ProjectName};
 
 /// What the shared cache is made from.
@@ -55,7 +55,7 @@ impl SharedCacheOptions {
     }
 
     /// The server's address, and how to log in there. A password stays inside.
-    pub(super) fn address(&self) -> Result<Address, SharedCacheError> {
+    pub(super) fn address(&self) -> Result<RedisAddress, SharedCacheError> {
         let mut url = Url::parse(self.url.expose_secret()).map_err(|_| SharedCacheError::Url)?;
         let is_tls = match url.scheme() {
             "redis" => false,
@@ -71,10 +71,10 @@ impl SharedCacheOptions {
         let tls = is_tls.then(|| self.tls(&host)).transpose()?;
         // No version of the protocol but this one keeps replies to single values.
         let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
-        Ok(Address { host, port, tls, login })
+        Ok(RedisAddress { host, port, tls, login })
     }
 
-    fn tls(&self, host: &str) -> Result<Tls, SharedCacheError> {
+    fn tls(&self, host: &str) -> Result<RedisTls, SharedCacheError> {
         let mut authorities = RootCertStore::empty();
         let certificates: Vec<_> = match &self.certificate_authorities {
             Some(pem) => CertificateDer::pem_slice_iter(pem)
@@ -97,7 +97,7 @@ impl SharedCacheOptions {
         // Connections are few and last, and tickets would be the server's to fill.
         config.resumption = Resumption::disabled();
         let server = ServerName::try_from(host.to_owned()).map_err(|_| SharedCacheError::Url)?;
-        Ok(Tls { connector: TlsConnector::from(Arc::new(config)), server })
+        Ok(RedisTls { connector: TlsConnector::from(Arc::new(config)), server })
     }
 }
 

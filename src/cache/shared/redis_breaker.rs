@@ -1,101 +1,104 @@
-//! When a server that does not answer is left alone.
+//! The circuit breaker in front of Redis.
 
 use std::time::{Duration, Instant};
 
-/// How many questions in a row go unanswered before it is left alone: a single one may be chance.
-const BEARABLE: u32 = 3;
+/// The number of failures in a row that open the circuit breaker: a single one may be chance.
+const FAILURES_TO_OPEN: u32 = 3;
 
-/// The first pause; it doubles each time that the server is tried in vain.
+/// The first pause; it doubles with each probe that fails.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest pause, which is also how long a server that is back stays unnoticed.
+/// The longest pause, which is also the longest that a recovered server goes unnoticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// A rule over given moments: it looks at no clock.
+/// A circuit breaker over given moments: it reads no clock.
+///
+/// Closed, it lets every request pass. Open, it lets one pass after each pause, as a probe: it is half-open then. It is
+/// not the circuit breaker of Nebuly, which weighs failures by what they cost users: a failure here costs a cache miss.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
-    state: State,
-    /// Which admissions still count: whoever was admitted before the server was given up says nothing new.
+pub(super) struct RedisBreaker {
+    state: RedisBreakerState,
+    /// Counts how often the circuit breaker opened or let a probe pass: permits from before that no longer count.
     generation: u64,
 }
 
 #[derive(Debug)]
-enum State {
+enum RedisBreakerState {
     Closed { failures: u32 },
     Open { until: Instant, pause: Duration },
 }
 
-/// Leave to ask the server, to be handed back with what came of it; if it is not, nothing is lost.
+/// The permission to ask the server, to be handed back with the result. If it is dropped instead, nothing is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Admission {
+pub(super) struct RedisPermit {
     generation: u64,
 }
 
-/// What a failure did.
+/// The effect of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failed {
-    /// Nothing yet.
-    Borne,
-    /// The server is given up from now on.
+pub(super) enum FailureEffect {
+    /// None.
+    Tolerated,
+    /// The circuit breaker opened.
     Opened,
-    /// It was tried again, and stays given up.
+    /// A probe failed, so the circuit breaker stays open.
     StillOpen,
 }
 
-impl Default for State {
+impl Default for RedisBreakerState {
     fn default() -> Self {
         Self::Closed { failures: 0 }
     }
 }
 
-impl Breaker {
-    /// Whether the server may be asked now. While it is given up, one question passes after each pause.
-    pub(super) fn admit(&mut self, now: Instant) -> Option<Admission> {
-        if let State::Open { until, pause } = &mut self.state {
+impl RedisBreaker {
+    /// Returns a permit if the server may be asked now.
+    pub(super) fn admit(&mut self, now: Instant) -> Option<RedisPermit> {
+        if let RedisBreakerState::Open { until, pause } = &mut self.state {
             if now < *until {
                 return None;
             }
-            // If its caller goes away before the answer, the next question passes after another pause.
+            // If the caller goes away before the answer, the next probe passes after another pause.
             *until = now + *pause;
             self.generation += 1;
         }
-        Some(Admission { generation: self.generation })
+        Some(RedisPermit { generation: self.generation })
     }
 
-    /// Whether the server is given up.
+    /// Returns true while the circuit breaker is open.
     pub(super) const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+        matches!(self.state, RedisBreakerState::Open { .. })
     }
 
-    /// The server answered. Says whether it had been given up.
-    pub(super) fn succeeded(&mut self, admission: Admission) -> bool {
-        if admission.generation != self.generation {
+    /// Records an answer, and returns true if that closed the circuit breaker.
+    pub(super) fn succeeded(&mut self, permit: RedisPermit) -> bool {
+        if permit.generation != self.generation {
             return false;
         }
         let was_open = self.is_open();
-        self.state = State::default();
+        self.state = RedisBreakerState::default();
         was_open
     }
 
-    /// The server did not answer.
-    pub(super) fn failed(&mut self, admission: Admission, now: Instant) -> Failed {
-        if admission.generation != self.generation {
-            return Failed::Borne;
+    /// Records a failure.
+    pub(super) fn failed(&mut self, permit: RedisPermit, now: Instant) -> FailureEffect {
+        if permit.generation != self.generation {
+            return FailureEffect::Tolerated;
         }
         match &mut self.state {
-            State::Closed { failures } if *failures + 1 < BEARABLE => {
+            RedisBreakerState::Closed { failures } if *failures + 1 < FAILURES_TO_OPEN => {
                 *failures += 1;
-                Failed::Borne
+                FailureEffect::Tolerated
             }
-            State::Closed { .. } => {
-                self.state = State::Open { until: now + FIRST_PAUSE, pause: FIRST_PAUSE };
+            RedisBreakerState::Closed { .. } => {
+                self.state = RedisBreakerState::Open { until: now + FIRST_PAUSE, pause: FIRST_PAUSE };
                 self.generation += 1;
-                Failed::Opened
+                FailureEffect::Opened
             }
-            State::Open { until, pause } => {
+            RedisBreakerState::Open { until, pause } => {
                 *pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
                 *until = now + *pause;
-                Failed::StillOpen
+                FailureEffect::StillOpen
             }
         }
     }
@@ -108,11 +111,11 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[track_caller]
-    fn opened_at(now: Instant) -> Breaker {
-        let mut breaker = Breaker::default();
-        for expected in [Failed::Borne, Failed::Borne, Failed::Opened] {
-            let admission = breaker.admit(now).unwrap();
-            assert_eq!(breaker.failed(admission, now), expected);
+    fn opened_at(now: Instant) -> RedisBreaker {
+        let mut breaker = RedisBreaker::default();
+        for expected in [FailureEffect::Tolerated, FailureEffect::Tolerated, FailureEffect::Opened] {
+            let permit = breaker.admit(now).unwrap();
+            assert_eq!(breaker.failed(permit, now), expected);
         }
         breaker
     }
@@ -120,30 +123,30 @@ mod tests {
     #[test]
     fn it_opens_after_three_failures_in_a_row_and_not_after_three_in_all() {
         let now = Instant::now();
-        let mut breaker = Breaker::default();
+        let mut breaker = RedisBreaker::default();
         for _ in 0..10 {
             for _ in 0..2 {
-                let admission = breaker.admit(now).unwrap();
-                assert_eq!(breaker.failed(admission, now), Failed::Borne);
+                let permit = breaker.admit(now).unwrap();
+                assert_eq!(breaker.failed(permit, now), FailureEffect::Tolerated);
             }
-            let admission = breaker.admit(now).unwrap();
-            assert!(!breaker.succeeded(admission));
+            let permit = breaker.admit(now).unwrap();
+            assert!(!breaker.succeeded(permit));
         }
         assert!(!breaker.is_open());
         assert!(opened_at(now).is_open());
     }
 
     #[test]
-    fn one_question_passes_after_each_pause_and_the_pauses_double_up_to_a_bound() {
+    fn one_probe_passes_after_each_pause_and_the_pauses_double_up_to_a_bound() {
         let mut now = Instant::now();
         let mut breaker = opened_at(now);
         for seconds in [1, 2, 4, 8, 15, 15] {
             let pause = SECOND * seconds;
             assert_eq!(breaker.admit(now + (pause / 1000) * 999), None);
             now += pause;
-            let admission = breaker.admit(now).unwrap();
+            let permit = breaker.admit(now).unwrap();
             assert_eq!(breaker.admit(now), None);
-            assert_eq!(breaker.failed(admission, now), Failed::StillOpen);
+            assert_eq!(breaker.failed(permit, now), FailureEffect::StillOpen);
         }
     }
 
@@ -151,34 +154,34 @@ mod tests {
     fn an_answer_closes_it_and_everybody_may_ask_again() {
         let now = Instant::now();
         let mut breaker = opened_at(now);
-        let admission = breaker.admit(now + SECOND).unwrap();
-        assert!(breaker.succeeded(admission));
+        let permit = breaker.admit(now + SECOND).unwrap();
+        assert!(breaker.succeeded(permit));
         assert!(breaker.admit(now + SECOND).is_some());
         assert!(breaker.admit(now + SECOND).is_some());
     }
 
     #[test]
-    fn what_comes_of_questions_from_before_it_opened_changes_nothing() {
+    fn results_of_requests_from_before_it_opened_change_nothing() {
         let now = Instant::now();
-        let mut breaker = Breaker::default();
+        let mut breaker = RedisBreaker::default();
         let early = breaker.admit(now).unwrap();
         for _ in 0..3 {
             breaker.failed(early, now);
         }
-        assert_eq!(breaker.failed(early, now + SECOND / 2), Failed::Borne);
+        assert_eq!(breaker.failed(early, now + SECOND / 2), FailureEffect::Tolerated);
         assert!(!breaker.succeeded(early));
         assert!(breaker.is_open());
         assert!(breaker.admit(now + SECOND).is_some(), "the pause is still the first one");
     }
 
     #[test]
-    fn a_question_that_nobody_waited_for_does_not_keep_it_open() {
+    fn a_probe_that_nobody_waited_for_does_not_keep_it_open() {
         let now = Instant::now();
         let mut breaker = opened_at(now);
         let lost = breaker.admit(now + SECOND).unwrap();
         assert_eq!(breaker.admit(now + SECOND), None);
-        let admission = breaker.admit(now + SECOND * 2).unwrap();
+        let permit = breaker.admit(now + SECOND * 2).unwrap();
         assert!(!breaker.succeeded(lost));
-        assert!(breaker.succeeded(admission));
+        assert!(breaker.succeeded(permit));
     }
 }

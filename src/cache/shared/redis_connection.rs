@@ -1,12 +1,17 @@
-//! The one connection to the server, made when it is needed.
+//! The one connection to Redis, made lazily and made again when it was lost.
+//!
+//! Not redis' own `ConnectionManager`, which opens its sockets itself: no [`ReplyLimit`] fits beneath it, so a server
+//! could fill our memory with one reply. It also keeps for ever a connection that stays silent without breaking, and the
+//! result of a login that was refused, where [`RedisConnector`] connects again.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::select_ok;
+use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, ErrorKind, Pipeline, RedisConnectionInfo, RedisError, ServerError, Value,
@@ -20,127 +25,129 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::reply_limit::{OwedReplies, ReplyLimit};
 
-/// How long making a connection may take, name resolution, TLS and login included. No caller waits that long: it goes
-/// on behind them, so that a server too far away to connect within a caller's patience is reached all the same.
+/// The timeout of connecting, with name resolution, TLS and login. No caller waits that long: connecting goes on in the
+/// background, so that a server too far away to connect within a caller's timeout is reached all the same.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many commands may wait to be sent. More than are ever let in at once, so that nobody waits for a place.
+/// The most commands that may wait to be sent: more than are ever in flight, so that nobody waits to enter the queue.
 const QUEUE: usize = 4096;
 
-/// How many replies logging in brings at most: to `AUTH`, `SELECT` and two `CLIENT SETINFO`, and once more without the
+/// The most replies that logging in brings: to `AUTH`, `SELECT` and two `CLIENT SETINFO`, and once more without the
 /// user for an old server.
 const LOGIN_REPLIES: usize = 8;
 
-/// The server, and how to log in there.
-pub(super) struct Address {
+/// The address of the server, and the login.
+pub(super) struct RedisAddress {
     pub(super) host: String,
     pub(super) port: u16,
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<RedisTls>,
     /// User, password and database. Its protocol must be RESP2.
     pub(super) login: RedisConnectionInfo,
 }
 
 /// TLS to one server.
-pub(super) struct Tls {
+pub(super) struct RedisTls {
     pub(super) connector: TlsConnector,
     /// The name in the server's certificate.
     pub(super) server: ServerName<'static>,
 }
 
-/// A connection that all callers share, and that is made again when it was lost.
-pub(super) struct Line {
-    address: Arc<Address>,
-    state: Mutex<State>,
+/// Connects, for all callers together: they share one connection, and one attempt to make it.
+pub(super) struct RedisConnector {
+    address: Arc<RedisAddress>,
+    state: Mutex<ConnectorState>,
 }
 
 #[derive(Default)]
-struct State {
-    current: Option<Attempt>,
-    /// How many there have been.
+struct ConnectorState {
+    current: Option<ConnectAttempt>,
+    /// The number of attempts so far.
     attempts: u64,
 }
 
-/// A connection that is being made, or was.
+/// An attempt to connect, which may have ended.
 #[derive(Clone)]
-struct Attempt {
+struct ConnectAttempt {
     number: u64,
-    outcome: watch::Receiver<Outcome>,
+    outcome: watch::Receiver<ConnectOutcome>,
 }
 
 #[derive(Clone)]
-enum Outcome {
+enum ConnectOutcome {
     Pending,
-    Ready(Client),
-    Failed(Fault),
+    Ready(OpenConnection),
+    Failed(RedisFault),
 }
 
-/// A Redis client on an open connection. The connection ends with its last clone.
+/// A connection that is open until its last clone is dropped.
 #[derive(Clone)]
-struct Client {
+struct OpenConnection {
     multiplexed: MultiplexedConnection,
     owed: OwedReplies,
     _open: Arc<DropGuard>,
 }
 
-/// What moves bytes for a client; to be run until the client is gone.
-type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Moves the bytes of a connection; to be run until the connection is dropped.
+type ConnectionDriver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A connection for one exchange.
-pub(super) struct Connection {
-    client: Client,
+/// The shared connection, for one exchange.
+pub(super) struct RedisConnection {
+    connection: OpenConnection,
     pub(super) number: u64,
-    /// Whether it was there already, so that its server had the caller's whole time to answer.
+    /// True if it was open already, so that the server had the caller's whole timeout to answer.
     pub(super) was_ready: bool,
 }
 
-/// Why the server gave no answer, in words for the log: nothing that the server itself wrote, which might repeat a
-/// password.
+/// The cause of a failure, for the log. It holds nothing that the server wrote, which might repeat a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault(pub(super) String);
+pub(super) struct RedisFault(pub(super) String);
 
-impl Line {
-    /// A line that connects when it is first used.
-    pub(super) fn new(address: Address) -> Self {
+impl RedisConnector {
+    /// A connector that connects when it is first used.
+    pub(super) fn new(address: RedisAddress) -> Self {
         Self { address: Arc::new(address), state: Mutex::default() }
     }
 
-    /// The connection, or the next one. It goes on being made when its caller goes away. Needs a tokio runtime.
-    pub(super) async fn connection(&self) -> Result<Connection, Fault> {
-        let Attempt { number, mut outcome } = self.attempt();
-        let was_ready = matches!(&*outcome.borrow(), Outcome::Ready(_));
-        let made = outcome.wait_for(|outcome| !matches!(outcome, Outcome::Pending)).await;
+    /// Returns the open connection, or waits for the next one. Connecting goes on when the caller goes away. Needs a tokio
+    /// runtime.
+    pub(super) async fn connection(&self) -> Result<RedisConnection, RedisFault> {
+        let ConnectAttempt { number, mut outcome } = self.attempt();
+        let was_ready = matches!(&*outcome.borrow(), ConnectOutcome::Ready(_));
+        let made = outcome.wait_for(|outcome| !matches!(outcome, ConnectOutcome::Pending)).await;
         match made.as_deref() {
-            Ok(Outcome::Ready(client)) => Ok(Connection { client: client.clone(), number, was_ready }),
-            Ok(Outcome::Failed(fault)) => Err(fault.clone()),
-            Ok(Outcome::Pending) | Err(_) => Err(Fault("connecting was given up".to_owned())),
+            Ok(ConnectOutcome::Ready(connection)) => {
+                Ok(RedisConnection { connection: connection.clone(), number, was_ready })
+            }
+            Ok(ConnectOutcome::Failed(fault)) => Err(fault.clone()),
+            Ok(ConnectOutcome::Pending) | Err(_) => Err(RedisFault("connecting was aborted".to_owned())),
         }
     }
 
-    /// Lets go of the connection with this number, unless it was replaced already. The next caller makes another.
+    /// Discards the connection with this number, unless it was replaced already. The next caller makes another.
     pub(super) fn discard(&self, number: u64) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.current.as_ref().is_some_and(|attempt| attempt.number == number) {
             state.current = None;
         }
     }
 
-    /// The attempt that is going on or has succeeded, else a new one.
-    fn attempt(&self) -> Attempt {
-        let mut state = self.state();
-        if let Some(attempt) = state.current.as_ref().filter(|attempt| attempt.is_of_use()) {
+    /// Returns the attempt that is running or has succeeded, else starts a new one.
+    fn attempt(&self) -> ConnectAttempt {
+        let mut state = self.state.lock();
+        if let Some(attempt) = state.current.as_ref().filter(|attempt| attempt.is_usable()) {
             return attempt.clone();
         }
-        let (report, outcome) = watch::channel(Outcome::Pending);
+        let (report, outcome) = watch::channel(ConnectOutcome::Pending);
         let address = Arc::clone(&self.address);
         drop(tokio::spawn(async move {
             let made = tokio::time::timeout(CONNECT_TIMEOUT, address.connect());
             let made = made.await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
             let (outcome, driver) = match made {
-                Ok((client, driver)) => (Outcome::Ready(client), Some(driver)),
-                Err(error) => (Outcome::Failed(Fault::from(&error)), None),
+                Ok((connection, driver)) => (ConnectOutcome::Ready(connection), Some(driver)),
+                Err(error) => (ConnectOutcome::Failed(RedisFault::from(&error)), None),
             };
             report.send_replace(outcome);
-            // It would keep the client, and the client the driver.
+            // It would keep the connection open, and the connection would keep the driver.
             drop(report);
             if let Some(driver) = driver {
                 driver.await;
@@ -148,25 +155,21 @@ impl Line {
         }));
         state.attempts += 1;
         let number = state.attempts;
-        state.current.insert(Attempt { number, outcome }).clone()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        state.current.insert(ConnectAttempt { number, outcome }).clone()
     }
 }
 
-impl Connection {
+impl RedisConnection {
     /// Sends commands in one go, and waits for the replies to all of them.
-    pub(super) async fn send(&mut self, commands: &Pipeline) -> Result<Vec<Value>, Fault> {
-        self.client.owed.fetch_add(commands.len(), Ordering::Relaxed);
-        commands.query_async(&mut self.client.multiplexed).await.map_err(|error| Fault::from(&error))
+    pub(super) async fn send(&mut self, commands: &Pipeline) -> Result<Vec<Value>, RedisFault> {
+        self.connection.owed.fetch_add(commands.len(), Ordering::Relaxed);
+        commands.query_async(&mut self.connection.multiplexed).await.map_err(|error| RedisFault::from(&error))
     }
 }
 
-impl Address {
+impl RedisAddress {
     /// Connects and logs in. Needs a tokio runtime.
-    async fn connect(&self) -> Result<(Client, Driver), RedisError> {
+    async fn connect(&self) -> Result<(OpenConnection, ConnectionDriver), RedisError> {
         let addresses = lookup_host((self.host.as_str(), self.port)).await?;
         let attempts: Vec<_> = addresses.map(|address| Box::pin(TcpStream::connect(address))).collect();
         if attempts.is_empty() {
@@ -174,7 +177,7 @@ impl Address {
         }
         // One of two address families may lead nowhere.
         let (stream, _) = select_ok(attempts).await?;
-        // Commands are small and wait for nothing.
+        // Commands are small and must not wait for more.
         stream.set_nodelay(true)?;
         match &self.tls {
             Some(tls) => self.log_in(tls.connector.connect(tls.server.clone(), stream).await?).await,
@@ -182,7 +185,7 @@ impl Address {
         }
     }
 
-    async fn log_in<S>(&self, stream: S) -> Result<(Client, Driver), RedisError>
+    async fn log_in<S>(&self, stream: S) -> Result<(OpenConnection, ConnectionDriver), RedisError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -192,24 +195,24 @@ impl Address {
             MultiplexedConnection::new_with_config(&self.login, stream, options()).await?;
         let open = CancellationToken::new();
         let closed = open.clone();
-        // By itself it would wait for replies that nobody waits for any more.
+        // By itself the driver would wait for replies that nobody waits for any more.
         let driver = async move { closed.run_until_cancelled(driver).await.unwrap_or(()) };
-        Ok((Client { multiplexed, owed, _open: Arc::new(open.drop_guard()) }, Box::pin(driver)))
+        Ok((OpenConnection { multiplexed, owed, _open: Arc::new(open.drop_guard()) }, Box::pin(driver)))
     }
 }
 
-impl Attempt {
-    fn is_of_use(&self) -> bool {
+impl ConnectAttempt {
+    fn is_usable(&self) -> bool {
         let is_over = self.outcome.has_changed().is_err();
         match &*self.outcome.borrow() {
-            Outcome::Pending => !is_over,
-            Outcome::Ready(_) => true,
-            Outcome::Failed(_) => false,
+            ConnectOutcome::Pending => !is_over,
+            ConnectOutcome::Ready(_) => true,
+            ConnectOutcome::Failed(_) => false,
         }
     }
 }
 
-impl From<&RedisError> for Fault {
+impl From<&RedisError> for RedisFault {
     fn from(error: &RedisError) -> Self {
         match error.kind() {
             // Written by this machine: the system, or the TLS library.
@@ -219,14 +222,14 @@ impl From<&RedisError> for Fault {
     }
 }
 
-impl From<&ServerError> for Fault {
+impl From<&ServerError> for RedisFault {
     fn from(error: &ServerError) -> Self {
-        // Codes that the library knows; any other is the server's own text.
+        // Only codes that the library knows: any other is the server's own text.
         Self(error.kind().map_or_else(|| "the server refused".to_owned(), |kind| format!("{kind:?}")))
     }
 }
 
-/// Callers bring their own time limit.
+/// Without a timeout of the library: callers have their own.
 fn options() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE)
 }

@@ -1,40 +1,32 @@
-//! Under which keys links are shared.
+//! The keys of shared links.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Item, ProjectName};
+use crate::domain::{Item, ProjectName, Scope};
 
 /// Names the keys of one installation.
 #[derive(Debug, Clone)]
-pub(super) struct Keys {
+pub(super) struct RedisKeys {
     prefix: String,
     api_base_url: String,
 }
 
-/// For which callers a link was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Those who named no project.
-    All,
-    /// Those who named the link's project.
-    Only,
-}
-
-impl Keys {
+impl RedisKeys {
     pub(super) const fn new(prefix: String, api_base_url: String) -> Self {
         Self { prefix, api_base_url }
     }
 
-    /// The key of an item as one project knows it: the prefix, and a hash that says nothing of the id.
-    pub(super) fn key(&self, place: Place, project: &ProjectName, item: &Item<'_>) -> String {
-        let place = match place {
-            Place::All => "all",
-            Place::Only => "only",
+    /// The key of an item in one project: the prefix, and a hash from which nobody learns the id. Links that were found for
+    /// callers who named their project have keys of their own, the same whichever place the project has in the settings.
+    pub(super) fn key(&self, scope: Scope, project: &ProjectName, item: &Item<'_>) -> String {
+        let scope = match scope {
+            Scope::All => "all",
+            Scope::Only(_) => "only",
         };
         let mut hash = Sha256::new();
-        for part in [&*self.api_base_url, place, project.as_str(), item.kind().as_str(), &item.id()] {
+        for part in [&*self.api_base_url, scope, project.as_str(), item.kind().as_str(), &item.id()] {
             // With its length before it, no part can pass for the end or the beginning of another.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
@@ -55,14 +47,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::domain::ProjectIndex;
 
     #[test]
     fn a_key_is_the_prefix_and_a_hash_that_stays_the_same_between_versions() {
-        let keys = Keys::new("nebulink:".to_owned(), "https://api.example".to_owned());
+        let keys = RedisKeys::new("nebulink:".to_owned(), "https://api.example".to_owned());
         let item = Item::conversation("abc").unwrap();
         // Beside each part its length in eight bytes, hashed with another program.
         let expected = "nebulink:07af3be93f848b767827dafcf03f3042830b46437dacb96996b9162fc72c32bc";
-        assert_eq!(keys.key(Place::All, &"main".try_into().unwrap(), &item), expected);
+        assert_eq!(keys.key(Scope::All, &"main".try_into().unwrap(), &item), expected);
     }
 
     #[test]
@@ -76,11 +69,11 @@ mod tests {
         ];
         let mut found = BTreeSet::new();
         for api in ["https://api.example", "https://api.example/a"] {
-            let keys = Keys::new(String::new(), api.to_owned());
-            for place in [Place::All, Place::Only] {
+            let keys = RedisKeys::new(String::new(), api.to_owned());
+            for scope in [Scope::All, Scope::Only(ProjectIndex::default())] {
                 for project in ["a", "aa", "all"] {
                     for item in &items {
-                        let key = keys.key(place, &project.try_into().unwrap(), item);
+                        let key = keys.key(scope, &project.try_into().unwrap(), item);
                         assert!(key.len() == 64 && found.insert(key));
                     }
                 }

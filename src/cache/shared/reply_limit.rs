@@ -27,12 +27,12 @@ pub(super) type OwedReplies = Arc<AtomicUsize>;
 pub(super) struct ReplyLimit<S> {
     stream: S,
     owed: OwedReplies,
-    position: Position,
+    position: ReplyPosition,
 }
 
 /// The place in the stream of replies.
 #[derive(Debug, Clone, Copy)]
-enum Position {
+enum ReplyPosition {
     /// Before a reply.
     Start,
     /// In the line of a text, an error or a number: how long it is, and whether it ended with a carriage return.
@@ -45,7 +45,7 @@ enum Position {
 
 impl<S> ReplyLimit<S> {
     pub(super) const fn new(stream: S, owed: OwedReplies) -> Self {
-        Self { stream, owed, position: Position::Start }
+        Self { stream, owed, position: ReplyPosition::Start }
     }
 
     /// Follows the replies through these bytes; an error says why they are not to be read any further.
@@ -53,19 +53,19 @@ impl<S> ReplyLimit<S> {
         while let Some((&byte, rest)) = bytes.split_first() {
             bytes = rest;
             self.position = match self.position {
-                Position::Start => self.begin(byte)?,
-                Position::Line { is_after_return: true, .. } if byte == b'\n' => Position::Start,
-                Position::Line { length, .. } if length < MAX_SIZE => {
-                    Position::Line { length: length + 1, is_after_return: byte == b'\r' }
+                ReplyPosition::Start => self.begin(byte)?,
+                ReplyPosition::Line { is_after_return: true, .. } if byte == b'\n' => ReplyPosition::Start,
+                ReplyPosition::Line { length, .. } if length < MAX_SIZE => {
+                    ReplyPosition::Line { length: length + 1, is_after_return: byte == b'\r' }
                 }
-                Position::Line { .. } => return Err("a line that is too long"),
-                Position::Length { digits, length } => length_line(digits, length, byte)?,
-                Position::Bulk { left } => {
+                ReplyPosition::Line { .. } => return Err("a line that is too long"),
+                ReplyPosition::Length { digits, length } => length_line(digits, length, byte)?,
+                ReplyPosition::Bulk { left } => {
                     let skipped = rest.len().min(left - 1);
                     bytes = rest.get(skipped..).unwrap_or_default();
                     match left - 1 - skipped {
-                        0 => Position::Start,
-                        left => Position::Bulk { left },
+                        0 => ReplyPosition::Start,
+                        left => ReplyPosition::Bulk { left },
                     }
                 }
             };
@@ -74,14 +74,14 @@ impl<S> ReplyLimit<S> {
     }
 
     /// The first byte of a reply, which is its type.
-    fn begin(&self, byte: u8) -> Result<Position, &'static str> {
+    fn begin(&self, byte: u8) -> Result<ReplyPosition, &'static str> {
         let one_less = |owed: usize| owed.checked_sub(1);
         self.owed
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
             .map_err(|_| "a reply to no command")?;
         match byte {
-            b'+' | b'-' | b':' => Ok(Position::Line { length: 0, is_after_return: false }),
-            b'$' => Ok(Position::Length { digits: [0; MAX_LENGTH_DIGITS], length: 0 }),
+            b'+' | b'-' | b':' => Ok(ReplyPosition::Line { length: 0, is_after_return: false }),
+            b'$' => Ok(ReplyPosition::Length { digits: [0; MAX_LENGTH_DIGITS], length: 0 }),
             _ => Err("a reply of another type"),
         }
     }
@@ -93,19 +93,19 @@ fn length_line(
     mut digits: [u8; MAX_LENGTH_DIGITS],
     length: usize,
     byte: u8,
-) -> Result<Position, &'static str> {
+) -> Result<ReplyPosition, &'static str> {
     const NOT_A_LENGTH: &str = "a length that is not a number";
     if byte != b'\n' {
         *digits.get_mut(length).ok_or("a value that is too long")? = byte;
-        return Ok(Position::Length { digits, length: length + 1 });
+        return Ok(ReplyPosition::Length { digits, length: length + 1 });
     }
     let text = digits.get(..length).and_then(|line| line.strip_suffix(b"\r")).ok_or(NOT_A_LENGTH)?;
     let text = str::from_utf8(text).map_err(|_| NOT_A_LENGTH)?;
     match text.parse::<i64>().map_err(|_| NOT_A_LENGTH)? {
         // There is no value.
-        ..0 => Ok(Position::Start),
+        ..0 => Ok(ReplyPosition::Start),
         length => match usize::try_from(length) {
-            Ok(length) if length <= MAX_SIZE => Ok(Position::Bulk { left: length + b"\r\n".len() }),
+            Ok(length) if length <= MAX_SIZE => Ok(ReplyPosition::Bulk { left: length + b"\r\n".len() }),
             _ => Err("a value that is too long"),
         },
     }

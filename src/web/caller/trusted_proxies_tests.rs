@@ -6,7 +6,7 @@ use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::CallerKey;
+use crate::domain::{CallerKey, Callers as _};
 use crate::limits::{RateLimiter, RateLimits};
 
 fn proxies(ranges: &[&str]) -> TrustedProxies {
