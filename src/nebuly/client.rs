@@ -13,11 +13,11 @@ use opentelemetry_sdk::trace::SdkTracer;
 use secrecy::SecretString;
 
 use super::backoff;
-use super::call::acceptance::Acceptance;
-use super::call::attempt::{self, Attempted, Attempts, ClientError, Trouble};
+use super::call::answer::Acceptance;
+use super::call::api::{self, Attempted, Attempts, ClientError, Trouble};
 use super::call::endpoint::Endpoint;
 use super::call::trace::CallSpans;
-use super::circuit::{Admission, Breaker};
+use super::circuit_breaker::{Admission, Breaker};
 use super::fair_semaphore::{FairSemaphore, Permit, QueueFull, Wait};
 use super::key::Keys;
 use super::key::{KeyHolder, KeySource, Lease};
@@ -133,7 +133,7 @@ impl Nebuly {
         shared: &Shared,
     ) -> Result<Self, ClientError> {
         metrics::describe();
-        let http = attempt::http_client(
+        let http = api::http_client(
             options.certificate_authorities.as_deref(),
             options.proxy.as_ref(),
             options.connect_timeout,

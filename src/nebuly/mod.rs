@@ -17,18 +17,17 @@
 
 mod backoff;
 mod call;
-mod circuit;
+mod circuit_breaker;
 mod client;
 mod fair_semaphore;
 mod key;
 mod metrics;
-mod probe;
 mod retry_after;
 mod steady_clock;
 
-pub use call::attempt::{ClientError, POOL_MAX_IDLE};
+pub use call::api::{ClientError, POOL_MAX_IDLE};
 pub use call::endpoint::Endpoint;
+pub use call::key_check::Probe;
 pub use client::{Nebuly, Options, Shared};
 pub use key::{ApiKey, InvalidKey, KeySource, Keys};
-pub use probe::Probe;
 pub use steady_clock::SteadyClock;

@@ -7,7 +7,7 @@ use opentelemetry::trace::{Link, Span as _, SpanKind, Status, TraceContextExt as
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 
-use super::attempt::Attempted;
+use super::api::Attempted;
 use super::endpoint::Endpoint;
 use crate::domain::{FairnessKey, ProjectName};
 use crate::nebuly::metrics::CallResult;

@@ -4,7 +4,7 @@ mod api_key;
 mod holder;
 mod key_file;
 mod project_keys;
-mod standing;
+mod rejection;
 
 pub use self::api_key::{ApiKey, InvalidKey};
 pub use self::holder::KeySource;

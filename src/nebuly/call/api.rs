@@ -8,11 +8,11 @@ use reqwest::{Client, Proxy, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::acceptance::{Acceptance, NoBody, read_body};
+use super::answer::{Acceptance, NoBody, read_body};
 use super::wire::{self, Verdict};
 use crate::domain::{Answer, CallFailure, Cause};
 use crate::http_client;
-use crate::nebuly::circuit::Evidence;
+use crate::nebuly::circuit_breaker::Evidence;
 use crate::nebuly::key::ApiKey;
 use crate::nebuly::metrics::CallResult;
 use crate::nebuly::retry_after::retry_after;

@@ -1,5 +1,7 @@
 //! The circuit of a project, as its calls share it.
 
+mod state;
+
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
 use std::time::Duration;
@@ -7,13 +9,15 @@ use std::time::Duration;
 use metrics::Gauge;
 use tokio::sync::Notify;
 
-use super::state::{Change, Circuit, Evidence, Ticket};
+pub(super) use self::state::Evidence;
+
+use self::state::{Change, Circuit, Ticket};
 use crate::domain::{CallFailure, Cause, Item, ProjectName, retry_after};
 use crate::nebuly::steady_clock::SteadyClock;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Lets calls of one project through, or refuses them without one.
-pub(in crate::nebuly) struct Breaker {
+pub(super) struct Breaker {
     project: ProjectName,
     clock: SteadyClock,
     circuit: Mutex<Circuit>,
@@ -25,13 +29,13 @@ pub(in crate::nebuly) struct Breaker {
 }
 
 /// A call that was let through. Dropped without [`Self::settle`], it counts as nothing.
-pub(in crate::nebuly) struct Admission<'a> {
+pub(super) struct Admission<'a> {
     breaker: &'a Breaker,
     ticket: Ticket,
 }
 
 impl Breaker {
-    pub(in crate::nebuly) fn new(project: ProjectName, clock: SteadyClock, is_open: Gauge) -> Self {
+    pub(super) fn new(project: ProjectName, clock: SteadyClock, is_open: Gauge) -> Self {
         is_open.set(0.0);
         Self {
             project,
@@ -44,13 +48,13 @@ impl Breaker {
     }
 
     /// Lets a call wait for its turn, or says at once that it is not made.
-    pub(in crate::nebuly) fn admit(&self) -> Result<Admission<'_>, CallFailure> {
+    pub(super) fn admit(&self) -> Result<Admission<'_>, CallFailure> {
         let ticket = self.circuit().look(self.clock.now()).map_err(refused)?;
         Ok(Admission { breaker: self, ticket })
     }
 
     /// In how many seconds it may be worth to ask again.
-    pub(in crate::nebuly) fn retry_after(&self) -> u32 {
+    pub(super) fn retry_after(&self) -> u32 {
         retry_after(self.circuit().pause_left(self.clock.now()))
     }
 
@@ -87,7 +91,7 @@ impl Breaker {
 
 impl Admission<'_> {
     /// Returns when the call would not be let through any more.
-    pub(in crate::nebuly) async fn refused(&self) -> CallFailure {
+    pub(super) async fn refused(&self) -> CallFailure {
         loop {
             let mut opened = pin!(self.breaker.opened.notified());
             // From here on no opening is missed.
@@ -101,7 +105,7 @@ impl Admission<'_> {
     }
 
     /// Lets the call through after its wait. If the pause is over, it is the probe.
-    pub(in crate::nebuly) fn begin(&mut self) -> Result<(), CallFailure> {
+    pub(super) fn begin(&mut self) -> Result<(), CallFailure> {
         let mut circuit = self.breaker.circuit();
         if circuit.is_open() || !circuit.is_current(self.ticket) {
             self.ticket = circuit.admit(self.breaker.clock.now()).map_err(refused)?;
@@ -110,7 +114,7 @@ impl Admission<'_> {
     }
 
     /// Learns from the call.
-    pub(in crate::nebuly) fn settle(self, item: &Item<'_>, evidence: Evidence) {
+    pub(super) fn settle(self, item: &Item<'_>, evidence: Evidence) {
         // That it is dropped afterwards changes nothing: a settled probe is none any more.
         self.breaker.settle(self.ticket, item, evidence);
     }

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use jiff::Timestamp;
 
-use super::call::acceptance::read_body;
-use super::call::attempt::{JSON, cause_of};
-use super::call::wire::{self, ListInteractions, TimeRange, Verdict};
-use super::client::Nebuly;
-use super::metrics::CallResult;
+use super::answer::read_body;
+use super::api::{JSON, cause_of};
+use super::wire::{self, ListInteractions, TimeRange, Verdict};
 use crate::domain::{CallFailure, Cause};
+use crate::nebuly::client::Nebuly;
+use crate::nebuly::metrics::CallResult;
 
 /// What a call that only tries the key came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
