@@ -40,7 +40,7 @@ use crate::server::{Connection, Drain, Limits, OpenConnections};
 use crate::settings::Settings;
 use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
-use crate::web::management::Part;
+use crate::web::management::HealthCheck;
 use crate::web::{self, Web};
 
 /// The program, built and not yet serving.
@@ -116,8 +116,8 @@ impl App {
         let is_serving = Arc::new(AtomicBool::new(false));
         let serving = {
             let (is_serving, drain) = (Arc::clone(&is_serving), drain.clone());
-            let is_well = move || is_serving.load(Ordering::Relaxed) && !drain.is_leaving();
-            Part { name: "serving", is_well: Box::new(is_well) }
+            let is_healthy = move || is_serving.load(Ordering::Relaxed) && !drain.is_leaving();
+            HealthCheck { name: "serving", is_healthy: Box::new(is_healthy) }
         };
         let open = OpenConnections::default();
         let render = scrape::render(metrics.reader(), open.clone());
