@@ -2,7 +2,7 @@
 
 use crate::settings;
 use crate::telemetry::{LogFormat, LogOptions};
-use crate::web::{AccessLog, Escaping, Requests};
+use crate::web::{AccessLogger, Escaping, LoggedRequests};
 
 /// What the log is made from.
 #[must_use]
@@ -15,13 +15,13 @@ pub fn log_options(settings: &settings::Log) -> LogOptions {
     LogOptions { format, level: settings.level.clone() }
 }
 
-pub(super) fn access_log(settings: &settings::Log) -> AccessLog {
-    AccessLog {
+pub(super) fn access_log(settings: &settings::Log) -> AccessLogger {
+    AccessLogger {
         requests: match settings.access {
-            settings::AccessLog::All => Requests::All,
-            settings::AccessLog::Cold => Requests::Cold,
-            settings::AccessLog::Errors => Requests::Errors,
-            settings::AccessLog::None => Requests::None,
+            settings::AccessLog::All => LoggedRequests::All,
+            settings::AccessLog::Cold => LoggedRequests::Cold,
+            settings::AccessLog::Errors => LoggedRequests::Errors,
+            settings::AccessLog::None => LoggedRequests::None,
         },
         escaping: match log_options(settings).format_of_stderr() {
             LogFormat::Text => Escaping::PrintableAscii,

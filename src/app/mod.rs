@@ -97,19 +97,19 @@ impl App {
         let (resolver, links) = links::links(settings, projects, clock)?;
         let web = Web::new(
             resolver,
-            web::Options {
+            web::WebOptions {
                 base_path: settings.server.base_path.clone(),
                 max_age: settings.redirect.max_age,
                 allowed_hosts: settings.nebuly.allowed_hosts.clone(),
                 projects: links::names(settings),
                 max_wait: settings.redirect.max_wait,
                 extend_deadline,
-                departure,
+                watch_disconnect: departure,
                 access_log: logging::access_log(&settings.log),
                 access: access::access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
                 recorder: metrics.recorder(),
-                tracing: traces::tracing(&settings.telemetry, traces.as_ref()),
+                tracer: traces::tracing(&settings.telemetry, traces.as_ref()),
             },
         );
         let drain = Drain::default();
@@ -122,7 +122,7 @@ impl App {
         let open = OpenConnections::default();
         let render = scrape::render(metrics.reader(), open.clone());
         Ok(Self {
-            public: web::public(web),
+            public: web::public_router(web),
             management: web::management::router(vec![serving], render),
             metrics: metrics.reader(),
             limits: Limits {
@@ -279,7 +279,7 @@ fn extend_deadline(extensions: &http::Extensions, by: Duration) {
 }
 
 /// The web layer knows nothing of connections: this is how it learns that a caller was gone before its answer came.
-fn departure(extensions: &http::Extensions) -> Option<web::Departure> {
+fn departure(extensions: &http::Extensions) -> Option<web::Disconnected> {
     Some(Box::pin(extensions.get::<Connection>()?.departure()?))
 }
 

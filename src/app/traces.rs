@@ -4,7 +4,7 @@ use super::StartError;
 use super::projects::{install_crypto_provider, read_authorities};
 use crate::settings;
 use crate::telemetry::{Authorities, Traces, TracesOptions};
-use crate::web::{Sampling, Tracing};
+use crate::web::{RequestTracer, TraceSampling};
 
 /// Starts what sends traces, if a collector is named. Nothing is sent before there is a span.
 pub fn traces_of(settings: &settings::Telemetry) -> Result<Option<Traces>, StartError> {
@@ -32,7 +32,7 @@ fn traces_options(settings: &settings::Traces) -> Result<TracesOptions, StartErr
 }
 
 /// How requests are traced.
-pub(super) fn tracing(settings: &settings::Telemetry, traces: Option<&Traces>) -> Option<Tracing> {
+pub(super) fn tracing(settings: &settings::Telemetry, traces: Option<&Traces>) -> Option<RequestTracer> {
     let settings::Sampling { parent_decides, ratio } = settings.traces.as_ref()?.sampling;
-    Some(Tracing { tracer: traces?.tracer(), sampling: Sampling { parent_decides, ratio } })
+    Some(RequestTracer { tracer: traces?.tracer(), sampling: TraceSampling { parent_decides, ratio } })
 }
