@@ -37,7 +37,7 @@ use crate::server::{ConnectionLimits, Drain, OpenConnections};
 use crate::settings::Settings;
 use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
-use crate::web::management::Part;
+use crate::web::management::HealthCheck;
 use crate::web::{self, Web};
 
 /// The program, built and not yet serving.
@@ -94,32 +94,32 @@ impl App {
         let (resolver, caches) = caches::build(settings, nebuly, clock)?;
         let web = Web::new(
             resolver,
-            web::Options {
+            web::WebOptions {
                 base_path: settings.server.base_path.clone(),
                 max_age: settings.redirect.max_age,
                 allowed_hosts: settings.nebuly.allowed_hosts.clone(),
                 projects: caches::project_names(settings),
                 max_wait: settings.redirect.max_wait,
                 extend_deadline,
-                departure,
+                watch_disconnect: departure,
                 access_log: telemetry::access_log(&settings.log),
                 access: access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
                 recorder: metrics.recorder(),
-                tracing: telemetry::tracing(settings.traces.as_ref(), traces.as_ref()),
+                tracer: telemetry::tracing(settings.traces.as_ref(), traces.as_ref()),
             },
         );
         let drain = Drain::default();
         let is_serving = Arc::new(AtomicBool::new(false));
         let serving = {
             let (is_serving, drain) = (Arc::clone(&is_serving), drain.clone());
-            let is_well = move || is_serving.load(Ordering::Relaxed) && !drain.is_draining();
-            Part { name: "serving", is_well: Box::new(is_well) }
+            let is_healthy = move || is_serving.load(Ordering::Relaxed) && !drain.is_draining();
+            HealthCheck { name: "serving", is_healthy: Box::new(is_healthy) }
         };
         let open = OpenConnections::default();
         let render = telemetry::render_metrics(metrics.reader(), open.clone());
         Ok(Self {
-            public: web::public(web),
+            public: web::public_router(web),
             management: web::management::router(vec![serving], render),
             metrics: metrics.reader(),
             limits: ConnectionLimits {

@@ -10,7 +10,7 @@ use crate::telemetry::{
     Authorities, LogFormat, LogOptions, MetricsReader, Traces, TracesOptions, log_lines_dropped,
 };
 use crate::web::management::RenderMetrics;
-use crate::web::{AccessLog, Escaping, Requests, Sampling, Tracing};
+use crate::web::{AccessLogger, Escaping, LoggedRequests, RequestTracer, TraceSampling};
 
 /// The options of the log.
 #[must_use]
@@ -24,13 +24,13 @@ pub fn log_options(settings: &settings::LogSettings) -> LogOptions {
 }
 
 /// The options of the access log.
-pub(super) fn access_log(settings: &settings::LogSettings) -> AccessLog {
-    AccessLog {
+pub(super) fn access_log(settings: &settings::LogSettings) -> AccessLogger {
+    AccessLogger {
         requests: match settings.access {
-            settings::AccessLogSetting::All => Requests::All,
-            settings::AccessLogSetting::Cold => Requests::Cold,
-            settings::AccessLogSetting::Errors => Requests::Errors,
-            settings::AccessLogSetting::None => Requests::None,
+            settings::AccessLogSetting::All => LoggedRequests::All,
+            settings::AccessLogSetting::Cold => LoggedRequests::Cold,
+            settings::AccessLogSetting::Errors => LoggedRequests::Errors,
+            settings::AccessLogSetting::None => LoggedRequests::None,
         },
         escaping: match log_options(settings).format_of_stderr() {
             LogFormat::Text => Escaping::PrintableAscii,
@@ -85,7 +85,7 @@ fn traces_options(settings: &settings::TracesSettings) -> Result<TracesOptions, 
 pub(super) fn tracing(
     settings: Option<&settings::TracesSettings>,
     traces: Option<&Traces>,
-) -> Option<Tracing> {
+) -> Option<RequestTracer> {
     let settings::SamplingSettings { parent_decides, ratio } = settings?.sampling;
-    Some(Tracing { tracer: traces?.tracer(), sampling: Sampling { parent_decides, ratio } })
+    Some(RequestTracer { tracer: traces?.tracer(), sampling: TraceSampling { parent_decides, ratio } })
 }

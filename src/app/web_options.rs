@@ -53,6 +53,6 @@ pub(super) fn extend_deadline(extensions: &http::Extensions, by: Duration) {
 }
 
 /// Tells the web layer, which knows nothing of connections, if a caller was gone before its answer came.
-pub(super) fn departure(extensions: &http::Extensions) -> Option<web::Departure> {
+pub(super) fn departure(extensions: &http::Extensions) -> Option<web::Disconnected> {
     Some(Box::pin(extensions.get::<server::Connection>()?.departure()?))
 }

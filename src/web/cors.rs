@@ -1,4 +1,5 @@
-//! What browsers on other origins may read: `/api`, from the origins of `access.cors_origins`, without credentials.
+//! The rules for browsers on other origins (CORS): they may read `/api`, from the origins of `access.cors_origins`, without
+//! credentials.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,15 +17,15 @@ use http::{Method, StatusCode};
 use tower_http::cors::CorsLayer;
 
 use super::Web;
-use super::handler::{X_REQUEST_ID, finish};
-use super::observability::Entry;
-use super::observability::RequestId;
+use super::handler::finish;
+use super::headers::{NO_STORE, X_REQUEST_ID};
+use super::observability::{RequestId, RequestRecord};
 use super::route::Route;
 
-/// How long a browser need not ask again: short, so that a changed setting arrives.
+/// How long a browser may keep the answer to a preflight: short, so that a changed setting arrives.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
-/// What only a listed origin is told.
+/// Headers for a listed origin alone.
 const FOR_LISTED: [HeaderName; 4] = [
     ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_HEADERS,
@@ -32,28 +33,24 @@ const FOR_LISTED: [HeaderName; 4] = [
     ACCESS_CONTROL_MAX_AGE,
 ];
 
-/// The rules for these origins, as browsers spell them.
-pub(super) fn layer(origins: &[String]) -> CorsLayer {
-    let origins = origins.iter().filter_map(|origin| HeaderValue::try_from(origin).ok());
-    CorsLayer::new()
+/// Puts the rules around routes, errors included. They answer a preflight themselves, before it is authenticated: a browser
+/// sends no credentials with one.
+pub(super) fn around(router: Router, web: &Arc<Web>, route: Route) -> Router {
+    let origins = web.options.access.cors_origins.iter();
+    let origins = origins.filter_map(|origin| HeaderValue::try_from(origin).ok());
+    let rules = CorsLayer::new()
         .allow_origin(origins.collect::<Vec<_>>())
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers([RETRY_AFTER, X_REQUEST_ID])
-        .max_age(MAX_AGE)
-}
-
-/// Puts the rules around routes, errors included. They answer a preflight themselves, before anybody is asked who they
-/// are: a browser sends none of that with one.
-pub(super) fn around(router: Router, web: &Arc<Web>, route: Route) -> Router {
-    let rules = web.cors.clone();
+        .max_age(MAX_AGE);
     let web = Arc::clone(web);
     router.layer(rules).layer(from_fn(move |request, next| answer(Arc::clone(&web), route, request, next)))
 }
 
-/// Gives a preflight the headers and the line in the log that every answer has, and tells other origins nothing.
+/// Gives a preflight the headers and the line in the log that every answer has, and other origins none of the rules.
 async fn answer(web: Arc<Web>, route: Route, request: Request, next: Next) -> Response {
-    let began = Instant::now();
+    let started = Instant::now();
     let preflight = (request.method() == Method::OPTIONS).then(|| RequestId::of(request.headers()));
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -63,23 +60,22 @@ async fn answer(web: Arc<Web>, route: Route, request: Request, next: Next) -> Re
         }
     }
     if let Some(request_id) = preflight {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(CACHE_CONTROL, NO_STORE);
         *response.status_mut() = StatusCode::NO_CONTENT;
-        let entry = Entry {
-            request_id: request_id.as_str(),
-            route: route.pattern(),
+        let record = RequestRecord {
+            request_id: &request_id,
+            route,
             method: &Method::OPTIONS,
             status: response.status(),
             identity: None,
             item: None,
             outcome: None,
-            // It is no request of a person, and costs next to nothing.
-            trace_id: None,
-            began,
+            is_cold: false,
+            started,
         };
-        web.access_log.note(&entry, false);
+        // No person asks for it and it costs next to nothing, so it is not traced.
+        web.record(&record, None);
         finish(&mut response, request_id);
-        web.request_metrics.count(route, &Method::OPTIONS, response.status(), began);
     }
     response
 }

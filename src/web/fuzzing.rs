@@ -1,15 +1,16 @@
-//! What must hold of ids and headers as a caller sends them.
+//! The properties of ids and headers as a caller sends them.
 
 #![expect(clippy::unwrap_used, reason = "that a property does not hold is said by a panic")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use opentelemetry::trace::TraceState;
+use parking_lot::Mutex;
 use url::Url;
 
-use super::caller::{Access, CallerOfRequest, Gate, Guard};
+use super::caller::{Access, AccessRule, Authenticator, RequestCaller};
 use super::observability::TraceParent;
 use super::parameters::{Parameters, id_in_path};
 use crate::domain::{
@@ -60,7 +61,7 @@ fn all(candidates: &IdCandidates<'_>) -> Vec<Item<'static>> {
 }
 
 /// The caller's address is the one that the nearest hops wrote, whatever stands to the left of it. A trace's parent is
-/// what its bytes say, and its state is well formed and short.
+/// exactly its bytes, and its state is well formed and short.
 ///
 /// Each line of the input is a line of the header.
 pub fn headers(input: &[u8]) {
@@ -80,8 +81,8 @@ fn forwarded(lines: &[HeaderValue]) {
         lines.push(HeaderValue::from_static(more));
         lines
     };
-    assert_eq!(caller(stranger, lines), stranger, "nobody else is believed");
-    // What proxies append on the right counts, in a line of its own or in the last one.
+    assert_eq!(caller(stranger, lines), stranger, "nobody else is trusted");
+    // An address that proxies append on the right counts, in a line of its own or in the last one.
     assert_eq!(caller(proxy, &with("203.0.113.9")), person);
     assert_eq!(caller(proxy, &with("203.0.113.9, 10.7.7.1 ,10.8.8.8")), person);
     let mut appended = lines.to_vec();
@@ -134,33 +135,33 @@ fn address(item: &[u8]) -> Option<IpAddr> {
 
 /// The address by which a caller is known that comes from this peer with this header.
 fn caller(peer: IpAddr, lines: &[HeaderValue]) -> IpAddr {
-    let asked = Arc::new(Asked::default());
-    let gate = Gate::new(Access {
+    let callers = Arc::new(RecordingCallers::default());
+    let authenticator = Authenticator::new(Access {
         identity_header: None,
         api_tokens: None,
         cors_origins: Vec::new(),
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         peer: |extensions| extensions.get::<SocketAddr>().copied(),
-        callers: Arc::<Asked>::clone(&asked),
+        callers: Arc::<RecordingCallers>::clone(&callers),
     });
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.extensions.insert(SocketAddr::new(peer, 4711));
     parts.headers =
         lines.iter().map(|line| (HeaderName::from_static("x-forwarded-for"), line.clone())).collect();
-    let admitted = gate.admit(Guard::Identity, &parts).unwrap();
-    CallerOfRequest::new(&gate, &admitted, &parts).caller();
-    let address = *asked.0.lock().unwrap();
+    let principal = authenticator.authenticate(AccessRule::Identity, &parts).unwrap();
+    RequestCaller::new(&authenticator, &principal, &parts).caller();
+    let address = *callers.0.lock();
     address.unwrap()
 }
 
-/// Notes the address that is asked for.
+/// Records the address that is looked up.
 #[derive(Default)]
-struct Asked(Mutex<Option<IpAddr>>);
+struct RecordingCallers(Mutex<Option<IpAddr>>);
 
-impl Callers for Asked {
+impl Callers for RecordingCallers {
     fn of(&self, key: &CallerKey<'_>) -> Caller {
         if let CallerKey::Address(address) = key {
-            *self.0.lock().unwrap() = Some(*address);
+            *self.0.lock() = Some(*address);
         }
         Caller { fairness_key: FairnessKey::Caller(0), rate_limit: Arc::new(Unlimited) }
     }

@@ -1,190 +1,152 @@
-//! One request and its answer.
+//! The handler of every route: authenticates the caller of a request, answers it and records it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use http::header::{HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::Uri;
+use http::header::{HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
-use http::{Method, StatusCode, Uri};
 
-use super::caller::CallerOfRequest;
-use super::observability::LinkOutcome;
-use super::observability::RequestId;
-use super::observability::RequestSpan;
-use super::observability::{CLIENT_CLOSED_REQUEST, Entry};
-use super::problem::{Failure, Problem};
-use super::redirect;
-use super::route::{Form, Route};
-use super::{Departure, Web};
+use super::caller::RequestCaller;
+use super::headers::X_REQUEST_ID;
+use super::observability::{CLIENT_CLOSED_REQUEST, LinkOutcome, RequestId, RequestRecord, RequestSpan};
+use super::problem::Problem;
+use super::problem_response::ProblemResponse;
+use super::redirect::{self, LinkAnswer};
+use super::route::{RedirectRoute, Route};
+use super::{Disconnected, Web};
 use crate::domain::Item;
 
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What came of a request: its answer, and what the log says of it.
-pub(super) struct Reply<'a> {
-    pub(super) answer: Result<Response, Box<Failure>>,
-    pub(super) item: Option<Item<'a>>,
-    /// What became of the link.
-    pub(super) outcome: Option<LinkOutcome>,
-    /// Whether it cost a call to Nebuly.
-    pub(super) cold: bool,
-}
-
-impl From<Problem> for Reply<'_> {
-    fn from(problem: Problem) -> Self {
-        Self { answer: Err(Box::new(problem.into())), item: None, outcome: None, cold: false }
-    }
-}
-
-/// Answers a request, whatever its route. A defect that panics is a 500, not a dead connection.
-pub(super) async fn answer(web: Arc<Web>, route: Route, request: Request) -> Response {
-    let began = Instant::now();
+/// Answers a request, whatever its route. A defect that panics is a 500, not a closed connection.
+pub(super) async fn handle(web: Arc<Web>, route: Route, request: Request) -> Response {
+    let started = Instant::now();
     let (parts, _body) = request.into_parts();
     let request_id = RequestId::of(&parts.headers);
-    let answered = AssertUnwindSafe(observed(&web, route, &parts, &request_id, began)).catch_unwind().await;
+    let answered = AssertUnwindSafe(respond(&web, route, &parts, &request_id, started)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_panic| {
         tracing::error!(
             request_id = request_id.as_str(),
             route = route.pattern(),
-            "a request ended in a panic"
+            "failed to answer a request: the handler panicked"
         );
-        let failure = Failure::from(Problem::Internal);
-        let response = failure.into_response(&web.pages, &parts.headers, &request_id);
-        web.request_metrics.count(route, &parts.method, response.status(), began);
+        let response = ProblemResponse::from(Problem::Internal).into_response(&parts.headers, &request_id);
+        web.request_metrics.count(route, &parts.method, response.status(), started);
         response
     });
     finish(&mut response, request_id);
     response
 }
 
-/// Answers a request, counts it and what became of its link, and writes its line in the log.
-async fn observed(
+/// Answers a request, counts it and the outcome of its link, and writes its line in the log.
+async fn respond(
     web: &Arc<Web>,
     route: Route,
     parts: &Parts,
     request_id: &RequestId,
-    began: Instant,
+    started: Instant,
 ) -> Response {
-    let span = web.tracing.as_ref().and_then(|tracing| tracing.begin(&web.gate, route, parts));
-    let admitted = web.gate.admit(route.guard(), parts);
-    let identity = admitted.as_ref().ok().and_then(|admitted| admitted.identity);
-    let record = Record { web, route, method: &parts.method, request_id, identity, began };
-    let reply = match (&admitted, route) {
+    let tracer = web.options.tracer.as_ref();
+    let span = tracer.and_then(|tracer| tracer.start_span(&web.authenticator, route, parts));
+    let principal = web.authenticator.authenticate(route.access_rule(), parts);
+    let unanswered = RequestRecord {
+        request_id,
+        route,
+        method: &parts.method,
+        status: CLIENT_CLOSED_REQUEST,
+        identity: principal.as_ref().ok().and_then(|principal| principal.identity),
+        item: None,
+        outcome: None,
+        // Only a cold request waits for anything.
+        is_cold: true,
+        started,
+    };
+    let answer = match (&principal, route) {
         (Err(problem), _) => (*problem).into(),
-        (Ok(admitted), Route::Redirect(form)) => {
-            let caller = CallerOfRequest::new(&web.gate, admitted, parts);
-            let mut guard = DisconnectGuard {
-                record: &record,
-                form,
-                uri: &parts.uri,
-                span: span.as_ref(),
-                is_armed: true,
-            };
-            let reply = match &span {
-                None => redirect::reply(web, form, parts, &caller).await,
-                Some(span) => span.around(redirect::reply(web, form, parts, &caller)).await,
+        (Ok(principal), Route::Redirect(route)) => {
+            let caller = RequestCaller::new(&web.authenticator, principal, parts);
+            let (uri, span) = (&parts.uri, span.as_ref());
+            let mut guard = DisconnectGuard { web, record: &unanswered, route, uri, span, is_armed: true };
+            let answer = redirect::answer(web, route, parts, &caller);
+            let answer = match span {
+                None => answer.await,
+                Some(span) => span.around(answer).await,
             };
             guard.is_armed = false;
-            reply
+            answer
         }
         (Ok(_), Route::Open | Route::Api | Route::Unmatched) => Problem::UnknownPath.into(),
         (Ok(_), Route::WrongMethod) => Problem::MethodNotAllowed.into(),
     };
-    if reply.cold || reply.answer.is_err() {
-        web.gate.look_for_strangers(parts);
+    let LinkAnswer { result, item, outcome } = answer;
+    let is_cold = outcome.is_some_and(LinkOutcome::is_cold);
+    if is_cold || result.is_err() {
+        web.authenticator.warn_of_untrusted_forwarder(parts);
     }
-    if let (Some(item), Some(outcome)) = (&reply.item, reply.outcome) {
-        web.metrics.count(item.kind(), outcome);
+    if let (Some(item), Some(outcome)) = (&item, outcome) {
+        web.resolution_metrics.count(item.kind(), outcome);
     }
-    let response = match reply.answer {
-        Ok(response) => response,
-        Err(failure) => failure.into_response(&web.pages, &parts.headers, request_id),
-    };
-    let (status, outcome) = (response.status(), reply.outcome);
-    if reply.cold
-        && let Some(departure) = (web.departure)(&parts.extensions)
-    {
-        record.write_later(departure, status, span, reply.item.map(Item::into_owned), outcome);
+    let response = result.unwrap_or_else(|problem| problem.into_response(&parts.headers, request_id));
+    let record =
+        RequestRecord { status: response.status(), item: item.as_ref(), outcome, is_cold, ..unanswered };
+    if is_cold && let Some(disconnected) = (web.options.watch_disconnect)(&parts.extensions) {
+        record_later(web, record, span, disconnected);
     } else {
-        record.write(status, span.as_ref(), reply.item.as_ref(), outcome, reply.cold);
+        web.record(&record, span.as_ref());
     }
     response
 }
 
-/// A request as it is counted, logged and traced.
-struct Record<'a> {
-    web: &'a Arc<Web>,
-    route: Route,
-    method: &'a Method,
-    request_id: &'a RequestId,
-    identity: Option<&'a str>,
-    /// When its head had been read.
-    began: Instant,
-}
-
-impl Record<'_> {
-    fn write(
-        &self,
-        status: StatusCode,
-        span: Option<&RequestSpan>,
-        item: Option<&Item<'_>>,
-        outcome: Option<LinkOutcome>,
-        cold: bool,
-    ) {
-        let Self { web, route, method, request_id, identity, began } = *self;
-        let outcome = outcome.map(LinkOutcome::as_str);
-        web.request_metrics.count(route, method, status, began);
+impl Web {
+    /// Counts, logs and traces an answered request.
+    pub(super) fn record(&self, record: &RequestRecord<'_>, span: Option<&RequestSpan>) {
+        self.request_metrics.count(record.route, record.method, record.status, record.started);
         if let Some(span) = span {
-            span.answered(status, item.map(Item::kind).zip(outcome));
+            span.answered(record.status, record.item.map(Item::kind).zip(record.outcome));
         }
-        let entry = Entry {
-            request_id: request_id.as_str(),
-            route: route.pattern(),
-            method,
-            status,
-            identity,
-            item,
-            outcome,
-            trace_id: span.map(RequestSpan::trace_id),
-            began,
-        };
-        web.access_log.note(&entry, cold);
-    }
-
-    /// Writes it as soon as it is known whether the caller was gone before the answer came.
-    fn write_later(
-        &self,
-        departure: Departure,
-        status: StatusCode,
-        span: Option<RequestSpan>,
-        item: Option<Item<'static>>,
-        outcome: Option<LinkOutcome>,
-    ) {
-        let (web, method, request_id) = (Arc::clone(self.web), self.method.clone(), self.request_id.clone());
-        let identity = self.identity.map(str::to_owned);
-        let Self { route, began, .. } = *self;
-        let answered = Instant::now();
-        tokio::spawn(async move {
-            let was_gone = departure.await;
-            let (status, outcome) = if was_gone { (CLIENT_CLOSED_REQUEST, None) } else { (status, outcome) };
-            // The wait for this does not belong to the request.
-            let began = began + answered.elapsed();
-            let (method, identity) = (&method, identity.as_deref());
-            let record = Record { web: &web, route, method, request_id: &request_id, identity, began };
-            record.write(status, span.as_ref(), item.as_ref(), outcome, true);
-        });
+        self.options.access_log.log(record, span.map(RequestSpan::trace_id));
     }
 }
 
-/// Records a request that ends before its answer is ready. The server then drops what answers it.
+/// Records a request as soon as it is known whether its client had disconnected before the answer was sent.
+fn record_later(
+    web: &Arc<Web>,
+    record: RequestRecord<'_>,
+    span: Option<RequestSpan>,
+    disconnected: Disconnected,
+) {
+    let RequestRecord { route, status, outcome, is_cold, started, .. } = record;
+    let (web, method, request_id) = (Arc::clone(web), record.method.clone(), record.request_id.clone());
+    let identity = record.identity.map(str::to_owned);
+    let item = record.item.cloned().map(Item::into_owned);
+    let answered = Instant::now();
+    tokio::spawn(async move {
+        let (status, outcome) =
+            if disconnected.await { (CLIENT_CLOSED_REQUEST, None) } else { (status, outcome) };
+        let record = RequestRecord {
+            request_id: &request_id,
+            route,
+            method: &method,
+            status,
+            identity: identity.as_deref(),
+            item: item.as_ref(),
+            outcome,
+            is_cold,
+            // The wait for the disconnect does not belong to the request.
+            started: started + answered.elapsed(),
+        };
+        web.record(&record, span.as_ref());
+    });
+}
+
+/// Records a request whose client disconnects before its answer is ready: the server then drops the future that answers it.
 struct DisconnectGuard<'a> {
-    record: &'a Record<'a>,
-    form: Form,
+    web: &'a Web,
+    record: &'a RequestRecord<'a>,
+    route: RedirectRoute,
     uri: &'a Uri,
     span: Option<&'a RequestSpan>,
     is_armed: bool,
@@ -194,16 +156,15 @@ impl Drop for DisconnectGuard<'_> {
     fn drop(&mut self) {
         // A panic is answered.
         if self.is_armed && !std::thread::panicking() {
-            // Read once more: nothing is kept for this on the way of the others.
-            let item = redirect::item(self.record.web, self.form, self.uri);
-            // Only what is not in memory is waited for, so it counts as cold.
-            self.record.write(CLIENT_CLOSED_REQUEST, self.span, item.as_ref(), None, true);
+            // The item is read once more here: the requests that are answered keep nothing for this.
+            let item = redirect::item(self.web, self.route, self.uri);
+            self.web.record(&RequestRecord { item: item.as_ref(), ..*self.record }, self.span);
         }
     }
 }
 
-/// The headers that every answer has.
-pub(super) fn finish(response: &mut Response<Body>, request_id: RequestId) {
+/// Adds the headers that every answer has.
+pub(super) fn finish(response: &mut Response, request_id: RequestId) {
     const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
     const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
     let headers = response.headers_mut();

@@ -1,4 +1,5 @@
-//! The management listener: probes, metrics and the version. It asks nobody: an outage of Nebuly must not empty the Service.
+//! The management listener: probes, metrics and the version. No probe depends on Nebuly: its
+//! outage must not remove every pod from the Service.
 
 use std::sync::Arc;
 
@@ -12,29 +13,29 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 /// The text format of Prometheus.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// One thing that has to be well for the service to be ready.
-pub struct Part {
+/// A condition of readiness.
+pub struct HealthCheck {
     /// Its name, as `?verbose` lists it.
     pub name: &'static str,
-    /// Whether it is well, now.
-    pub is_well: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Returns true if it is met now.
+    pub is_healthy: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// Writes all metrics, in the text format of Prometheus.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Every path of the management listener.
-pub fn router(parts: Vec<Part>, metrics: RenderMetrics) -> Router {
-    let parts = Arc::new(parts);
+pub fn router(checks: Vec<HealthCheck>, metrics: RenderMetrics) -> Router {
+    let checks = Arc::new(checks);
     Router::new()
         .route("/livez", get(async || plain(StatusCode::OK, "ok\n".to_owned())))
-        .route("/readyz", get(async move |RawQuery(query): RawQuery| ready(&parts, query.as_deref())))
+        .route("/readyz", get(async move |RawQuery(query): RawQuery| ready(&checks, query.as_deref())))
         .route("/metrics", get(async move || scrape(metrics).await))
         .route("/version", get(version))
         .fallback(async || plain(StatusCode::NOT_FOUND, "there is no such path\n".to_owned()))
 }
 
-/// Reads all metrics, on a thread for it: to count files and to look at all series may take milliseconds.
+/// Renders all metrics, on a blocking thread: counting files and reading all series may take milliseconds.
 async fn scrape(metrics: RenderMetrics) -> Response {
     match tokio::task::spawn_blocking(move || metrics()).await {
         Ok(metrics) => text(StatusCode::OK, PROMETHEUS, metrics),
@@ -42,21 +43,21 @@ async fn scrape(metrics: RenderMetrics) -> Response {
     }
 }
 
-fn ready(parts: &[Part], query: Option<&str>) -> Response {
-    let wells: Vec<_> = parts.iter().map(|part| (part.name, (part.is_well)())).collect();
-    let ready = wells.iter().all(|(_, well)| *well);
+fn ready(checks: &[HealthCheck], query: Option<&str>) -> Response {
+    let results: Vec<_> = checks.iter().map(|check| (check.name, (check.is_healthy)())).collect();
+    let is_ready = results.iter().all(|(_, is_healthy)| *is_healthy);
     let verbose =
         query.is_some_and(|query| query.split('&').any(|name| name.split('=').next() == Some("verbose")));
     let mut text = String::new();
     if verbose {
-        for (name, well) in wells {
-            text.push_str(if well { "[+] " } else { "[-] " });
+        for (name, is_healthy) in results {
+            text.push_str(if is_healthy { "[+] " } else { "[-] " });
             text.push_str(name);
             text.push('\n');
         }
     }
-    text.push_str(if ready { "ready\n" } else { "not ready\n" });
-    plain(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
+    text.push_str(if is_ready { "ready\n" } else { "not ready\n" });
+    plain(if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
 }
 
 async fn version() -> Response {

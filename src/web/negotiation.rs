@@ -1,24 +1,24 @@
-//! What form of an answer a caller wants.
+//! The form of the answer that a caller asks for: a page or JSON, from a cache or not.
 
 use http::HeaderMap;
 use http::header::{ACCEPT, CACHE_CONTROL};
 
-/// Whether the caller is a browser that wants a page: its `Accept` names `text/html`, and not with a weight of zero.
+/// Returns true if the caller is a browser that wants a page: its `Accept` names `text/html`, and not with a weight of zero.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
-    items(headers, &ACCEPT).any(|item| {
-        let mut parts = item.split(';').map(str::trim);
+    elements(headers, &ACCEPT).any(|element| {
+        let mut parts = element.split(';').map(str::trim);
         parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("text/html"))
             && !parts.any(is_zero_weight)
     })
 }
 
-/// Whether the caller asks for an answer that no cache stands behind (RFC 9111, section 5.2.1.4).
+/// Returns true if the caller asks for an answer that comes from no cache (RFC 9111, section 5.2.1.4).
 pub(super) fn forbids_cached(headers: &HeaderMap) -> bool {
-    items(headers, &CACHE_CONTROL).any(|directive| directive.eq_ignore_ascii_case("no-cache"))
+    elements(headers, &CACHE_CONTROL).any(|directive| directive.eq_ignore_ascii_case("no-cache"))
 }
 
-/// The items of a list that may stand on several lines; lines that are no text are passed over.
-fn items<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> impl Iterator<Item = &'a str> {
+/// The elements of a list that may stand on several lines; lines that are not ASCII are skipped.
+fn elements<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }

@@ -1,4 +1,4 @@
-//! The parameters in a request's query.
+//! The parameters of a request's query.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,20 +8,23 @@ use percent_encoding::percent_decode_str;
 use super::problem::Problem;
 use crate::domain::{IdText, InvalidId};
 
+/// The parameter by which the page of an unknown item counts how often it has loaded itself again.
+pub(super) const LOOKS: &str = "looks";
+
 /// Names that may stand in a query once. `external_id` is what Zendesk's clickthrough calls the id.
 const LISTED: [&str; 6] = ["id", "external_id", "noredirect", "refresh", "wait", "project"];
 
-/// What a request's query asks for. Parameters that are not listed are ignored.
+/// The parameters of a request. Those that are not listed are ignored.
 #[derive(Debug, Default)]
 pub(super) struct Parameters<'a> {
     id: Option<&'a str>,
-    /// Whether Nebuly is to be asked although the cache may know the link.
+    /// True if Nebuly is to be asked although the cache may know the link.
     pub(super) refresh: bool,
-    /// How long an item that Nebuly does not know yet is to be waited for.
+    /// The longest wait for an item that Nebuly does not know yet.
     pub(super) wait: Duration,
     /// The name of the only project that is to be asked.
     pub(super) project: Option<Cow<'a, str>>,
-    /// How often the page for an unknown item has looked again by itself.
+    /// How often the page of an unknown item has loaded itself again.
     pub(super) looks: u8,
 }
 
@@ -50,7 +53,7 @@ impl<'a> Parameters<'a> {
                 "wait" => parameters.wait = duration(value)?,
                 // A name that is not even text is unknown, like any other that is not configured.
                 "project" => parameters.project = Some(decode(value, true).unwrap_or_default()),
-                super::pages::LOOKS => parameters.looks = value.parse().unwrap_or(u8::MAX),
+                LOOKS => parameters.looks = value.parse().unwrap_or(u8::MAX),
                 _ => {}
             }
         }
@@ -76,7 +79,7 @@ fn decoded(raw: &str, plus_is_space: bool) -> Result<Cow<'_, str>, Problem> {
     decode(raw, plus_is_space).ok_or_else(|| Problem::from(InvalidId::NotUtf8))
 }
 
-/// The one percent-decoding that HTTP asks for. An escape that is none stays as it is.
+/// Percent-decodes once, as HTTP asks for. A malformed escape stays as it is.
 fn decode(raw: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
     if !raw.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Some(Cow::Borrowed(raw));
@@ -99,7 +102,7 @@ fn switch(value: &str) -> Result<bool, Problem> {
 }
 
 fn duration(value: &str) -> Result<Duration, Problem> {
-    /// Longer than any duration that makes sense, and short enough to be read without a thought.
+    /// Longer than any sensible duration, and short enough to parse at no cost.
     const MAX_LEN: usize = 16;
     let text = Some(value).filter(|value| value.len() <= MAX_LEN);
     text.and_then(|text| humantime::parse_duration(text).ok())

@@ -1,35 +1,25 @@
-//! Everything that is no redirect: one table turns what happened into a status, a type and words.
+//! The table of problems: every reason for an answer that is no redirect, with its status, type and texts.
 //!
-//! The words are the same for every cause of one kind, and never hold an upstream body, a key or an internal message.
+//! The texts are the same for every cause of one kind, and never hold an upstream body, a key or an internal message.
 
-use axum::body::Body;
-use axum::response::Response;
 use http::StatusCode;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use serde::Serialize;
 
-use super::negotiation::wants_page;
-use super::observability::RequestId;
-use super::observability::{CACHE_STATUS, SERVER_TIMING};
-use super::pages::{Pages, SelfLink};
 use crate::domain::{Cause, InvalidId};
 
-/// How long a caller is asked to wait where nobody said so, in seconds.
+/// The `retry-after` where nobody said one, in seconds.
 const RETRY_AFTER_DEFAULT: u32 = 5;
 
-/// The one type of both ways of not being let in.
+/// The one type of a missing token and a missing identity.
 const UNAUTHENTICATED: &str = "urn:nebulink:unauthenticated";
 
-/// What happened instead of a redirect.
+/// The reason why a request is not answered with a redirect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// 400: the id cannot be one, or a parameter has no such form. Says what is wrong with it.
+    /// 400: the id cannot be one, or a parameter is malformed. Says what is wrong with it.
     InvalidRequest(&'static str),
     /// 401: the API token is missing or unknown.
     TokenRequired,
-    /// 403: the identity header is missing or not to be believed.
+    /// 403: the identity header is missing or not trusted.
     IdentityRequired,
     /// 404: there is no such path.
     UnknownPath,
@@ -65,161 +55,121 @@ pub(super) enum Problem {
 
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct ProblemRow {
     pub(super) status: StatusCode,
     pub(super) kind: &'static str,
     pub(super) title: &'static str,
-    /// What happened.
+    /// The reason, for a person.
     pub(super) detail: &'static str,
-    /// What to do next, for a person.
+    /// The next step, for a person.
     pub(super) advice: &'static str,
 }
 
-/// A problem with what its answer says of the call that led to it.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) problem: Problem,
-    pub(super) cache_status: Option<HeaderValue>,
-    pub(super) server_timing: Option<HeaderValue>,
-    /// Where the same link is asked for again.
-    pub(super) link: Option<SelfLink>,
-    /// What there is to choose from.
-    pub(super) choices: Vec<Choice>,
-}
-
-/// One of several links that an id stands for, as JSON (section 2 of the design) and as a line of a page.
-#[derive(Debug, Serialize)]
-pub(super) struct Choice {
-    pub(super) kind: &'static str,
-    pub(super) id: String,
-    pub(super) state: &'static str,
-    pub(super) url: String,
-    pub(super) project: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) resolved_at: Option<String>,
-    /// Where this one is asked for.
-    #[serde(skip)]
-    pub(super) path: String,
-}
-
-/// RFC 9457.
-#[derive(Serialize)]
-struct Details<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    links: &'a [Choice],
-}
-
 impl Problem {
-    /// Section 5 of the design.
+    /// The row of this problem (section 5 of the design).
     #[rustfmt::skip]
     #[expect(clippy::too_many_lines, reason = "a table is as long as it has rows")]
-    pub(super) const fn row(self) -> Row {
+    pub(super) const fn row(self) -> ProblemRow {
         match self {
-            Self::InvalidRequest(detail) => Row {
+            Self::InvalidRequest(detail) => ProblemRow {
                 status: StatusCode::BAD_REQUEST,
                 kind: "urn:nebulink:invalid-request",
                 title: "This link is not complete",
                 detail,
                 advice: "Check that the whole id was copied. An interaction's id is a UUID; a conversation's id is any text that your application sent to Nebuly.",
             },
-            Self::TokenRequired => Row {
+            Self::TokenRequired => ProblemRow {
                 status: StatusCode::UNAUTHORIZED,
                 kind: UNAUTHENTICATED,
                 title: "This needs an API token",
                 detail: "The API token is missing, or it is not known.",
                 advice: "Send the header Authorization: Bearer with a token of this installation. Whoever runs this service gives them out.",
             },
-            Self::IdentityRequired => Row {
+            Self::IdentityRequired => ProblemRow {
                 status: StatusCode::FORBIDDEN,
                 kind: UNAUTHENTICATED,
                 title: "Please sign in",
                 detail: "This request does not say who you are, or not in a way that can be believed.",
                 advice: "Open the link at the address where your organization signs you in. If you have, tell whoever runs this service: the proxy that names you has to be in server.trusted_proxies, and to send the header of access.identity_header once.",
             },
-            Self::UnknownPath => Row {
+            Self::UnknownPath => ProblemRow {
                 status: StatusCode::NOT_FOUND,
                 kind: "urn:nebulink:unknown-path",
                 title: "There is no such page",
                 detail: "Links look like /go/interaction/{id} or /go/conversation/{id}.",
                 advice: "Check the address, or ask whoever sent you this link.",
             },
-            Self::UnknownProject => Row {
+            Self::UnknownProject => ProblemRow {
                 status: StatusCode::NOT_FOUND,
                 kind: "urn:nebulink:unknown-project",
                 title: "There is no such project",
                 detail: "The parameter project names no project of this installation.",
                 advice: "Check the name, or leave it out: all projects are asked then.",
             },
-            Self::NotFound => Row {
+            Self::NotFound => ProblemRow {
                 status: StatusCode::NOT_FOUND,
                 kind: "urn:nebulink:not-found",
                 title: "Nebuly does not know this id yet",
                 detail: "The item may not have been ingested yet, or the id may be wrong.",
                 advice: "A new item usually appears within a minute. If it does not, check the id.",
             },
-            Self::MethodNotAllowed => Row {
+            Self::MethodNotAllowed => ProblemRow {
                 status: StatusCode::METHOD_NOT_ALLOWED,
                 kind: "urn:nebulink:method-not-allowed",
                 title: "This method is not allowed here",
                 detail: "Links are opened with GET or HEAD.",
                 advice: "Open the address in a browser.",
             },
-            Self::Ambiguous => Row {
+            Self::Ambiguous => ProblemRow {
                 status: StatusCode::CONFLICT,
                 kind: "urn:nebulink:ambiguous",
                 title: "Several projects have this conversation",
                 detail: "This id stands for a conversation in more than one project.",
                 advice: "Choose the one that you mean. A link with the parameter project leads there directly.",
             },
-            Self::KeyRejected => Row {
+            Self::KeyRejected => ProblemRow {
                 status: StatusCode::BAD_GATEWAY,
                 kind: "urn:nebulink:key-rejected",
                 title: "Nebuly does not let us in",
                 detail: "Nebuly refuses the key of this installation.",
                 advice: "Your link is fine. Whoever runs this service has to renew its key.",
             },
-            Self::BadAnswer => Row {
+            Self::BadAnswer => ProblemRow {
                 status: StatusCode::BAD_GATEWAY,
                 kind: "urn:nebulink:bad-answer",
                 title: "Nebuly gave an answer that cannot be used",
                 detail: "The answer of Nebuly has no address that may be opened.",
                 advice: "Your link is fine. Try again later; if it stays so, tell whoever runs this service.",
             },
-            Self::Unavailable => Row {
+            Self::Unavailable => ProblemRow {
                 status: StatusCode::BAD_GATEWAY,
                 kind: "urn:nebulink:unavailable",
                 title: "Nebuly cannot be reached",
                 detail: "Nebuly could not be asked for this link.",
                 advice: "Your link is fine. Try again in a moment.",
             },
-            Self::Overloaded { .. } => Row {
+            Self::Overloaded { .. } => ProblemRow {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 kind: "urn:nebulink:overloaded",
                 title: "Too much is being asked at once",
                 detail: "Nebuly cannot be asked for this link just now.",
                 advice: "Your link is fine. Wait a few seconds and try again.",
             },
-            Self::RateLimited { .. } => Row {
+            Self::RateLimited { .. } => ProblemRow {
                 status: StatusCode::TOO_MANY_REQUESTS,
                 kind: "urn:nebulink:rate-limited",
                 title: "You are asking for many new links",
                 detail: "Links that were opened before still work at once; new ones are limited for each caller.",
                 advice: "Your link is fine. Wait a few seconds and try again.",
             },
-            Self::Timeout => Row {
+            Self::Timeout => ProblemRow {
                 status: StatusCode::GATEWAY_TIMEOUT,
                 kind: "urn:nebulink:timeout",
                 title: "Nebuly takes too long",
                 detail: "Nebuly did not answer in time.",
                 advice: "Your link is fine. Try again in a moment.",
             },
-            Self::Internal => Row {
+            Self::Internal => ProblemRow {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 kind: "urn:nebulink:internal",
                 title: "Something went wrong here",
@@ -229,7 +179,8 @@ impl Problem {
         }
     }
 
-    const fn retry_after(self) -> Option<u32> {
+    /// The `retry-after` of the answer, in seconds.
+    pub(super) const fn retry_after(self) -> Option<u32> {
         match self {
             Self::Overloaded { retry_after: Some(seconds) } | Self::RateLimited { retry_after: seconds } => {
                 Some(seconds)
@@ -266,61 +217,4 @@ impl From<Cause> for Problem {
             Cause::Internal => Self::Internal,
         }
     }
-}
-
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
-        Self { problem, cache_status: None, server_timing: None, link: None, choices: Vec::new() }
-    }
-}
-
-impl Failure {
-    /// The answer: a page for a browser, JSON for everybody else.
-    pub(super) fn into_response(self, pages: &Pages, asked: &HeaderMap, request_id: &RequestId) -> Response {
-        let row = self.problem.row();
-        let page = if wants_page(asked) {
-            Pages::problem(self.problem, request_id, self.link.as_ref(), &self.choices)
-        } else {
-            None
-        };
-        let (content_type, body) = match page {
-            Some(page) => ("text/html; charset=utf-8", page),
-            None => ("application/problem+json", json(row, request_id, &self.choices)),
-        };
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = row.status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        pages.secure(headers);
-        if let Some(status) = self.cache_status {
-            headers.insert(CACHE_STATUS, status);
-        }
-        if let Some(timing) = self.server_timing {
-            headers.insert(SERVER_TIMING, timing);
-        }
-        if self.problem == Problem::MethodNotAllowed {
-            headers.insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
-        }
-        if let Some(seconds) = self.problem.retry_after() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if self.problem == Problem::TokenRequired {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
-    }
-}
-
-fn json(row: Row, request_id: &RequestId, links: &[Choice]) -> String {
-    let details = Details {
-        kind: row.kind,
-        title: row.title,
-        status: row.status.as_u16(),
-        detail: row.detail,
-        request_id: request_id.as_str(),
-        links,
-    };
-    // Strings and a number always make JSON.
-    serde_json::to_string(&details).unwrap_or_default()
 }

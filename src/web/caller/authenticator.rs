@@ -1,53 +1,53 @@
-//! Who gets in, and under which name.
+//! Authenticates requests, and finds the caller that a request counts for.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use http::request::Parts;
-use http::{Extensions, HeaderName};
+use http::{Extensions, HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 use super::api_tokens::ApiTokens;
-use super::identity::identity;
 use super::trusted_proxies::{TrustedProxies, is_forwarded};
-use crate::domain::{CallerKey, Callers};
+use crate::domain::{Caller, CallerKey, Callers, LazyCaller};
+use crate::web::headers::single;
 use crate::web::problem::Problem;
 
-/// How the other end of a request's connection is found among the request's extensions.
+/// The longest name of a person, in bytes.
+const MAX_IDENTITY_LEN: usize = 256;
+
+/// Finds the peer of a request's connection among the request's extensions.
 pub type PeerOf = fn(&Extensions) -> Option<SocketAddr>;
 
-/// Who may ask, and on what terms.
+/// The rules of access to the public listener.
 #[derive(Clone)]
 pub struct Access {
-    /// The header that names the person. Without it everybody gets in.
+    /// The header that names the person. Without it nobody needs an identity.
     pub identity_header: Option<HeaderName>,
     /// The tokens for `/api`. Without them it is as open as the other paths.
     pub api_tokens: Option<Arc<ApiTokens>>,
     /// Origins whose pages may read `/api`, as a browser spells them in `Origin`.
     pub cors_origins: Vec<String>,
-    /// Peers whose words about others are believed.
+    /// The peers whose forwarded headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// How a request's peer is found.
+    /// Finds a request's peer.
     pub peer: PeerOf,
-    /// What each caller may still cost.
+    /// The rate limit of each caller.
     pub callers: Arc<dyn Callers>,
 }
 
-/// The rules of [`Access`], ready to be asked.
-pub(in crate::web) struct Gate {
-    identity_header: Option<HeaderName>,
-    api_tokens: Option<Arc<ApiTokens>>,
+/// Authenticates requests by the rules of [`Access`].
+pub(in crate::web) struct Authenticator {
+    access: Access,
     trusted_proxies: TrustedProxies,
-    peer: PeerOf,
-    callers: Arc<dyn Callers>,
-    /// Whether somebody was seen who asks for others without being trusted.
-    stranger_was_seen: AtomicBool,
+    /// True once [`Self::warn_of_untrusted_forwarder`] has warned.
+    has_warned: AtomicBool,
 }
 
-/// What a path asks of those who want to get in.
+/// What the caller of a path has to prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::web) enum Guard {
+pub(in crate::web) enum AccessRule {
     /// Nothing.
     Open,
     /// The identity, where one is configured.
@@ -56,88 +56,124 @@ pub(in crate::web) enum Guard {
     Api,
 }
 
-/// Who was let in.
+/// The names that a request was authenticated with. It has none where nothing is configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::web) struct Admitted<'a> {
+pub(in crate::web) struct Principal<'a> {
     /// The person, as a trusted proxy names it.
     pub(in crate::web) identity: Option<&'a str>,
     /// The name of the API token.
     pub(in crate::web) api_token: Option<Arc<str>>,
 }
 
-impl Gate {
+impl Authenticator {
     pub(in crate::web) fn new(access: Access) -> Self {
-        let Access { identity_header, api_tokens, cors_origins: _, trusted_proxies, peer, callers } = access;
-        let trusted_proxies = TrustedProxies::new(trusted_proxies);
-        let stranger_was_seen = AtomicBool::new(false);
-        Self { identity_header, api_tokens, trusted_proxies, peer, callers, stranger_was_seen }
+        let trusted_proxies = TrustedProxies::new(&access.trusted_proxies);
+        Self { access, trusted_proxies, has_warned: AtomicBool::new(false) }
     }
 
-    /// Lets a request in, or says why not.
-    pub(in crate::web) fn admit<'a>(&self, guard: Guard, parts: &'a Parts) -> Result<Admitted<'a>, Problem> {
-        match (guard, &self.api_tokens) {
-            (Guard::Open, _) => Ok(Admitted::default()),
-            (Guard::Api, Some(tokens)) => {
+    /// Returns the principal of a request, or the problem that keeps it out.
+    pub(in crate::web) fn authenticate<'a>(
+        &self,
+        rule: AccessRule,
+        parts: &'a Parts,
+    ) -> Result<Principal<'a>, Problem> {
+        match (rule, &self.access.api_tokens) {
+            (AccessRule::Open, _) => Ok(Principal::default()),
+            (AccessRule::Api, Some(tokens)) => {
                 let name = tokens.name_of(&parts.headers).ok_or(Problem::TokenRequired)?;
-                Ok(Admitted { identity: self.identity(parts), api_token: Some(name) })
+                Ok(Principal { identity: self.identity(parts), api_token: Some(name) })
             }
-            (Guard::Api, None) | (Guard::Identity, _) => {
+            (AccessRule::Api, None) | (AccessRule::Identity, _) => {
                 let identity = self.identity(parts);
-                if identity.is_none() && self.identity_header.is_some() {
+                if identity.is_none() && self.access.identity_header.is_some() {
                     return Err(Problem::IdentityRequired);
                 }
-                Ok(Admitted { identity, api_token: None })
+                Ok(Principal { identity, api_token: None })
             }
         }
     }
 
-    /// Whether a request comes from a trusted proxy.
+    /// Returns true if a request comes from a trusted proxy.
     pub(in crate::web) fn trusts_peer_of(&self, parts: &Parts) -> bool {
-        (self.peer)(&parts.extensions).is_some_and(|peer| self.trusted_proxies.trust(peer.ip()))
+        self.peer(parts).is_some_and(|peer| self.trusted_proxies.trust(peer))
     }
 
-    /// Warns once of a proxy that is not trusted. Not asked for answers from the cache: whoever only gets those costs
-    /// nothing, so it does not matter who it is.
-    pub(in crate::web) fn look_for_strangers(&self, parts: &Parts) {
-        if self.stranger_was_seen.load(Ordering::Relaxed) || !is_forwarded(&parts.headers) {
+    /// Warns once of an `x-forwarded-for` from a peer that is not trusted. Not called for answers from the cache: a caller
+    /// that gets only those costs nothing, so it does not matter who it is.
+    pub(in crate::web) fn warn_of_untrusted_forwarder(&self, parts: &Parts) {
+        if self.has_warned.load(Ordering::Relaxed) || !is_forwarded(&parts.headers) {
             return;
         }
-        let Some(peer) = (self.peer)(&parts.extensions) else { return };
-        if !self.trusted_proxies.trust(peer.ip()) && !self.stranger_was_seen.swap(true, Ordering::Relaxed) {
+        let Some(peer) = self.peer(parts) else { return };
+        if !self.trusted_proxies.trust(peer) && !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                peer = %peer.ip(),
-                "x-forwarded-for from a peer that server.trusted_proxies does not name is not believed: behind an \
-                 ingress that is not named there, all users are one caller"
+                %peer,
+                "x-forwarded-for from a peer that server.trusted_proxies does not name was ignored: behind an ingress \
+                 that is not named there, all users share one rate limit"
             );
         }
     }
 
-    /// What the caller of a request may still cost.
-    pub(super) fn caller(&self, admitted: &Admitted<'_>, parts: &Parts) -> crate::domain::Caller {
-        let key = match (admitted.identity, &admitted.api_token) {
+    fn caller(&self, principal: &Principal<'_>, parts: &Parts) -> Caller {
+        let key = match (principal.identity, &principal.api_token) {
             (Some(name), None) => CallerKey::Identity(name),
             (Some(name), Some(_)) => CallerKey::IdentityWithApiToken(name),
             (None, Some(name)) => CallerKey::ApiToken(name),
             (None, None) => CallerKey::Address(self.address(parts)),
         };
-        self.callers.of(&key)
+        self.access.callers.of(&key)
     }
 
     fn address(&self, parts: &Parts) -> IpAddr {
-        let peer = (self.peer)(&parts.extensions).map(|peer| peer.ip());
         // Without a connection, as in a test of the routes alone, all are one caller.
-        peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| {
+        self.peer(parts).map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| {
             self.trusted_proxies.caller_behind(peer, &parts.headers)
         })
     }
 
     fn identity<'a>(&self, parts: &'a Parts) -> Option<&'a str> {
-        let name = self.identity_header.as_ref()?;
-        let peer = (self.peer)(&parts.extensions)?;
-        if !self.trusted_proxies.trust(peer.ip()) {
-            return None;
-        }
-        identity(&parts.headers, name)
+        let name = self.access.identity_header.as_ref()?;
+        if self.trusts_peer_of(parts) { identity(&parts.headers, name) } else { None }
+    }
+
+    fn peer(&self, parts: &Parts) -> Option<IpAddr> {
+        (self.access.peer)(&parts.extensions).map(|peer| peer.ip())
+    }
+}
+
+/// The person that a proxy names, whether it is trusted or not: the header is there once, not empty, at most 256 printable
+/// bytes.
+///
+/// Two lines are refused, not chosen from: a proxy that appends its own leaves the caller's standing.
+fn identity<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    // Printable ASCII, and tabs.
+    let identity = single(headers, name)?.to_str().ok()?;
+    let fits = (1..=MAX_IDENTITY_LEN).contains(&identity.len());
+    (fits && !identity.contains('\t') && !identity.trim().is_empty()).then_some(identity)
+}
+
+/// The caller of one request. It is looked up in the table of callers once at most, and not at all for an answer from the
+/// cache.
+pub(in crate::web) struct RequestCaller<'a> {
+    authenticator: &'a Authenticator,
+    principal: &'a Principal<'a>,
+    parts: &'a Parts,
+    caller: OnceLock<Caller>,
+}
+
+impl<'a> RequestCaller<'a> {
+    pub(in crate::web) const fn new(
+        authenticator: &'a Authenticator,
+        principal: &'a Principal<'a>,
+        parts: &'a Parts,
+    ) -> Self {
+        Self { authenticator, principal, parts, caller: OnceLock::new() }
+    }
+}
+
+impl LazyCaller for RequestCaller<'_> {
+    fn caller(&self) -> &Caller {
+        self.caller.get_or_init(|| self.authenticator.caller(self.principal, self.parts))
     }
 }
 

@@ -1,38 +1,36 @@
-//! Who gets in, and as which caller.
+//! Authentication, and the caller that a request counts for.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderValue, Request};
 
 use super::*;
-use crate::domain::LazyCaller as _;
-use crate::domain::{Caller, FairnessKey, Unlimited};
-use crate::web::caller::CallerOfRequest;
+use crate::domain::{FairnessKey, Unlimited};
 
 const EMAIL: HeaderName = HeaderName::from_static("x-auth-request-email");
 
-/// Notes who is asked for.
+/// Records the keys that are looked up.
 #[derive(Default)]
-struct Asked(Mutex<Vec<String>>);
+struct RecordingCallers(Mutex<Vec<String>>);
 
-impl Callers for Asked {
+impl Callers for RecordingCallers {
     fn of(&self, key: &CallerKey<'_>) -> Caller {
-        self.0.lock().unwrap().push(format!("{key:?}"));
+        self.0.lock().push(format!("{key:?}"));
         Caller { fairness_key: FairnessKey::Caller(7), rate_limit: Arc::new(Unlimited) }
     }
 }
 
-fn gate(identity: bool) -> (Gate, Arc<Asked>) {
-    let asked = Arc::new(Asked::default());
+fn authenticator(identity: bool) -> (Authenticator, Arc<RecordingCallers>) {
+    let callers = Arc::new(RecordingCallers::default());
     let access = Access {
         identity_header: identity.then_some(EMAIL),
         api_tokens: None,
         cors_origins: Vec::new(),
         trusted_proxies: vec!["10.0.0.0/24".parse().unwrap()],
         peer: |extensions| extensions.get::<SocketAddr>().copied(),
-        callers: Arc::clone(&asked) as Arc<dyn Callers>,
+        callers: Arc::clone(&callers) as Arc<dyn Callers>,
     };
-    (Gate::new(access), asked)
+    (Authenticator::new(access), callers)
 }
 
 fn request(peer: &str, headers: &[(HeaderName, &'static str)]) -> Parts {
@@ -48,60 +46,88 @@ fn forwarded(address: &'static str) -> (HeaderName, &'static str) {
 }
 
 #[test]
-fn an_identity_is_believed_from_a_trusted_peer_alone() {
-    let (gate, _) = gate(true);
+fn an_identity_is_accepted_from_a_trusted_peer_alone() {
+    let (authenticator, _) = authenticator(true);
     for (peer, headers, identity) in [
         ("10.0.0.1", vec![(EMAIL, "ada@example.com")], Some("ada@example.com")),
         ("192.0.2.1", vec![(EMAIL, "ada@example.com")], None),
         ("10.0.0.1", vec![], None),
         ("10.0.0.1", vec![(EMAIL, "ada@example.com"), (EMAIL, "eve@example.com")], None),
-        // What is forwarded makes nobody a trusted peer.
+        // A forwarded address makes nobody a trusted peer.
         ("192.0.2.1", vec![(EMAIL, "ada@example.com"), forwarded("10.0.0.1")], None),
     ] {
         let parts = request(peer, &headers);
-        let admitted = gate.admit(Guard::Identity, &parts);
+        let principal = authenticator.authenticate(AccessRule::Identity, &parts);
         match identity {
-            Some(_) => assert_eq!(admitted.unwrap().identity, identity),
-            None => assert_eq!(admitted, Err(Problem::IdentityRequired), "{peer} {headers:?}"),
+            Some(_) => assert_eq!(principal.unwrap().identity, identity),
+            None => assert_eq!(principal, Err(Problem::IdentityRequired), "{peer} {headers:?}"),
         }
-        assert_eq!(gate.admit(Guard::Open, &parts), Ok(Admitted::default()));
+        assert_eq!(authenticator.authenticate(AccessRule::Open, &parts), Ok(Principal::default()));
     }
 }
 
 #[test]
-fn without_an_identity_header_everybody_gets_in_under_no_name() {
-    let (gate, _) = gate(false);
+fn without_an_identity_header_nobody_needs_an_identity() {
+    let (authenticator, _) = authenticator(false);
     let parts = request("10.0.0.1", &[(EMAIL, "ada@example.com")]);
-    for guard in [Guard::Identity, Guard::Api, Guard::Open] {
-        assert_eq!(gate.admit(guard, &parts), Ok(Admitted::default()));
+    for rule in [AccessRule::Identity, AccessRule::Api, AccessRule::Open] {
+        assert_eq!(authenticator.authenticate(rule, &parts), Ok(Principal::default()));
     }
 }
 
 #[test]
 fn a_caller_is_its_identity_else_the_name_of_its_token_else_its_address() {
-    let (gate, asked) = gate(true);
+    let (authenticator, callers) = authenticator(true);
     let parts = request("10.0.0.1", &[forwarded("203.0.113.9")]);
     let token = || Some(Arc::from("robot"));
-    for (admitted, key) in [
-        (Admitted { identity: Some("ada"), api_token: None }, "Identity(\"ada\")"),
-        (Admitted { identity: Some("ada"), api_token: token() }, "IdentityWithApiToken(\"ada\")"),
-        (Admitted { identity: None, api_token: token() }, "ApiToken(\"robot\")"),
-        (Admitted::default(), "Address(203.0.113.9)"),
+    for (principal, key) in [
+        (Principal { identity: Some("ada"), api_token: None }, "Identity(\"ada\")"),
+        (Principal { identity: Some("ada"), api_token: token() }, "IdentityWithApiToken(\"ada\")"),
+        (Principal { identity: None, api_token: token() }, "ApiToken(\"robot\")"),
+        (Principal::default(), "Address(203.0.113.9)"),
     ] {
-        let caller = CallerOfRequest::new(&gate, &admitted, &parts);
-        assert_eq!(asked.0.lock().unwrap().len(), 0, "nobody is looked up before it is needed");
+        let caller = RequestCaller::new(&authenticator, &principal, &parts);
+        assert_eq!(callers.0.lock().len(), 0, "nobody is looked up before it is needed");
         assert_eq!(caller.caller().fairness_key, FairnessKey::Caller(7));
         assert_eq!(caller.caller().fairness_key, FairnessKey::Caller(7));
-        assert_eq!(std::mem::take(&mut *asked.0.lock().unwrap()), [key]);
+        assert_eq!(std::mem::take(&mut *callers.0.lock()), [key]);
     }
 }
 
 #[test]
-fn a_stranger_who_asks_for_others_is_seen_once_and_a_trusted_proxy_is_none() {
-    let (gate, _) = gate(false);
-    gate.look_for_strangers(&request("192.0.2.1", &[]));
-    gate.look_for_strangers(&request("10.0.0.1", &[forwarded("203.0.113.9")]));
-    assert!(!gate.stranger_was_seen.load(Ordering::Relaxed));
-    gate.look_for_strangers(&request("192.0.2.1", &[forwarded("203.0.113.9")]));
-    assert!(gate.stranger_was_seen.load(Ordering::Relaxed));
+fn an_untrusted_forwarder_is_warned_of_and_a_trusted_proxy_is_not() {
+    let (authenticator, _) = authenticator(false);
+    authenticator.warn_of_untrusted_forwarder(&request("192.0.2.1", &[]));
+    authenticator.warn_of_untrusted_forwarder(&request("10.0.0.1", &[forwarded("203.0.113.9")]));
+    assert!(!authenticator.has_warned.load(Ordering::Relaxed));
+    authenticator.warn_of_untrusted_forwarder(&request("192.0.2.1", &[forwarded("203.0.113.9")]));
+    assert!(authenticator.has_warned.load(Ordering::Relaxed));
+}
+
+fn named(lines: &[&[u8]]) -> Option<String> {
+    let value = |line: &&[u8]| HeaderValue::from_bytes(line).unwrap();
+    let headers: HeaderMap = lines.iter().map(|line| (EMAIL, value(line))).collect();
+    identity(&headers, &EMAIL).map(str::to_owned)
+}
+
+#[test]
+fn a_person_is_named_once_in_at_most_256_printable_bytes() {
+    for name in ["ada@example.com", "Ada Lovelace", "~", &"x".repeat(256)] {
+        assert_eq!(named(&[name.as_bytes()]).as_deref(), Some(name));
+    }
+    let (accented, long) = ("ünï".as_bytes(), "x".repeat(257));
+    let refused: [&[&[u8]]; 9] = [
+        &[],
+        &[b""],
+        &[b" "],
+        &[b"a\tb"],
+        &[accented],
+        &[b"\xff"],
+        &[b"ada@example.com", b"ada@example.com"],
+        &[b"ada@example.com", b""],
+        &[long.as_bytes()],
+    ];
+    for lines in refused {
+        assert_eq!(named(lines), None, "{lines:?}");
+    }
 }

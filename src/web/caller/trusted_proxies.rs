@@ -1,26 +1,26 @@
-//! Which peers are believed, and the caller's address behind them.
+//! The peers whose headers are trusted, and the caller's address behind them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 use http::{HeaderMap, HeaderName};
 use ipnet::{IpNet, Ipv4Net};
 
-/// Where each proxy adds whom it was asked by, on the right. The caller may have begun it with anything.
+/// Each proxy appends the address of its client, on the right. The caller may have sent anything before that.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The longest item that is looked at, in bytes: above the longest address with brackets, zone and port.
-const MAX_ITEM: usize = 80;
+/// The longest element that is parsed, in bytes: above the longest address with brackets, zone and port.
+const MAX_ELEMENT_LEN: usize = 80;
 
 /// The ranges of `server.trusted_proxies`.
 #[derive(Debug, Clone)]
 pub(super) struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    pub(super) fn new(ranges: Vec<IpNet>) -> Self {
-        Self(ranges.into_iter().map(canonical).collect())
+    pub(super) fn new(ranges: &[IpNet]) -> Self {
+        Self(ranges.iter().copied().map(canonical).collect())
     }
 
-    /// Whether what this peer says of others is believed.
+    /// Returns true if the headers of this peer are trusted.
     pub(super) fn trust(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|range| range.contains(&address))
@@ -28,14 +28,14 @@ impl TrustedProxies {
 
     /// The nearest hop that is not trusted; if all are, the farthest.
     ///
-    /// What stands left of it in the header was written by whoever is behind it, and is not read. The walk looks at
+    /// The addresses to its left in the header were written by whoever is behind it, and are not read. The walk looks at
     /// each byte of the header once at most, and a head has no more than 16 KiB.
     pub(super) fn caller_behind(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut nearest = peer.to_canonical();
         let lines = headers.get_all(X_FORWARDED_FOR).into_iter().rev();
-        let mut items = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        let mut elements = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
         while self.trust(nearest) {
-            match items.next().and_then(address) {
+            match elements.next().and_then(address) {
                 Some(hop) => nearest = hop,
                 None => break,
             }
@@ -44,18 +44,18 @@ impl TrustedProxies {
     }
 }
 
-/// Whether somebody says that they ask for others.
+/// Returns true if a peer says that it forwards a request of somebody else.
 pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(X_FORWARDED_FOR)
 }
 
-/// The address in an item: alone, or with a port; of IPv6 also in brackets.
-fn address(item: &[u8]) -> Option<IpAddr> {
-    let item = item.trim_ascii();
-    if item.len() > MAX_ITEM {
+/// The address in an element: alone, or with a port; of IPv6 also in brackets.
+fn address(element: &[u8]) -> Option<IpAddr> {
+    let element = element.trim_ascii();
+    if element.len() > MAX_ELEMENT_LEN {
         return None;
     }
-    let text = std::str::from_utf8(item).ok()?;
+    let text = std::str::from_utf8(element).ok()?;
     let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
     let address = text
         .parse()

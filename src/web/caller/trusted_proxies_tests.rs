@@ -10,7 +10,7 @@ use crate::domain::{CallerKey, Callers as _};
 use crate::limits::{RateLimiter, RateLimits};
 
 fn proxies(ranges: &[&str]) -> TrustedProxies {
-    TrustedProxies::new(ranges.iter().map(|range| range.parse().unwrap()).collect())
+    TrustedProxies::new(&ranges.iter().map(|range| range.parse().unwrap()).collect::<Vec<_>>())
 }
 
 fn ours() -> TrustedProxies {
@@ -29,7 +29,7 @@ fn caller(peer: &str, lines: &[&str]) -> String {
 #[test]
 fn the_caller_is_the_nearest_hop_that_is_not_trusted() {
     for (peer, lines, expected) in [
-        // Nobody else is believed.
+        // Nobody else is trusted.
         ("192.0.2.1", &["203.0.113.9"][..], "192.0.2.1"),
         ("192.0.2.1", &[], "192.0.2.1"),
         ("::ffff:192.0.2.1", &["203.0.113.9"], "192.0.2.1"),
@@ -50,7 +50,7 @@ fn the_caller_is_the_nearest_hop_that_is_not_trusted() {
         // All are trusted: the farthest.
         ("10.0.0.1", &["10.0.0.9, 10.0.0.8"], "10.0.0.9"),
         ("10.0.0.1", &[], "10.0.0.1"),
-        // What is no address ends the walk; the hop before is the caller.
+        // An element that is not an address ends the walk; the hop before is the caller.
         ("10.0.0.1", &["203.0.113.9, unknown"], "10.0.0.1"),
         ("10.0.0.1", &["203.0.113.9, unknown, 10.0.0.8"], "10.0.0.8"),
         ("10.0.0.1", &["203.0.113.9, , 10.0.0.8"], "10.0.0.8"),
@@ -114,8 +114,8 @@ fn forged_hops_and_headers_renew_no_balance() {
     assert_eq!(caller.to_string(), "203.0.113.9");
 }
 
-/// An item as proxies write it, as callers forge it, or as nobody should.
-fn item() -> impl Strategy<Value = String> {
+/// An element as proxies write it, as callers forge it, or as nobody should.
+fn element() -> impl Strategy<Value = String> {
     let address = any::<[u8; 4]>().prop_map(|octets| Ipv4Addr::from(octets).to_string());
     let trusted = any::<[u8; 3]>().prop_map(|[b, c, d]| Ipv4Addr::from([10, b, c, d]).to_string());
     let v6 = any::<u128>().prop_map(|bits| Ipv6Addr::from(bits).to_string());
@@ -133,12 +133,12 @@ fn item() -> impl Strategy<Value = String> {
 proptest! {
     /// Whatever a caller sends, its proxy appends the caller's own address: that alone is the key.
     #[test]
-    fn what_a_caller_sends_never_chooses_its_key(
-        forged in prop::collection::vec(prop::collection::vec(item(), 0..6), 0..4),
+    fn a_forged_header_never_chooses_the_key(
+        forged in prop::collection::vec(prop::collection::vec(element(), 0..6), 0..4),
         own_line in any::<bool>(),
         passed in 0_usize..3,
     ) {
-        let mut lines: Vec<String> = forged.into_iter().map(|items| items.join(",")).collect();
+        let mut lines: Vec<String> = forged.into_iter().map(|elements| elements.join(",")).collect();
         let mut appended = vec!["203.0.113.9".to_owned()];
         appended.extend((0..passed).map(|hop| format!("10.7.7.{hop}")));
         let appended = appended.join(", ");
@@ -164,7 +164,7 @@ proptest! {
 
     /// A peer that is not trusted is its own key, whatever it sends.
     #[test]
-    fn nobody_else_is_believed(items in prop::collection::vec(item(), 0..8), last in any::<u8>()) {
+    fn nobody_else_is_trusted(items in prop::collection::vec(element(), 0..8), last in any::<u8>()) {
         let peer = IpAddr::V4(Ipv4Addr::from([192, 0, 2, last]));
         prop_assert_eq!(ours().caller_behind(peer, &forwarded(&[items.join(",")])), peer);
     }

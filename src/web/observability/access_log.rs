@@ -6,29 +6,32 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use opentelemetry::trace::TraceId;
 
+use super::link_outcome::LinkOutcome;
+use super::request_id::RequestId;
 use crate::domain::Item;
+use crate::web::route::Route;
 
-/// The longest that anything a caller chose may become in a line, in bytes.
+/// The longest text of a caller's in a line, in bytes after escaping.
 const MAX_LEN: usize = 600;
 
-/// The status of a request whose connection ended before its answer was ready, as nginx counts it.
+/// The status of a request whose client disconnected before its answer was ready, as nginx counts it.
 pub(in crate::web) const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
     Ok(status) => status,
     Err(_) => StatusCode::REQUEST_TIMEOUT,
 };
 
-/// Which answered requests are logged, and how.
+/// Writes the access log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AccessLog {
-    /// Which ones.
-    pub requests: Requests,
-    /// How what a caller chose is written.
+pub struct AccessLogger {
+    /// The requests that get a line.
+    pub requests: LoggedRequests,
+    /// The form of texts that a caller chose.
     pub escaping: Escaping,
 }
 
-/// Which answered requests get a line.
+/// The answered requests that get a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Requests {
+pub enum LoggedRequests {
     /// Each one.
     All,
     /// Those that cost a call to Nebuly, also if nobody waited for its answer, and those that failed with 500 or above.
@@ -39,7 +42,7 @@ pub enum Requests {
     None,
 }
 
-/// How what a caller chose is written into a line.
+/// The form of texts that a caller chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escaping {
     /// As printable ASCII: a text log has no escapes of its own.
@@ -48,84 +51,80 @@ pub enum Escaping {
     ByFormat,
 }
 
-/// What a line says.
-pub(in crate::web) struct Entry<'a> {
-    pub(in crate::web) request_id: &'a str,
-    pub(in crate::web) route: &'static str,
+/// An answered request, as it is counted, logged and traced.
+#[derive(Clone, Copy)]
+pub(in crate::web) struct RequestRecord<'a> {
+    pub(in crate::web) request_id: &'a RequestId,
+    pub(in crate::web) route: Route,
     pub(in crate::web) method: &'a Method,
     pub(in crate::web) status: StatusCode,
-    /// Who asked, where a trusted proxy says so.
+    /// The person who asked, if a trusted proxy names one.
     pub(in crate::web) identity: Option<&'a str>,
     pub(in crate::web) item: Option<&'a Item<'a>>,
-    pub(in crate::web) outcome: Option<&'static str>,
-    /// The trace that it is part of, if it is traced.
-    pub(in crate::web) trace_id: Option<TraceId>,
+    pub(in crate::web) outcome: Option<LinkOutcome>,
+    /// True if it cost a call to Nebuly.
+    pub(in crate::web) is_cold: bool,
     /// When its head had been read.
-    pub(in crate::web) began: Instant,
+    pub(in crate::web) started: Instant,
 }
 
-/// A text that a caller chose, made fit for a line.
-struct Chosen<'a>(&'a str, Escaping);
+/// A text that a caller chose, escaped and cut to fit a line.
+struct Sanitized<'a>(&'a str, Escaping);
 
-impl AccessLog {
-    /// Whether an answer with this status gets a line.
-    fn wants(self, status: StatusCode, cold: bool) -> bool {
+impl AccessLogger {
+    /// Returns true if a request gets a line.
+    fn wants(self, status: StatusCode, is_cold: bool) -> bool {
         match self.requests {
-            Requests::All => true,
-            Requests::Cold => cold || status.is_server_error(),
-            Requests::Errors => status.as_u16() >= 400,
-            Requests::None => false,
+            LoggedRequests::All => true,
+            LoggedRequests::Cold => is_cold || status.is_server_error(),
+            LoggedRequests::Errors => status.as_u16() >= 400,
+            LoggedRequests::None => false,
         }
     }
 
     /// Writes the line of an answered request, if it gets one.
     ///
-    /// Who opened a link is logged in any case: without this line, in one of `nebulink::audit`. So is who was found gone:
-    /// a caller may read the answer first and reset the connection then.
-    pub(in crate::web) fn note(self, entry: &Entry<'_>, cold: bool) {
-        if self.wants(entry.status, cold) {
-            self.write(entry);
+    /// Who opened a link is logged in any case: without this line, in one of `nebulink::audit`. So is a client that
+    /// disconnected: it may read the answer first and reset the connection then.
+    pub(in crate::web) fn log(self, record: &RequestRecord<'_>, trace_id: Option<TraceId>) {
+        if self.wants(record.status, record.is_cold) {
+            self.log_request(record, trace_id);
         } else if let (StatusCode::FOUND | CLIENT_CLOSED_REQUEST, Some(identity)) =
-            (entry.status, entry.identity)
+            (record.status, record.identity)
         {
-            self.write_opened(entry, identity);
+            tracing::info!(
+                target: "nebulink::audit",
+                request_id = record.request_id.as_str(),
+                route = record.route.pattern(),
+                identity = %Sanitized(identity, self.escaping),
+                kind = record.item.map(|item| item.kind().as_str()),
+                id = record.item.map(|item| Sanitized(&item.id(), self.escaping).to_string()),
+                "link opened"
+            );
         }
     }
 
-    /// Writes who opened a link.
-    fn write_opened(self, entry: &Entry<'_>, identity: &str) {
-        tracing::info!(
-            target: "nebulink::audit",
-            request_id = entry.request_id,
-            route = entry.route,
-            identity = %Chosen(identity, self.escaping),
-            kind = entry.item.map(|item| item.kind().as_str()),
-            id = entry.item.map(|item| Chosen(&item.id(), self.escaping).to_string()),
-            "link opened"
-        );
-    }
-
     /// Writes a line; its level follows from the status.
-    fn write(self, entry: &Entry<'_>) {
+    fn log_request(self, record: &RequestRecord<'_>, trace_id: Option<TraceId>) {
         macro_rules! line {
             ($level:ident, $message:literal) => {
                 tracing::$level!(
                     target: "nebulink::access",
-                    request_id = entry.request_id,
-                    route = entry.route,
-                    method = %Chosen(entry.method.as_str(), self.escaping),
-                    status = entry.status.as_u16(),
-                    identity = entry.identity.map(|identity| Chosen(identity, self.escaping).to_string()),
-                    kind = entry.item.map(|item| item.kind().as_str()),
-                    id = entry.item.map(|item| Chosen(&item.id(), self.escaping).to_string()),
-                    outcome = entry.outcome,
-                    trace_id = entry.trace_id.map(tracing::field::display),
-                    duration_ms = milliseconds(entry.began.elapsed()),
+                    request_id = record.request_id.as_str(),
+                    route = record.route.pattern(),
+                    method = %Sanitized(record.method.as_str(), self.escaping),
+                    status = record.status.as_u16(),
+                    identity = record.identity.map(|identity| Sanitized(identity, self.escaping).to_string()),
+                    kind = record.item.map(|item| item.kind().as_str()),
+                    id = record.item.map(|item| Sanitized(&item.id(), self.escaping).to_string()),
+                    outcome = record.outcome.map(LinkOutcome::as_str),
+                    trace_id = trace_id.map(tracing::field::display),
+                    duration_ms = milliseconds(record.started.elapsed()),
                     $message
                 )
             };
         }
-        match entry.status.as_u16() {
+        match record.status.as_u16() {
             499 => line!(info, "connection closed before the answer"),
             500 => line!(error, "request answered"),
             501.. => line!(warn, "request answered"),
@@ -139,7 +138,7 @@ fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
-impl fmt::Display for Chosen<'_> {
+impl fmt::Display for Sanitized<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(text, escaping) = self;
         let mut written = 0;
@@ -168,11 +167,11 @@ mod tests {
     use super::*;
 
     fn written(text: &str, escaping: Escaping) -> String {
-        Chosen(text, escaping).to_string()
+        Sanitized(text, escaping).to_string()
     }
 
     #[test]
-    fn what_a_caller_chose_is_printable_ascii_in_a_text_log_and_bounded_in_any() {
+    fn a_callers_text_is_printable_ascii_in_a_text_log_and_bounded_in_any() {
         assert_eq!(written("a b/ü\u{1b}\\", Escaping::PrintableAscii), r"a b/\u{fc}\u{1b}\\");
         assert_eq!(written("a/ü", Escaping::ByFormat), "a/ü");
         for escaping in [Escaping::PrintableAscii, Escaping::ByFormat] {
@@ -203,16 +202,16 @@ mod tests {
     }
 
     #[test]
-    fn each_access_level_takes_its_own_requests() {
-        let wanted = |requests, status, cold| {
-            AccessLog { requests, escaping: Escaping::ByFormat }
-                .wants(StatusCode::from_u16(status).unwrap(), cold)
+    fn each_level_logs_its_own_requests() {
+        let wanted = |requests, status, is_cold| {
+            AccessLogger { requests, escaping: Escaping::ByFormat }
+                .wants(StatusCode::from_u16(status).unwrap(), is_cold)
         };
         for (requests, hit, resolved, bad, negative, failed) in [
-            (Requests::All, true, true, true, true, true),
-            (Requests::Cold, false, true, false, false, true),
-            (Requests::Errors, false, false, true, true, true),
-            (Requests::None, false, false, false, false, false),
+            (LoggedRequests::All, true, true, true, true, true),
+            (LoggedRequests::Cold, false, true, false, false, true),
+            (LoggedRequests::Errors, false, false, true, true, true),
+            (LoggedRequests::None, false, false, false, false, false),
         ] {
             assert_eq!(wanted(requests, 302, false), hit, "{requests:?}");
             assert_eq!(wanted(requests, 302, true), resolved, "{requests:?}");

@@ -1,11 +1,15 @@
-//! What became of links, as metrics: their handles are resolved once, so that a redirect only adds one.
+//! The outcome of a link, and the headers and the metric that follow from it.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use metrics::Counter;
 
-use crate::domain::Kind;
-use crate::resolver::{AnswerSource, Calls, Outcome, Resolution};
+use crate::domain::{CallFailure, Cause, Kind};
+use crate::resolver::{AnswerSource, Calls, Mode, Outcome, Resolution};
 
-/// What became of a link, in the words of section 11 of the design.
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// The outcome of a link, in the words of section 11 of the design.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum LinkOutcome {
     Hit,
@@ -18,14 +22,6 @@ pub(in crate::web) enum LinkOutcome {
     Constructed,
     Failed,
 }
-
-/// A counter for each kind and outcome.
-pub(in crate::web) struct Metrics {
-    interactions: Resolutions,
-    conversations: Resolutions,
-}
-
-struct Resolutions([Counter; LinkOutcome::ALL.len()]);
 
 impl LinkOutcome {
     /// In the order of the discriminants.
@@ -41,23 +37,6 @@ impl LinkOutcome {
         Self::Failed,
     ];
 
-    pub(in crate::web) const fn of(resolution: &Resolution) -> Self {
-        match (&resolution.outcome, resolution.source) {
-            (Outcome::Absent, AnswerSource::Memory) => Self::Negative,
-            (_, AnswerSource::Memory) => Self::Hit,
-            (_, AnswerSource::Shared) => Self::Shared,
-            (_, AnswerSource::Stale) => Self::Stale,
-            (_, AnswerSource::Constructed) => Self::Constructed,
-            (
-                Outcome::Resolved(_) | Outcome::Ambiguous(_),
-                AnswerSource::Nebuly(Calls { collapsed: true, .. }),
-            ) => Self::Collapsed,
-            (Outcome::Resolved(_) | Outcome::Ambiguous(_), AnswerSource::Nebuly(_)) => Self::Resolved,
-            (Outcome::Absent, AnswerSource::Nebuly(_)) => Self::Absent,
-            (Outcome::Failed(_), AnswerSource::Nebuly(_)) => Self::Failed,
-        }
-    }
-
     pub(in crate::web) const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
@@ -71,24 +50,117 @@ impl LinkOutcome {
             Self::Failed => "failed",
         }
     }
+
+    /// Returns true if the request waited for calls to Nebuly, or for calls that could not be made.
+    pub(in crate::web) const fn is_cold(self) -> bool {
+        matches!(self, Self::Resolved | Self::Collapsed | Self::Absent | Self::Failed)
+    }
 }
 
-impl Metrics {
+/// The outcome of a link, and the headers that say how its answer came about.
+#[derive(Debug)]
+pub(in crate::web) struct LinkStatus {
+    pub(in crate::web) outcome: LinkOutcome,
+    /// Set if Nebuly was asked or a cache had the answer: a caller over its limit, an open circuit and a full queue say
+    /// nothing of either.
+    cache_status: Option<HeaderValue>,
+    /// How long the calls took that the request waited for.
+    server_timing: Option<HeaderValue>,
+}
+
+impl LinkStatus {
+    /// The one place where outcome and source become the words of the access log, the metric, the span and `cache-status`
+    /// (RFC 9211; the table in section 4 of the design).
+    pub(in crate::web) fn of(resolution: &Resolution) -> Self {
+        let fixed = |text| Some(HeaderValue::from_static(text));
+        let (outcome, cache_status) = match (&resolution.outcome, resolution.source) {
+            (Outcome::Absent, AnswerSource::Memory) => {
+                (LinkOutcome::Negative, fixed("nebulink; hit; detail=negative"))
+            }
+            (_, AnswerSource::Memory) => (LinkOutcome::Hit, fixed("nebulink; hit")),
+            (_, AnswerSource::Shared) => (LinkOutcome::Shared, fixed("nebulink; hit; detail=shared")),
+            (_, AnswerSource::Stale) => (LinkOutcome::Stale, fixed("nebulink; hit; detail=stale")),
+            (_, AnswerSource::Constructed) => {
+                (LinkOutcome::Constructed, fixed("nebulink; detail=constructed"))
+            }
+            (
+                Outcome::Resolved(_) | Outcome::Ambiguous(_),
+                AnswerSource::Nebuly(Calls { collapsed: true, .. }),
+            ) => (LinkOutcome::Collapsed, fixed("nebulink; fwd=miss; fwd-status=200; collapsed")),
+            (
+                Outcome::Resolved(_) | Outcome::Ambiguous(_),
+                AnswerSource::Nebuly(Calls { mode: Mode::Refresh, .. }),
+            ) => (LinkOutcome::Resolved, fixed("nebulink; fwd=request; fwd-status=200; stored")),
+            (Outcome::Resolved(_) | Outcome::Ambiguous(_), AnswerSource::Nebuly(_)) => {
+                (LinkOutcome::Resolved, fixed("nebulink; fwd=miss; fwd-status=200; stored"))
+            }
+            (Outcome::Absent, AnswerSource::Nebuly(Calls { status, .. })) => {
+                let status = status.unwrap_or(404);
+                (LinkOutcome::Absent, Some(value(format!("nebulink; fwd=miss; fwd-status={status}; stored"))))
+            }
+            (Outcome::Failed(CallFailure { status: Some(status), .. }), AnswerSource::Nebuly(_)) => {
+                (LinkOutcome::Failed, Some(value(format!("nebulink; fwd=miss; fwd-status={status}"))))
+            }
+            (
+                Outcome::Failed(CallFailure {
+                    cause: Cause::RateLimited { .. } | Cause::Overloaded { .. },
+                    ..
+                }),
+                AnswerSource::Nebuly(_),
+            ) => (LinkOutcome::Failed, None),
+            (Outcome::Failed(_), AnswerSource::Nebuly(_)) => {
+                (LinkOutcome::Failed, fixed("nebulink; fwd=miss"))
+            }
+        };
+        let server_timing = match resolution.source {
+            AnswerSource::Nebuly(Calls { duration, .. }) if cache_status.is_some() => {
+                Some(value(format!("nebuly;dur={:.3}", duration.as_secs_f64() * 1000.0)))
+            }
+            _ => None,
+        };
+        Self { outcome, cache_status, server_timing }
+    }
+
+    /// Adds `cache-status` and `server-timing`.
+    pub(in crate::web) fn add_to(self, headers: &mut HeaderMap) {
+        if let Some(cache_status) = self.cache_status {
+            headers.insert(CACHE_STATUS, cache_status);
+        }
+        if let Some(server_timing) = self.server_timing {
+            headers.insert(SERVER_TIMING, server_timing);
+        }
+    }
+}
+
+fn value(text: String) -> HeaderValue {
+    // Digits and the words above always make a header.
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("nebulink"))
+}
+
+/// A counter for each kind and outcome. Their handles are resolved once, so that a redirect only adds one.
+pub(in crate::web) struct ResolutionMetrics {
+    interactions: [Counter; LinkOutcome::ALL.len()],
+    conversations: [Counter; LinkOutcome::ALL.len()],
+}
+
+impl ResolutionMetrics {
     /// Resolves every handle, in the recorder that is in effect.
     pub(in crate::web) fn new() -> Self {
         metrics::describe_counter!(
             "nebulink_resolutions_total",
             "Links asked for, by kind and by what became of them"
         );
-        Self {
-            interactions: Resolutions::new(Kind::Interaction),
-            conversations: Resolutions::new(Kind::Conversation),
-        }
+        let counters = |kind: Kind| {
+            LinkOutcome::ALL.map(|outcome| {
+                metrics::counter!("nebulink_resolutions_total", "kind" => kind.as_str(), "outcome" => outcome.as_str())
+            })
+        };
+        Self { interactions: counters(Kind::Interaction), conversations: counters(Kind::Conversation) }
     }
 
     /// Counts a link.
     pub(in crate::web) fn count(&self, kind: Kind, outcome: LinkOutcome) {
-        let Resolutions(counters) = match kind {
+        let counters = match kind {
             Kind::Interaction => &self.interactions,
             Kind::Conversation => &self.conversations,
         };
@@ -98,22 +170,14 @@ impl Metrics {
     }
 }
 
-impl Resolutions {
-    fn new(kind: Kind) -> Self {
-        Self(LinkOutcome::ALL.map(|outcome| {
-            metrics::counter!("nebulink_resolutions_total", "kind" => kind.as_str(), "outcome" => outcome.as_str())
-        }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_outcome_stands_where_its_counter_does() {
-        for (place, outcome) in LinkOutcome::ALL.into_iter().enumerate() {
-            assert_eq!(outcome as usize, place);
+    fn each_outcome_has_the_index_of_its_counter() {
+        for (index, outcome) in LinkOutcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index);
         }
     }
 }

@@ -1,21 +1,27 @@
-//! What is observed of a request: its id, its line in the access log, its metrics and its span.
+//! The observability of a request: its id, its line in the access log, its metrics and its span.
+//!
+//! | file | job |
+//! |---|---|
+//! | `request_id` | the caller's `x-request-id`, or a new one |
+//! | `access_log` | the record of an answered request, and its line in the log |
+//! | `link_outcome` | the outcome of a link: `cache-status`, `server-timing` and `nebulink_resolutions_total` |
+//! | `request_metrics` | requests and their duration, by route, method and status |
+//! | `request_span` | the span of a traced request, and which requests are traced |
+//! | `trace_parent` | `traceparent` and `tracestate` of the caller |
 
 mod access_log;
-mod cache_status;
 mod link_outcome;
 mod request_id;
 mod request_metrics;
 mod request_span;
-mod standard_method;
 mod trace_parent;
 
-pub use self::access_log::{AccessLog, Escaping, Requests};
-pub use self::request_metrics::Recorder;
-pub use self::request_span::{Sampling, Tracing};
+pub use self::access_log::{AccessLogger, Escaping, LoggedRequests};
+pub use self::request_metrics::MetricsRecorder;
+pub use self::request_span::{RequestTracer, TraceSampling};
 
-pub(super) use self::access_log::{CLIENT_CLOSED_REQUEST, Entry};
-pub(super) use self::cache_status::{CACHE_STATUS, SERVER_TIMING, cache_status, server_timing};
-pub(super) use self::link_outcome::{LinkOutcome, Metrics};
+pub(super) use self::access_log::{CLIENT_CLOSED_REQUEST, RequestRecord};
+pub(super) use self::link_outcome::{LinkOutcome, LinkStatus, ResolutionMetrics};
 pub(super) use self::request_id::RequestId;
 pub(super) use self::request_metrics::RequestMetrics;
 pub(super) use self::request_span::RequestSpan;

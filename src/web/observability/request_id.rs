@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::web::handler::X_REQUEST_ID;
+use crate::web::headers::{X_REQUEST_ID, single};
 
 /// The longest id that is taken over from a caller, in bytes.
 const MAX_LEN: usize = 64;
 
-/// Where this process begins to count: at random, so that the ids of two processes hardly ever meet.
+/// The next id of this process. It starts at random, so that the ids of two processes hardly ever collide.
 static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0)));
 
 /// The caller's, if it is 1 to 64 of `A-Z a-z 0-9 . _ - `, or a new one.
@@ -21,22 +21,18 @@ pub(in crate::web) struct RequestId(HeaderValue);
 impl RequestId {
     /// The id of the request with these headers.
     pub(in crate::web) fn of(headers: &HeaderMap) -> Self {
-        let mut given = headers.get_all(X_REQUEST_ID).iter();
-        match (given.next(), given.next()) {
-            (Some(id), None) if is_plain(id.as_bytes()) => Self(id.clone()),
-            _ => Self::new(),
-        }
+        let given = single(headers, &X_REQUEST_ID).filter(|id| is_plain(id.as_bytes()));
+        given.map_or_else(Self::new, |id| Self(id.clone()))
     }
 
     /// A new id: 16 hexadecimal digits.
-    pub(in crate::web) fn new() -> Self {
+    fn new() -> Self {
         const DIGITS: [u8; 16] = *b"0123456789abcdef";
         let number = scatter(NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut text = [b'0'; 16];
-        for (place, digit) in text.iter_mut().enumerate() {
-            let nibble = (number >> (60 - 4 * place)) & 0xf;
-            *digit = DIGITS.iter().copied().nth(nibble as usize).unwrap_or(b'0');
-        }
+        let text: [u8; 16] = std::array::from_fn(|index| {
+            let digit = (number >> (60 - 4 * index)) & 0xf;
+            DIGITS.get(digit as usize).copied().unwrap_or(b'0')
+        });
         Self(HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0")))
     }
 

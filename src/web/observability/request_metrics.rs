@@ -1,7 +1,7 @@
 //! Requests of the public listener and how long they took, as metrics.
 //!
 //! The labels come from the closed sets below, so callers can create no series. A series is registered when it is first
-//! counted, which keeps the scrape small, and found by its place in a table from then on: a redirect neither hashes nor
+//! counted, which keeps the scrape small, and found by its index in a table from then on: a redirect neither hashes nor
 //! locks nor formats for it. The histogram itself takes a block of memory for every 64 samples until the next upkeep.
 
 use std::sync::{Arc, OnceLock};
@@ -10,28 +10,45 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
-use super::standard_method;
-use super::standard_method::STANDARD_METHODS;
 use crate::web::route::Route;
 
-/// Where a series is registered that is counted for the first time.
-pub type Recorder = Arc<dyn metrics::Recorder + Send + Sync>;
+/// The recorder that registers a series when it is counted for the first time.
+pub type MetricsRecorder = Arc<dyn metrics::Recorder + Send + Sync>;
 
 const REQUESTS: &str = "nebulink_http_requests_total";
 const DURATION: &str = "nebulink_http_request_duration_seconds";
 
-/// What any method counts as that is not a standard one.
+/// The methods that metrics and traces may name: any other is a word of the caller's. The commonest one comes first.
+static STANDARD_METHODS: [Method; 9] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::CONNECT,
+    Method::OPTIONS,
+    Method::TRACE,
+    Method::PATCH,
+];
+
+/// The label of every other method.
 const OTHER: &str = "other";
 
 /// The standard methods, and the others together.
 const METHODS: usize = STANDARD_METHODS.len() + 1;
 
-/// What we answer, the commonest first, and 499 for those that left before. Another status would be counted as well, at the price of a look-up each time.
+/// Our statuses, the commonest first, and 499 for clients that disconnected. Another status would be counted as well, at the
+/// price of a look-up each time.
 const STATUSES: [u16; 15] = [302, 404, 200, 429, 400, 401, 403, 405, 409, 204, 499, 500, 502, 503, 504];
+
+/// The name of a method, if it is a standard one.
+pub(super) fn standard_name(method: &Method) -> Option<&'static str> {
+    STANDARD_METHODS.iter().find(|standard| *standard == method).map(Method::as_str)
+}
 
 /// A table of all the series that there may be.
 pub(in crate::web) struct RequestMetrics {
-    recorder: Recorder,
+    recorder: MetricsRecorder,
     series: Box<[OnceLock<Series>]>,
 }
 
@@ -42,7 +59,7 @@ struct Series {
 
 impl RequestMetrics {
     /// Counts at this recorder.
-    pub(in crate::web) fn new(recorder: Recorder) -> Self {
+    pub(in crate::web) fn new(recorder: MetricsRecorder) -> Self {
         metrics::with_local_recorder(&*recorder, || {
             describe_counter!(
                 REQUESTS,
@@ -54,14 +71,14 @@ impl RequestMetrics {
                 "Time from the complete head of a request until its answer was ready to be sent, or its connection ended"
             );
         });
-        let places = Route::NUMBERS * METHODS * STATUSES.len();
-        Self { recorder, series: std::iter::repeat_with(OnceLock::new).take(places).collect() }
+        let len = Route::PATTERNS * METHODS * STATUSES.len();
+        Self { recorder, series: std::iter::repeat_with(OnceLock::new).take(len).collect() }
     }
 
-    /// Counts a request that began when its head was complete, and whose answer is ready now, or will never be.
-    pub(in crate::web) fn count(&self, route: Route, method: &Method, status: StatusCode, began: Instant) {
-        let duration = began.elapsed();
-        match place(route, method, status).and_then(|place| self.series.get(place)) {
+    /// Counts a request. `started` is when its head was complete; it ends now, with its answer or without.
+    pub(in crate::web) fn count(&self, route: Route, method: &Method, status: StatusCode, started: Instant) {
+        let duration = started.elapsed();
+        match index(route, method, status).and_then(|index| self.series.get(index)) {
             Some(series) => {
                 series.get_or_init(|| self.register(route, method, status)).count(duration);
             }
@@ -72,7 +89,7 @@ impl RequestMetrics {
     fn register(&self, route: Route, method: &Method, status: StatusCode) -> Series {
         let labels = [
             ("route", route.pattern().to_owned()),
-            ("method", standard_method::name_of(method).unwrap_or(OTHER).to_owned()),
+            ("method", standard_name(method).unwrap_or(OTHER).to_owned()),
             ("status", status.as_str().to_owned()),
         ];
         metrics::with_local_recorder(&*self.recorder, || Series {
@@ -89,13 +106,12 @@ impl Series {
     }
 }
 
-fn place(route: Route, method: &Method, status: StatusCode) -> Option<usize> {
+/// The index of a series in the table; `None` for a status that is none of ours.
+fn index(route: Route, method: &Method, status: StatusCode) -> Option<usize> {
     let status = STATUSES.iter().position(|own| *own == status.as_u16())?;
-    Some((route.number() * METHODS + place_of_method(method)) * STATUSES.len() + status)
-}
-
-fn place_of_method(method: &Method) -> usize {
-    standard_method::place_of(method).unwrap_or(STANDARD_METHODS.len())
+    let method = STANDARD_METHODS.iter().position(|standard| standard == method);
+    let method = method.unwrap_or(STANDARD_METHODS.len());
+    Some((route.pattern_index() * METHODS + method) * STATUSES.len() + status)
 }
 
 #[cfg(test)]
@@ -105,17 +121,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_series_has_a_place_of_its_own_and_the_table_has_no_other() {
-        let mut places = HashSet::new();
+    fn each_series_has_an_index_of_its_own_and_the_table_has_no_other() {
+        let mut indices = HashSet::new();
         for route in Route::all() {
-            for method in STANDARD_METHODS.into_iter().chain([OTHER]) {
+            for method in STANDARD_METHODS.iter().cloned().chain([OTHER.parse().unwrap()]) {
                 for status in STATUSES {
                     let status = StatusCode::from_u16(status).unwrap();
-                    places.insert(place(route, &method.parse().unwrap(), status).unwrap());
+                    indices.insert(index(route, &method, status).unwrap());
                 }
             }
         }
         let table = RequestMetrics::new(Arc::new(metrics::NoopRecorder)).series.len();
-        assert_eq!(places, (0..table).collect());
+        assert_eq!(indices, (0..table).collect());
+    }
+
+    #[test]
+    fn a_standard_method_has_its_name_and_another_has_none() {
+        for name in ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] {
+            assert_eq!(standard_name(&name.parse().unwrap()), Some(name));
+        }
+        for other in ["get", "PROPFIND"] {
+            assert_eq!(standard_name(&other.parse().unwrap()), None);
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The span of a request, if it is traced.
 //!
-//! Whether it is, is decided before anything is spent on it: by a trusted caller who has decided already, else by the share
-//! that the operator set. A span says nothing that a caller chose: no id, no path, no query, no address, no header. What
-//! it has is the route's pattern, the method if it is a standard one, the status, and what became of the link.
+//! The sampling decision comes before anything is spent on a span: a trusted caller may have made it already, else the ratio
+//! that the operator set makes it. A span says nothing that a caller chose: no id, no path, no query, no address, no header.
+//! Its attributes are the route's pattern, the method if it is a standard one, the status, and the outcome of the link.
 
 use std::pin::Pin;
 
@@ -13,45 +13,51 @@ use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, TraceId, Trac
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 
-use super::standard_method;
+use super::link_outcome::LinkOutcome;
+use super::request_metrics::standard_name;
 use super::trace_parent::TraceParent;
 use crate::domain::Kind;
-use crate::web::caller::Gate;
+use crate::web::caller::Authenticator;
 use crate::web::route::Route;
 
-/// How requests are traced.
+/// Starts the spans of requests.
 #[derive(Debug, Clone)]
-pub struct Tracing {
-    /// What makes spans. It must keep each of them: the decision is made here.
+pub struct RequestTracer {
+    /// The tracer of the SDK. It must keep every span: sampling happens here.
     pub tracer: SdkTracer,
-    /// Which requests are traced.
-    pub sampling: Sampling,
+    /// Decides which requests are traced.
+    pub sampling: TraceSampling,
 }
 
-/// Which requests are traced.
+/// Decides which requests are traced.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sampling {
-    /// Whether a trusted caller that has decided already is followed.
+pub struct TraceSampling {
+    /// True if the decision of a trusted caller is followed.
     pub parent_decides: bool,
-    /// The share of the others, from 0 to 1.
+    /// The share of the other requests that is traced, from 0 to 1.
     pub ratio: f64,
 }
 
-/// The span of a traced request. It ends with this value, also if the request is given up.
+/// The span of a traced request. It ends with this value, also if the request is dropped.
 pub(in crate::web) struct RequestSpan(Context);
 
-impl Tracing {
-    /// Begins the span of a request, if it is traced.
-    pub(in crate::web) fn begin(&self, gate: &Gate, route: Route, parts: &Parts) -> Option<RequestSpan> {
-        let parent = TraceParent::of(&parts.headers).filter(|_| gate.trusts_peer_of(parts));
-        self.sampling.takes(parent.as_ref()).then(|| self.start(route, parts, parent.as_ref()))
+impl RequestTracer {
+    /// Starts the span of a request, if it is traced.
+    pub(in crate::web) fn start_span(
+        &self,
+        authenticator: &Authenticator,
+        route: Route,
+        parts: &Parts,
+    ) -> Option<RequestSpan> {
+        let parent = TraceParent::of(&parts.headers).filter(|_| authenticator.trusts_peer_of(parts));
+        self.sampling.samples(parent.as_ref()).then(|| self.start(route, parts, parent.as_ref()))
     }
 
     fn start(&self, route: Route, parts: &Parts, parent: Option<&TraceParent>) -> RequestSpan {
-        let method = standard_method::name_of(&parts.method);
+        let method = standard_name(&parts.method);
         let mut attributes = vec![
             KeyValue::new("http.request.method", method.unwrap_or("_OTHER")),
-            // What we serve, whatever a proxy in front of us does.
+            // Our own scheme, whatever a proxy in front of us serves.
             KeyValue::new("url.scheme", "http"),
         ];
         let mut name = method.unwrap_or("HTTP").to_owned();
@@ -68,12 +74,12 @@ impl Tracing {
     }
 }
 
-impl Sampling {
-    fn takes(self, parent: Option<&TraceParent>) -> bool {
+impl TraceSampling {
+    fn samples(self, parent: Option<&TraceParent>) -> bool {
         match parent {
             Some(parent) if self.parent_decides => parent.is_sampled(),
             _ if self.ratio >= 1.0 => true,
-            // As every program of this trace decides that has the same share.
+            // Every service of this trace that has the same ratio decides so.
             Some(parent) => parent.fraction() < self.ratio,
             None => self.ratio > 0.0 && fastrand::f64() < self.ratio,
         }
@@ -81,23 +87,23 @@ impl Sampling {
 }
 
 impl RequestSpan {
-    /// Does something as part of the request: what it begins is below this span.
+    /// Runs a future as part of the request: spans that it starts are children of this one.
     pub(in crate::web) fn around<F: Future>(&self, future: F) -> Pin<Box<WithContext<F>>> {
         Box::pin(future.with_context(self.0.clone()))
     }
 
-    /// By which its line in the log is found.
+    /// The id of the trace, by which the line in the log is found.
     pub(in crate::web) fn trace_id(&self) -> TraceId {
         self.0.span().span_context().trace_id()
     }
 
-    /// Says what came of the request.
-    pub(in crate::web) fn answered(&self, status: StatusCode, link: Option<(Kind, &'static str)>) {
+    /// Sets the attributes of an answered request.
+    pub(in crate::web) fn answered(&self, status: StatusCode, link: Option<(Kind, LinkOutcome)>) {
         let span = self.0.span();
         span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
         if let Some((kind, outcome)) = link {
             span.set_attribute(KeyValue::new("nebulink.kind", kind.as_str()));
-            span.set_attribute(KeyValue::new("nebulink.outcome", outcome));
+            span.set_attribute(KeyValue::new("nebulink.outcome", outcome.as_str()));
         }
         if status.is_server_error() {
             span.set_attribute(KeyValue::new("error.type", status.as_str().to_owned()));
@@ -109,10 +115,10 @@ impl RequestSpan {
 impl Drop for RequestSpan {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // What the caller gets for it.
+            // The status that the caller gets.
             self.answered(StatusCode::INTERNAL_SERVER_ERROR, None);
         }
-        // The resolution that it began may hold its context for longer.
+        // The resolution that it started may hold its context for longer.
         self.0.span().end();
     }
 }
@@ -120,25 +126,26 @@ impl Drop for RequestSpan {
 #[cfg(test)]
 mod tests {
     use std::panic::AssertUnwindSafe;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use std::time::Duration;
 
     use http::{HeaderMap, HeaderValue};
     use opentelemetry::trace::TracerProvider as _;
     use opentelemetry_sdk::error::OTelSdkResult;
     use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+    use parking_lot::Mutex;
 
     use super::*;
 
-    /// Keeps the spans that have ended.
+    /// Records the spans that have ended.
     #[derive(Debug, Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<SpanData>>>);
+    struct RecordingProcessor(Arc<Mutex<Vec<SpanData>>>);
 
-    impl SpanProcessor for Kept {
+    impl SpanProcessor for RecordingProcessor {
         fn on_start(&self, _span: &mut Span, _context: &Context) {}
 
         fn on_end(&self, span: SpanData) {
-            self.0.lock().unwrap().push(span);
+            self.0.lock().push(span);
         }
 
         fn force_flush(&self) -> OTelSdkResult {
@@ -152,15 +159,15 @@ mod tests {
 
     #[test]
     fn a_request_that_panics_has_its_status() {
-        let kept = Kept::default();
-        let provider = SdkTracerProvider::builder().with_span_processor(kept.clone()).build();
-        let begin = || RequestSpan(Context::new().with_span(provider.tracer("test").start("GET")));
+        let processor = RecordingProcessor::default();
+        let provider = SdkTracerProvider::builder().with_span_processor(processor.clone()).build();
+        let start = || RequestSpan(Context::new().with_span(provider.tracer("test").start("GET")));
         let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            let _span = begin();
+            let _span = start();
             std::panic::resume_unwind(Box::new("a defect"));
         }));
         assert!(panicked.is_err());
-        let spans = kept.0.lock().unwrap();
+        let spans = processor.0.lock();
         let [panicked] = &spans[..] else { panic!("{spans:?}") };
         assert!(panicked.attributes.contains(&KeyValue::new("http.response.status_code", 500)));
         assert_eq!(panicked.status, Status::error(""));
@@ -176,17 +183,17 @@ mod tests {
     #[test]
     fn a_share_of_the_requests_is_traced() {
         for (ratio, expected) in [(0.0, 0..=0), (0.25, 2_000..=3_000), (1.0, 10_000..=10_000)] {
-            let sampling = Sampling { parent_decides: true, ratio };
-            let taken = (0..10_000).filter(|_| sampling.takes(None)).count();
-            assert!(expected.contains(&taken), "{ratio}: {taken}");
+            let sampling = TraceSampling { parent_decides: true, ratio };
+            let sampled = (0..10_000).filter(|_| sampling.samples(None)).count();
+            assert!(expected.contains(&sampled), "{ratio}: {sampled}");
         }
     }
 
     #[test]
-    fn a_parent_is_followed_or_else_its_trace_decides_as_it_does_elsewhere() {
+    fn a_parents_decision_is_followed_or_else_its_trace_id_decides() {
         let low = "ffffffffffffffff1000000000000000";
         let high = "0000000000000001f000000000000000";
-        for (trace, flags, parent_decides, ratio, taken) in [
+        for (trace, flags, parent_decides, ratio, sampled) in [
             (high, "01", true, 0.0, true),
             (low, "00", true, 1.0, false),
             (low, "00", false, 0.5, true),
@@ -194,8 +201,12 @@ mod tests {
             (high, "00", false, 1.0, true),
             (low, "01", false, 0.0, false),
         ] {
-            let sampling = Sampling { parent_decides, ratio };
-            assert_eq!(sampling.takes(Some(&parent(trace, flags))), taken, "{trace} {flags} {sampling:?}");
+            let sampling = TraceSampling { parent_decides, ratio };
+            assert_eq!(
+                sampling.samples(Some(&parent(trace, flags))),
+                sampled,
+                "{trace} {flags} {sampling:?}"
+            );
         }
     }
 }

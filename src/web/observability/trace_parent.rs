@@ -1,20 +1,25 @@
-//! The trace that a request is part of, as its caller says (W3C Trace Context, level 1).
+//! The trace that a request is part of, as its caller says (W3C Trace Context, level 1). The authenticator decides if the
+//! caller is trusted.
 //!
-//! Whether the caller is to be believed is decided elsewhere.
+//! The SDK's `TraceContextPropagator` would lose this: it accepts ids of any length, signs, white space around the value and
+//! a dash at its end, and reads one line of each header, so a repeated `traceparent` would count. It also allocates, and
+//! parses a `tracestate` of any length, before the sampling decision.
 
 use http::{HeaderMap, HeaderName};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
+use crate::web::headers::single;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The length of version 00: `00-{32}-{16}-{2}`. Later ones may go on behind another dash.
+/// The length of version 00: `00-{32}-{16}-{2}`. Later versions may have more after another dash.
 const LEN: usize = 55;
 
 /// The longest `tracestate` that is taken over, in bytes: what the specification asks for at least.
 const LONGEST_STATE: usize = 512;
 
-/// What `traceparent` says.
+/// The value of `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) struct TraceParent {
     trace_id: TraceId,
@@ -25,40 +30,38 @@ pub(in crate::web) struct TraceParent {
 impl TraceParent {
     /// The caller's, if it is there once and well formed.
     pub(in crate::web) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut lines = headers.get_all(TRACEPARENT).into_iter();
-        let (Some(line), None) = (lines.next(), lines.next()) else { return None };
-        Self::parse(line.as_bytes())
+        Self::parse(single(headers, &TRACEPARENT)?.as_bytes())
     }
 
-    fn parse(text: &[u8]) -> Option<Self> {
-        let (known, rest) = text.split_at_checked(LEN)?;
-        let mut parts = known.split(|byte| *byte == b'-');
-        let (version, trace_id, span_id, flags) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let version: [u8; 1] = hex(version)?;
-        let goes_on_well = match version {
-            [0] => rest.is_empty(),
-            [0xff] => false,
+    fn parse(line: &[u8]) -> Option<Self> {
+        let (known, rest) = line.split_at_checked(LEN)?;
+        let mut fields = std::str::from_utf8(known).ok()?.split('-');
+        let is_lower_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let mut hex =
+            |len| fields.next().filter(|field| field.len() == len && field.bytes().all(is_lower_hex));
+        let (version, trace_id, span_id, flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
+        let ends_well = match version {
+            "00" => rest.is_empty(),
+            "ff" => false,
             _ => rest.first().is_none_or(|byte| *byte == b'-'),
         };
-        let [flags] = hex(flags)?;
         let parent = Self {
-            trace_id: TraceId::from_bytes(hex(trace_id)?),
-            span_id: SpanId::from_bytes(hex(span_id)?),
+            trace_id: TraceId::from_hex(trace_id).ok()?,
+            span_id: SpanId::from_hex(span_id).ok()?,
             // The only flag of this version.
-            flags: TraceFlags::new(flags) & TraceFlags::SAMPLED,
+            flags: TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED,
         };
         let is_valid = parent.trace_id != TraceId::INVALID && parent.span_id != SpanId::INVALID;
-        (goes_on_well && is_valid && parts.next().is_none()).then_some(parent)
+        (ends_well && is_valid).then_some(parent)
     }
 
-    /// Whether the caller traces this request.
+    /// Returns true if the caller traces this request.
     pub(in crate::web) fn is_sampled(&self) -> bool {
         self.flags.is_sampled()
     }
 
-    /// Where the trace stands among all, from 0 to 1: the lower 63 bits of its id, as in OpenTelemetry's samplers.
-    #[expect(clippy::cast_precision_loss, reason = "a share needs no 63 bits")]
+    /// The trace's id as a number from 0 to 1: its lower 63 bits, as in OpenTelemetry's samplers.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs no 63 bits")]
     pub(in crate::web) fn fraction(&self) -> f64 {
         let low = u128::from_be_bytes(self.trace_id.to_bytes()) & ((1 << 64) - 1);
         (low >> 1) as f64 / (1_u64 << 63) as f64
@@ -72,24 +75,6 @@ impl TraceParent {
         let state = state.and_then(|state| state.parse::<TraceState>().ok()).unwrap_or_default();
         SpanContext::new(self.trace_id, self.span_id, self.flags, true, state)
     }
-}
-
-/// Bytes in lower-case hexadecimal.
-fn hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let &[high, low] = pair else { return None };
-        *byte = digit(high)? << 4 | digit(low)?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -125,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_as_good_as_nothing() {
+    fn a_malformed_or_repeated_parent_is_ignored() {
         let good = format!("00-{TRACE}-{SPAN}-01");
         for line in [
             String::new(),

@@ -1,22 +1,21 @@
-//! What a link preview robot gets: a small page that says what kind of link it is, and no more.
+//! The card for a link preview robot: a small page that names the kind of the link and a shortened id, and no more.
 //!
 //! A robot fetches every link that is posted. It is answered from the link alone: no call is made for it, the cache is
-//! not asked, and what the item is about stays with those who may see it.
+//! not asked, and the item's content stays with those who may see it.
 
 use askama::Template;
-use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::StatusCode;
 
-use super::problem_page::Pages;
+use super::{HTML, secure_response};
 use crate::domain::{IdCandidates, Item, Kind};
+use crate::web::headers::{NO_ROBOTS, X_ROBOTS_TAG};
 use crate::web::problem::Problem;
-use crate::web::redirect::{NO_ROBOTS, X_ROBOTS_TAG};
 
-/// As much of a UUID as tells one from its neighbours.
+/// The first characters of a UUID that are shown: enough to tell it from others.
 const SHORT_UUID: usize = 8;
 
-/// As much of a conversation's id, in characters: it is any text, and a card is no place for a long one.
+/// The first characters of a conversation's id that are shown: it is any text, and a card is no place for a long one.
 const SHORT_TEXT: usize = 24;
 
 #[derive(Template)]
@@ -27,21 +26,17 @@ struct Card<'a> {
 }
 
 /// The card of a link.
-pub(in crate::web) fn card(pages: &Pages, candidates: &IdCandidates<'_>) -> Result<Response, Problem> {
-    let what = match (candidates.first(), candidates.kind_was_named()) {
+pub(in crate::web) fn card(candidates: &IdCandidates<'_>) -> Result<Response, Problem> {
+    let kind = match (candidates.first(), candidates.kind_was_named()) {
         (Item::Interaction(_), false) => "Interaction or conversation",
         (Item::Interaction(_), true) => "Interaction",
         (Item::Conversation(_), _) => "Conversation",
     };
-    let title = format!("{what} {}", short_id(candidates.first()));
+    let title = format!("{kind} {}", short_id(candidates.first()));
     let description = "Opens in Nebuly, for those who may see it there.";
     let page = Card { title: &title, description }.render().map_err(|_| Problem::Internal)?;
-    let mut response = Response::new(Body::from(page));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_ROBOTS_TAG, NO_ROBOTS);
-    pages.secure(headers);
+    let mut response = secure_response(StatusCode::OK, HTML, page);
+    response.headers_mut().insert(X_ROBOTS_TAG, NO_ROBOTS);
     Ok(response)
 }
 
@@ -60,7 +55,7 @@ fn short_id(item: &Item<'_>) -> String {
     short
 }
 
-/// A character as it may stand in somebody's chat: those that turn the direction of what follows, or hide, do not.
+/// Replaces a character that is invisible or changes the direction of the text after it: the card is shown in chats.
 const fn visible(char: char) -> char {
     match char {
         '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' => {

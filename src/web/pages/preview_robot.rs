@@ -1,12 +1,12 @@
-//! Who fetches a link only to show a preview of it.
+//! Link preview robots, by the names in `user-agent`.
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
 
-/// As much of a user agent as is looked at, in bytes: those of robots are shorter.
+/// The first bytes of a user agent that are looked at: those of robots are shorter.
 const MAX_LEN: usize = 512;
 
-/// Whether the request comes from a link preview robot, by its own word.
+/// Returns true if the request comes from a link preview robot, by its own word.
 ///
 /// Every opened link pays for this: it allocates nothing, and compares only where a word begins, with the few names that
 /// begin with its letter.
@@ -28,7 +28,7 @@ fn is_at(agent: &[u8], at: usize, name: &str) -> bool {
     agent.get(at..at + name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// How the robots of chats, trackers and the services behind them begin to name themselves, by the first letter.
+/// The beginnings of the names of robots of chats, trackers and the services behind them, by their first letter.
 ///
 /// Only names that stand for a robot and nothing else: not those of apps in which people open links (`Slack_SSB`,
 /// `Teams`, `[Pinterest/iOS]`), of search engines, of libraries such as curl, or of browsers without a head. All of those
@@ -39,7 +39,7 @@ const fn names_from(letter: u8) -> &'static [&'static str] {
         b'b' => &["bingpreview", "bitlybot", "bitrix link preview"],
         // Bluesky, and Atlassian's.
         b'c' => &["cardyb", "confluence"],
-        // What Google's previews call themselves since Google+.
+        // The name of Google's previews since Google+.
         b'd' => &["discordbot", "developers.google.com/+/web/snippet"],
         b'e' => &["embedly"],
         b'f' => &["facebookexternalhit", "facebookcatalog", "facebot", "flipboardproxy"],
@@ -146,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_user_agent_makes_the_look_panic(agent in prop::collection::vec(any::<u8>(), 0..700)) {
+        fn no_user_agent_makes_it_panic(agent in prop::collection::vec(any::<u8>(), 0..700)) {
             let _robot = names_a_robot(&agent);
         }
     }
