@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nebulink::app::Shutdown;
-use nebulink::demo::{Item, StandIn};
+use nebulink::demo::{StandIn, StandInItem};
 use redis::{cmd, pipe};
 use redis_server::RedisServer;
 use support::connection::Connection;
@@ -98,7 +98,7 @@ async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
 
 #[track_caller]
 fn leads(stand_in: &StandIn, answer: &Answer, id: &str) {
-    let location = stand_in.url_of(KEY, Item::from(id));
+    let location = stand_in.url_of(KEY, StandInItem::from(id));
     assert_eq!((answer.status, answer.header("location")), (302, Some(location.as_str())), "{answer:?}");
 }
 

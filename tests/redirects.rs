@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use nebulink::demo::{Fault, Item, Matching, StandIn};
+use nebulink::demo::{Fault, Matching, StandIn, StandInItem};
 use support::{KEY, Nebulink, stand_in};
 use uuid::Uuid;
 
@@ -46,11 +46,11 @@ async fn known() -> StandIn {
 }
 
 fn interaction(stand_in: &StandIn) -> String {
-    stand_in.url_of(KEY, Item::from(INTERACTION.parse::<Uuid>().unwrap()))
+    stand_in.url_of(KEY, StandInItem::from(INTERACTION.parse::<Uuid>().unwrap()))
 }
 
 fn conversation(stand_in: &StandIn, id: &str) -> String {
-    stand_in.url_of(KEY, Item::from(id))
+    stand_in.url_of(KEY, StandInItem::from(id))
 }
 
 /// A path, and the conversation or interaction that it leads to, with the calls that this takes.
