@@ -1,19 +1,20 @@
-//! The answers of the API: the documented ones, and those that only look like answers.
+//! The answers of the API: the documented ones, and faulty ones that look like them.
 
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::body::AnswerBody;
+use super::body::{AnswerBody, PROMISED_BY_HALF};
 use super::calls::{Call, CallKind};
-use super::listing::{GroupedQuery, Query};
-use super::projects::{Interaction, Item, Project};
-use super::state::State;
+use super::listing::{GroupedQuery, ListingQuery};
+use super::projects::{Interaction, ProjectItems, StandInItem};
+use super::state::StandInState;
 
-/// The length of a UUID as Nebuly writes it. The other spellings are for people, and nebulink's to understand.
+/// The length of a UUID as Nebuly writes it. Nebuly does not take the other spellings.
 const UUID_LEN: usize = 36;
 
 /// `{"url": "http://127.0.0.1/compressed"}` as gzip.
@@ -23,14 +24,14 @@ const COMPRESSED: &[u8] = &[
     238, 94, 189, 38, 0, 0, 0,
 ];
 
-/// An answer on its way out.
-pub(super) type Answer = Response<AnswerBody>;
+/// An answer of the stand-in.
+pub(super) type StandInAnswer = Response<AnswerBody>;
 
-/// The answer of a Nebuly that is well.
+/// Answers as a healthy Nebuly.
 ///
-/// What an error's body says is not documented; here it is an object with `detail`.
-pub(super) fn usual(state: &State, call: &Call) -> Answer {
-    let mut projects = state.projects();
+/// The body of an error is not documented; here it is an object with `detail`.
+pub(super) fn usual(state: &StandInState, call: &Call) -> StandInAnswer {
+    let mut projects = state.projects.lock();
     let Some(project) = call.key.as_deref().and_then(|key| projects.of_key(key)) else {
         return refusal(StatusCode::UNAUTHORIZED, "no such API key");
     };
@@ -43,22 +44,22 @@ pub(super) fn usual(state: &State, call: &Call) -> Answer {
             .extend(HeaderValue::from_str(method.as_str()).ok().map(|allowed| (ALLOW, allowed)));
         return answer;
     }
-    // Not when the call came in: a fault may have held it.
+    // Not when the call came in: a fault may have delayed it.
     let now = Instant::now();
     let id = call.id.as_deref().unwrap_or_default();
     match call.kind {
         CallKind::Interaction => match interaction_id(id) {
-            Some(id) => deep_link(state, project, &Item::Interaction(id), now),
+            Some(id) => deep_link(state, project, &StandInItem::Interaction(id), now),
             None => no_uuid(),
         },
-        CallKind::Conversation => deep_link(state, project, &Item::from(id), now),
+        CallKind::Conversation => deep_link(state, project, &StandInItem::from(id), now),
         CallKind::InteractionDetail => match interaction_id(id) {
             Some(id) => interaction_detail(project, id, now),
             None => no_uuid(),
         },
         CallKind::ConversationDetail if call.id.is_none() => malformed(),
         CallKind::ConversationDetail => conversation_detail(project, id, now),
-        CallKind::GetInteractions => listing(call, |query: &Query| query.interactions(project, now)),
+        CallKind::GetInteractions => listing(call, |query: &ListingQuery| query.interactions(project, now)),
         CallKind::GetInteractionAggregates => {
             listing(call, |query: &GroupedQuery| query.conversations(project, now))
         }
@@ -67,35 +68,48 @@ pub(super) fn usual(state: &State, call: &Call) -> Answer {
 }
 
 /// A 200 with the URL of a link.
-pub(super) fn link(url: &str) -> Answer {
+pub(super) fn link(url: &str) -> StandInAnswer {
     json_answer(StatusCode::OK, &json!({ "url": url }))
 }
 
 /// An answer with this status, and this body as JSON.
-pub(super) fn json_text(status: StatusCode, body: AnswerBody) -> Answer {
+pub(super) fn json_text(status: StatusCode, body: AnswerBody) -> StandInAnswer {
+    typed(status, "application/json", body)
+}
+
+/// An answer with this status, and this page of HTML.
+pub(super) fn html(status: StatusCode, page: impl Into<Bytes>) -> StandInAnswer {
+    typed(status, "text/html; charset=utf-8", AnswerBody::whole(page))
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: AnswerBody) -> StandInAnswer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }
 
 /// A 200 with a page of HTML.
-pub(super) fn garbage() -> Answer {
-    let mut answer =
-        Response::new(AnswerBody::whole("<!doctype html><title>Welcome</title><p>It works!</p>"));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+pub(super) fn garbage() -> StandInAnswer {
+    html(StatusCode::OK, "<!doctype html><title>Welcome</title><p>It works!</p>")
+}
+
+/// A 200 that breaks off in the middle.
+pub(super) fn half() -> StandInAnswer {
+    let mut answer = json_text(StatusCode::OK, AnswerBody::half());
+    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(PROMISED_BY_HALF));
     answer
 }
 
 /// A 200 as gzip.
-pub(super) fn compressed() -> Answer {
+pub(super) fn compressed() -> StandInAnswer {
     let mut answer = json_text(StatusCode::OK, AnswerBody::whole(COMPRESSED));
     answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     answer
 }
 
 /// A 302 to this address; without `Location` if it cannot stand in a header.
-pub(super) fn redirect(address: &str) -> Answer {
+pub(super) fn redirect(address: &str) -> StandInAnswer {
     let mut answer = Response::new(AnswerBody::whole(""));
     *answer.status_mut() = StatusCode::FOUND;
     answer.headers_mut().extend(HeaderValue::from_str(address).ok().map(|address| (LOCATION, address)));
@@ -103,23 +117,23 @@ pub(super) fn redirect(address: &str) -> Answer {
 }
 
 /// An error as JSON.
-pub(super) fn refusal(status: StatusCode, detail: &str) -> Answer {
+pub(super) fn refusal(status: StatusCode, detail: &str) -> StandInAnswer {
     json_answer(status, &json!({ "detail": detail }))
 }
 
-fn json_answer(status: StatusCode, body: &Value) -> Answer {
+fn json_answer(status: StatusCode, body: &Value) -> StandInAnswer {
     json_text(status, AnswerBody::whole(body.to_string()))
 }
 
-fn no_uuid() -> Answer {
+fn no_uuid() -> StandInAnswer {
     refusal(StatusCode::UNPROCESSABLE_ENTITY, "an interaction's id is a UUID")
 }
 
-fn malformed() -> Answer {
+fn malformed() -> StandInAnswer {
     refusal(StatusCode::UNPROCESSABLE_ENTITY, "the body is not of its form")
 }
 
-fn not_found() -> Answer {
+fn not_found() -> StandInAnswer {
     refusal(StatusCode::NOT_FOUND, "no such item")
 }
 
@@ -127,19 +141,28 @@ fn interaction_id(text: &str) -> Option<Uuid> {
     (text.len() == UUID_LEN).then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
-fn deep_link(state: &State, project: &mut Project, item: &Item, now: Instant) -> Answer {
-    if project.ask_for(item, now) { link(&project.url_of(&state.platform_url(), item)) } else { not_found() }
+fn deep_link(
+    state: &StandInState,
+    project: &mut ProjectItems,
+    item: &StandInItem,
+    now: Instant,
+) -> StandInAnswer {
+    if project.ask_for(item, now) {
+        link(&project.url_of(&state.platform_url.lock(), item))
+    } else {
+        not_found()
+    }
 }
 
-fn listing<Q: DeserializeOwned>(call: &Call, list: impl FnOnce(&Q) -> Value) -> Answer {
+fn listing<Q: DeserializeOwned>(call: &Call, list: impl FnOnce(&Q) -> Value) -> StandInAnswer {
     match serde_json::from_slice(&call.body) {
         Ok(query) => json_answer(StatusCode::OK, &list(&query)),
         Err(_) => malformed(),
     }
 }
 
-fn interaction_detail(project: &mut Project, id: Uuid, now: Instant) -> Answer {
-    if !project.ask_for(&Item::Interaction(id), now) {
+fn interaction_detail(project: &mut ProjectItems, id: Uuid, now: Instant) -> StandInAnswer {
+    if !project.ask_for(&StandInItem::Interaction(id), now) {
         return not_found();
     }
     let Some(interaction) = project.interaction(id) else { return not_found() };
@@ -159,7 +182,7 @@ fn interaction_detail(project: &mut Project, id: Uuid, now: Instant) -> Answer {
         StatusCode::OK,
         &json!({
             "id": id.to_string(),
-            "project_id": project.project_id(),
+            "project_id": project.project_id,
             "sentiment": "neutral",
             "emotions": {"calm": 0.8},
             "cost": 120.0,
@@ -191,8 +214,8 @@ fn interaction_detail(project: &mut Project, id: Uuid, now: Instant) -> Answer {
     )
 }
 
-fn conversation_detail(project: &mut Project, id: &str, now: Instant) -> Answer {
-    if !project.ask_for(&Item::from(id), now) {
+fn conversation_detail(project: &mut ProjectItems, id: &str, now: Instant) -> StandInAnswer {
+    if !project.ask_for(&StandInItem::from(id), now) {
         return not_found();
     }
     let conversation = project.interactions_of(id);

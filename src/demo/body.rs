@@ -1,91 +1,89 @@
 //! Bodies of answers, whole ones and broken ones.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::calls::InFlight;
+use super::calls::CallInFlight;
 
-/// What a half body promises: more than it sends.
-const PROMISED_BY_HALF: u64 = 500;
+/// The `content-length` of a half body: more than it sends.
+pub(super) const PROMISED_BY_HALF: u64 = 500;
 
-/// What a half body sends.
+/// The bytes that a half body sends.
 const SENT_BY_HALF: &[u8] = br#"{"url": "http://127.0.0.1/live-act"#;
 
-/// How a URL begins that is too long for anybody.
+/// The begin of a body with an overlong URL.
 const LONG_URL_BEGINS: &[u8] = br#"{"url": "http://127.0.0.1/"#;
 
-/// How it ends.
+/// Its end.
 const LONG_URL_ENDS: &[u8] = br#""}"#;
 
-/// What a long body is made of.
+/// The bytes between them.
 static FILLING: [u8; 16 * 1024] = [b'a'; 16 * 1024];
 
-/// The body of an answer. The call that it answers is in flight for as long as the body is.
+/// The body of an answer. The call that it answers is in flight for as long as the body exists.
 pub(super) struct AnswerBody {
-    content: Content,
-    _in_flight: Option<InFlight>,
+    body: UnsyncBoxBody<Bytes, BrokenOff>,
+    _in_flight: Option<CallInFlight>,
 }
 
-enum Content {
-    /// Nothing left to send.
-    End,
-    Whole(Bytes),
-    /// Filling without end.
-    Drip {
-        begun: bool,
-        pulse: Interval,
-    },
-    Half(HalfWay),
-    Huge {
-        begun: bool,
-        left: usize,
-    },
-}
-
-/// How far a half body is. The pause lets what was sent reach the socket before the connection breaks.
-enum HalfWay {
-    Start,
-    Pause,
-    Break,
-}
-
-/// A body ended before its time, as it was meant to.
+/// The body ends too early, as it was meant to.
 #[derive(Debug, thiserror::Error)]
 #[error("the body was broken off on purpose")]
 pub(super) struct BrokenOff;
 
 impl AnswerBody {
     pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        Self::new(if bytes.is_empty() { Content::End } else { Content::Whole(bytes) })
+        Self::new(Full::new(bytes.into()).map_err(|never| match never {}))
     }
 
     pub(super) fn drip(pause: Duration) -> Self {
-        // An interval of nothing is not possible.
+        // An interval of zero is not possible.
         let mut pulse = interval(pause.max(Duration::from_millis(1)));
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self::new(Content::Drip { begun: false, pulse })
-    }
-
-    pub(super) fn half() -> Self {
-        Self::new(Content::Half(HalfWay::Start))
+        let drops = stream::unfold(pulse, async |mut pulse| {
+            pulse.tick().await;
+            Some((&b"a"[..], pulse))
+        });
+        Self::long_url(drops)
     }
 
     pub(super) fn huge(bytes: usize) -> Self {
         let left = bytes.saturating_sub(LONG_URL_BEGINS.len() + LONG_URL_ENDS.len());
-        Self::new(Content::Huge { begun: false, left })
+        let filling = stream::iter(std::iter::repeat_n(&FILLING[..], left / FILLING.len()));
+        let rest = stream::iter(FILLING.get(..left % FILLING.len()));
+        Self::long_url(filling.chain(rest).chain(stream::iter([LONG_URL_ENDS])))
     }
 
-    fn new(content: Content) -> Self {
-        Self { content, _in_flight: None }
+    /// Sends part of a body, and breaks the connection after a pause that lets that part reach the socket.
+    pub(super) fn half() -> Self {
+        let broken = async {
+            tokio::task::yield_now().await;
+            Err(BrokenOff)
+        };
+        Self::stream(stream::iter([Ok(SENT_BY_HALF)]).chain(stream::once(broken)))
     }
 
-    pub(super) fn answering(self, call: InFlight) -> Self {
+    fn long_url(rest: impl Stream<Item = &'static [u8]> + Send + 'static) -> Self {
+        Self::stream(stream::iter([LONG_URL_BEGINS]).chain(rest).map(Ok))
+    }
+
+    fn stream(chunks: impl Stream<Item = Result<&'static [u8], BrokenOff>> + Send + 'static) -> Self {
+        Self::new(StreamBody::new(chunks.map(|chunk| Ok(Frame::data(Bytes::from_static(chunk?))))))
+    }
+
+    fn new(body: impl Body<Data = Bytes, Error = BrokenOff> + Send + 'static) -> Self {
+        Self { body: body.boxed_unsync(), _in_flight: None }
+    }
+
+    pub(super) fn answering(self, call: CallInFlight) -> Self {
         Self { _in_flight: Some(call), ..self }
     }
 }
@@ -98,49 +96,14 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let (data, next) = match &mut self.content {
-            Content::End => return Poll::Ready(None),
-            Content::Whole(bytes) => (std::mem::take(bytes), Some(Content::End)),
-            Content::Drip { begun: begun @ false, .. } | Content::Huge { begun: begun @ false, .. } => {
-                *begun = true;
-                (Bytes::from_static(LONG_URL_BEGINS), None)
-            }
-            Content::Drip { pulse, .. } => {
-                ready!(pulse.poll_tick(context));
-                (Bytes::from_static(b"a"), None)
-            }
-            Content::Half(HalfWay::Start) => {
-                (Bytes::from_static(SENT_BY_HALF), Some(Content::Half(HalfWay::Pause)))
-            }
-            Content::Half(at @ HalfWay::Pause) => {
-                *at = HalfWay::Break;
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Content::Half(HalfWay::Break) => return Poll::Ready(Some(Err(BrokenOff))),
-            Content::Huge { left: 0, .. } => (Bytes::from_static(LONG_URL_ENDS), Some(Content::End)),
-            Content::Huge { left, .. } => {
-                let size = FILLING.len().min(*left);
-                *left -= size;
-                (Bytes::from_static(FILLING.get(..size).unwrap_or_default()), None)
-            }
-        };
-        if let Some(next) = next {
-            self.content = next;
-        }
-        Poll::Ready(Some(Ok(Frame::data(data))))
+        Pin::new(&mut self.body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.content, Content::End)
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::End => SizeHint::with_exact(0),
-            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Half(_) => SizeHint::with_exact(PROMISED_BY_HALF),
-            Content::Drip { .. } | Content::Huge { .. } => SizeHint::default(),
-        }
+        self.body.size_hint()
     }
 }

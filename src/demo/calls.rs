@@ -1,12 +1,13 @@
-//! The calls that came in: which one each was, and a record of them for tests to look at.
+//! The calls that came in: the kind of each, and a record of them for tests.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, request::Parts};
+use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 /// The path below which the API is served.
 pub(super) const API_PATH: &str = "/api/external";
 
-/// How many calls are kept to look at: enough for any test that looks at single calls, and a bound for load tests.
+/// The most calls that are kept: enough for any test that looks at single calls, and a bound for load tests.
 const KEPT_CALLS: usize = 10_000;
 
 /// The calls that are documented, and all others.
@@ -57,9 +58,9 @@ pub struct Call {
     pub key: Option<String>,
     /// The method.
     pub method: Method,
-    /// Which call it is, by its path alone.
+    /// The kind of the call, by its path alone.
     pub kind: CallKind,
-    /// The id that it asks for, decoded once; bytes that are no UTF-8 are replaced. Listings have none.
+    /// The id that it asks for, decoded once; bytes that are not UTF-8 are replaced. Listings have none.
     pub id: Option<String>,
     /// Path and query, as they were sent.
     pub target: String,
@@ -67,7 +68,7 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// When it was complete.
+    /// The time when it was complete.
     pub at: Instant,
 }
 
@@ -121,88 +122,76 @@ impl fmt::Debug for Call {
 #[derive(Default)]
 pub(super) struct CallLog {
     newest: Mutex<VecDeque<Call>>,
-    traffic: watch::Sender<Traffic>,
+    counts: watch::Sender<CallCounts>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Traffic {
-    arrived: usize,
-    in_flight: usize,
-    most_in_flight: usize,
+pub(super) struct CallCounts {
+    pub(super) arrived: usize,
+    pub(super) in_flight: usize,
+    pub(super) most_in_flight: usize,
 }
 
 impl CallLog {
     /// Records a call; it counts as in flight until what is returned is dropped.
-    pub(super) fn record(self: &Arc<Self>, call: Call) -> InFlight {
+    pub(super) fn record(self: &Arc<Self>, call: Call) -> CallInFlight {
         {
-            let mut newest = self.newest();
+            let mut newest = self.newest.lock();
             if newest.len() == KEPT_CALLS {
                 newest.pop_front();
             }
             newest.push_back(call);
         }
-        self.traffic.send_modify(|traffic| {
-            traffic.arrived += 1;
-            traffic.in_flight += 1;
-            traffic.most_in_flight = traffic.most_in_flight.max(traffic.in_flight);
+        self.counts.send_modify(|counts| {
+            counts.arrived += 1;
+            counts.in_flight += 1;
+            counts.most_in_flight = counts.most_in_flight.max(counts.in_flight);
         });
-        InFlight(Arc::clone(self))
+        CallInFlight(Arc::clone(self))
     }
 
     pub(super) fn all(&self) -> Vec<Call> {
-        self.newest().iter().cloned().collect()
+        self.newest.lock().iter().cloned().collect()
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.traffic.borrow().arrived
+    pub(super) fn counts(&self) -> CallCounts {
+        *self.counts.borrow()
     }
 
     pub(super) fn count_for(&self, id: &str) -> usize {
-        self.newest().iter().filter(|call| call.id.as_deref() == Some(id)).count()
-    }
-
-    pub(super) fn in_flight(&self) -> usize {
-        self.traffic.borrow().in_flight
-    }
-
-    pub(super) fn most_in_flight(&self) -> usize {
-        self.traffic.borrow().most_in_flight
+        self.newest.lock().iter().filter(|call| call.id.as_deref() == Some(id)).count()
     }
 
     pub(super) fn forget(&self) {
-        self.newest().clear();
-        self.traffic.send_modify(|traffic| {
-            traffic.arrived = 0;
-            traffic.most_in_flight = traffic.in_flight;
+        self.newest.lock().clear();
+        self.counts.send_modify(|counts| {
+            counts.arrived = 0;
+            counts.most_in_flight = counts.in_flight;
         });
     }
 
     pub(super) async fn wait_for(&self, arrived: usize) {
-        // The sender lives as long as this log, so the wait cannot end before its time.
-        drop(self.traffic.subscribe().wait_for(|traffic| traffic.arrived >= arrived).await);
-    }
-
-    fn newest(&self) -> std::sync::MutexGuard<'_, VecDeque<Call>> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+        // The sender lives as long as this log, so the wait cannot fail.
+        drop(self.counts.subscribe().wait_for(|counts| counts.arrived >= arrived).await);
     }
 }
 
-/// A call that is not over.
-pub(super) struct InFlight(Arc<CallLog>);
+/// A call in flight, until this is dropped.
+pub(super) struct CallInFlight(Arc<CallLog>);
 
-impl Drop for InFlight {
+impl Drop for CallInFlight {
     fn drop(&mut self) {
-        self.0.traffic.send_modify(|traffic| traffic.in_flight -= 1);
+        self.0.counts.send_modify(|counts| counts.in_flight -= 1);
     }
 }
 
-/// Whether a path is one of the API's.
+/// Returns true if a path is one of the API's.
 pub(super) fn is_of_api(path: &str) -> bool {
     path.strip_prefix(API_PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Which call a path means, and its segment with the id, not decoded. A path with a segment too many is no call that
-/// is documented, so that an id which became two segments shows.
+/// Returns the kind of call of a path, and its segment with the id, not decoded. A path with a segment too many is no
+/// documented call, so an id that became two segments is noticed.
 fn recognise(path: &str) -> (CallKind, Option<&str>) {
     let rest = path.strip_prefix(API_PATH).unwrap_or_default();
     let segments: Vec<_> = rest.split('/').skip(1).collect();
@@ -242,7 +231,7 @@ mod tests {
         for n in 0..=KEPT_CALLS {
             drop(log.record(call(&format!("{API_PATH}/deeplinks/conversation/{n}"))));
         }
-        assert_eq!((log.all().len(), log.count()), (KEPT_CALLS, KEPT_CALLS + 1));
+        assert_eq!((log.all().len(), log.counts().arrived), (KEPT_CALLS, KEPT_CALLS + 1));
         assert_eq!((log.count_for("0"), log.count_for("1")), (0, 1));
     }
 

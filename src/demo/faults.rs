@@ -1,15 +1,15 @@
-//! What can be wrong with Nebuly, and with which calls.
+//! The faults of Nebuly that can be set, and the calls that have them.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::calls::{Call, CallKind};
 
-/// A way in which a call fails, or is answered strangely. It takes the place of the usual answer, and of the check of
+/// A way in which a call fails, or is answered wrongly. It takes the place of the usual answer, and of the check of
 /// the key, unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -46,11 +46,11 @@ pub enum Fault {
     Body(String),
     /// A 200 as documented, with this as its `url`.
     Url(String),
-    /// The usual answer, so much later.
+    /// The usual answer, after this delay.
     Delay(Duration),
-    /// Another fault, so much later. It does not close the gate.
+    /// Another fault, after a delay. It does not close the gate.
     Late {
-        /// How much later.
+        /// The delay.
         by: Duration,
         /// The other fault.
         fault: Box<Self>,
@@ -86,7 +86,7 @@ impl Fault {
     }
 }
 
-/// Which calls a fault is for: those that fit all that is said here.
+/// The calls that a fault is for: those that fit all conditions.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Matching {
     key: Option<String>,
@@ -115,7 +115,7 @@ impl Matching {
         Self::any().and_id(id)
     }
 
-    /// Calls for an id that begins so.
+    /// Calls for an id that begins with this.
     #[must_use]
     pub fn id_prefix(prefix: impl Into<String>) -> Self {
         Self { id_prefix: Some(prefix.into()), ..Self::any() }
@@ -174,9 +174,10 @@ impl fmt::Debug for Matching {
 }
 
 /// All faults that are set, and the gate.
+#[derive(Default)]
 pub(super) struct Faults {
     set: Mutex<FaultSet>,
-    gate_open: watch::Sender<bool>,
+    gate_is_closed: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -189,18 +190,14 @@ struct FaultSet {
 }
 
 impl Faults {
-    pub(super) fn new() -> Self {
-        Self { set: Mutex::default(), gate_open: watch::Sender::new(true) }
-    }
-
     pub(super) fn set_general(&self, fault: Option<Fault>) {
         self.close_gate_for(fault.as_ref());
-        self.set().general = fault;
+        self.set.lock().general = fault;
     }
 
     pub(super) fn set_for(&self, matching: Matching, fault: Fault) {
         self.close_gate_for(Some(&fault));
-        let mut set = self.set();
+        let mut set = self.set.lock();
         if let Some(times) = matching.times {
             set.counted.push((matching, times, fault));
         } else {
@@ -210,13 +207,13 @@ impl Faults {
     }
 
     pub(super) fn clear(&self) {
-        *self.set() = FaultSet::default();
+        *self.set.lock() = FaultSet::default();
         self.open_gate();
     }
 
-    /// The fault that this call meets; a counted one is used up by it.
+    /// Takes the fault of this call; one with a count is used up by it.
     pub(super) fn take(&self, call: &Call) -> Option<Fault> {
-        let mut set = self.set();
+        let mut set = self.set.lock();
         set.counted.retain(|(_, left, _)| *left > 0);
         if let Some((_, left, fault)) = set.counted.iter_mut().find(|(matching, ..)| matching.fits(call)) {
             *left -= 1;
@@ -228,22 +225,18 @@ impl Faults {
     }
 
     pub(super) fn open_gate(&self) {
-        self.gate_open.send_replace(true);
+        self.gate_is_closed.send_replace(false);
     }
 
     /// Returns when the gate is open.
     pub(super) async fn pass_gate(&self) {
-        // The sender lives as long as this value, so the wait cannot end before its time.
-        drop(self.gate_open.subscribe().wait_for(|open| *open).await);
+        // The sender lives as long as this value, so the wait cannot fail.
+        drop(self.gate_is_closed.subscribe().wait_for(|is_closed| !is_closed).await);
     }
 
     fn close_gate_for(&self, fault: Option<&Fault>) {
         if fault == Some(&Fault::Gate) {
-            self.gate_open.send_replace(false);
+            self.gate_is_closed.send_replace(true);
         }
-    }
-
-    fn set(&self) -> MutexGuard<'_, FaultSet> {
-        self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

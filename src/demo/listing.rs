@@ -1,52 +1,39 @@
-//! The calls that list interactions and conversations: what may be asked, and what is found.
+//! The calls that list interactions and conversations: their queries and results.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::projects::{Interaction, Item, Project};
+use super::projects::{Interaction, ProjectItems, StandInItem};
 
-/// What is asked of a listing. All of it is required.
+/// The query of a listing. All of it is required.
 #[derive(Deserialize)]
-pub(super) struct Query {
-    time_range: TimeRange,
+pub(super) struct ListingQuery {
+    time_range: QueryTimeRange,
     filters: Vec<Filter>,
     limit: usize,
     offset: usize,
 }
 
-/// What is asked of the listing of conversations.
+/// The query of the listing of conversations.
 #[derive(Deserialize)]
 pub(super) struct GroupedQuery {
     #[serde(flatten)]
-    query: Query,
+    query: ListingQuery,
     #[expect(dead_code, reason = "read only to be refused when it is missing or another")]
     group_by: GroupBy,
 }
 
 /// Both ends belong to the range.
 #[derive(Deserialize)]
-#[serde(try_from = "TimeRangeText")]
-struct TimeRange {
+struct QueryTimeRange {
+    #[serde(deserialize_with = "timestamp")]
     start: Timestamp,
+    #[serde(deserialize_with = "timestamp")]
     end: Timestamp,
-}
-
-#[derive(Deserialize)]
-struct TimeRangeText {
-    start: String,
-    end: String,
-}
-
-impl TryFrom<TimeRangeText> for TimeRange {
-    type Error = jiff::Error;
-
-    fn try_from(text: TimeRangeText) -> Result<Self, Self::Error> {
-        Ok(Self { start: text.start.parse()?, end: text.end.parse()? })
-    }
 }
 
 /// The values are alternatives.
@@ -81,16 +68,9 @@ enum GroupBy {
     ConversationId,
 }
 
-#[derive(Serialize)]
-struct Page {
-    total: usize,
-    offset: usize,
-    limit: usize,
-    data: Vec<Value>,
-}
-
 impl Filter {
-    /// Whether an interaction passes. What the stand-in's items do not have (feedback, problems) matches nothing.
+    /// Returns true if an interaction passes. A filter for properties that the stand-in's items do not have (feedback, problems)
+    /// matches nothing.
     fn passes(&self, interaction: &Interaction) -> bool {
         let matches = |value: &String| match &self.kind {
             FilterKind::Tag { tag } => interaction.tags.get(tag) == Some(value),
@@ -105,19 +85,19 @@ impl Filter {
     }
 }
 
-impl Query {
+impl ListingQuery {
     fn passes(&self, interaction: &Interaction) -> bool {
         (self.time_range.start..=self.time_range.end).contains(&interaction.timestamp)
             && self.filters.iter().all(|filter| filter.passes(interaction))
     }
 
     fn page(&self, total: usize, rows: impl Iterator<Item = Value>) -> Value {
-        let data = rows.skip(self.offset).take(self.limit).collect();
-        json!(Page { total, offset: self.offset, limit: self.limit, data })
+        let data: Vec<_> = rows.skip(self.offset).take(self.limit).collect();
+        json!({ "total": total, "offset": self.offset, "limit": self.limit, "data": data })
     }
 
     /// The interactions, newest first.
-    pub(super) fn interactions(&self, project: &Project, now: Instant) -> Value {
+    pub(super) fn interactions(&self, project: &ProjectItems, now: Instant) -> Value {
         let mut found = project.interactions(now);
         found.retain(|interaction| self.passes(interaction));
         self.page(found.len(), found.iter().map(|interaction| row(interaction)))
@@ -126,12 +106,12 @@ impl Query {
 
 impl GroupedQuery {
     /// The conversations that have such interactions, the one with the newest first.
-    pub(super) fn conversations(&self, project: &Project, now: Instant) -> Value {
+    pub(super) fn conversations(&self, project: &ProjectItems, now: Instant) -> Value {
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
         for interaction in project.interactions(now) {
             let id = interaction.conversation_id.as_str();
-            if !self.query.passes(interaction) || !project.shows(&Item::from(id), now) {
+            if !self.query.passes(interaction) || !project.shows(&StandInItem::from(id), now) {
                 continue;
             }
             // Newest first, so the first one seen of a group is its last.
@@ -187,4 +167,8 @@ fn row(interaction: &Interaction) -> Value {
         "end_user": interaction.end_user,
         "timestamp": interaction.timestamp.to_string(),
     })
+}
+
+fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
 }

@@ -5,10 +5,9 @@
 //! support chatbot. Nothing here talks to the real Nebuly, and nothing else of the crate is used here, so that a
 //! mistake in how nebulink reads Nebuly's documentation cannot hide in both places.
 //!
-//! The way of a call: `serving` accepts it, `calls` records it, `faults` says whether it is to fail, `answers` finds
-//! the answer in `projects` (with `listing` for the calls that list), and `body` writes it. `state` holds all that
-//! together, `stand_in` is the handle to it. `page` has what a person sees at the end of a link, `samples` and
-//! `showcase` make the demo of it.
+//! The path of a call: `serving` accepts it, `calls` records it, `faults` decides if it fails, `answers` finds
+//! the answer in `projects` (with `listing` for the calls that list), and `body` writes it. `state` holds all of that, and
+//! `stand_in` is the handle to it. `page` has the pages behind the links; `samples` and `showcase` make the demo.
 
 mod answers;
 mod body;
@@ -25,7 +24,7 @@ mod state;
 
 pub use calls::{Call, CallKind};
 pub use faults::{Fault, Matching};
-pub use projects::{Interaction, Item, ItemKind, StandInProject};
+pub use projects::{Interaction, ItemKind, StandInItem, StandInProject};
 pub use samples::SampleLink;
 pub use showcase::Demo;
 pub use stand_in::StandIn;

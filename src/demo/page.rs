@@ -1,28 +1,25 @@
-//! The stand-in's pages: what a person sees at the end of a link.
+//! The stand-in's pages, to which its URLs lead.
 
 use std::sync::LazyLock;
 
 use askama::Template;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderValue, Method, Response, StatusCode, request::Parts};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, StatusCode, request::Parts};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::answers::Answer;
-use super::body::AnswerBody;
-use super::projects::{Interaction, Item, ItemKind};
-use super::state::State;
+use super::answers::{self, StandInAnswer};
+use super::projects::{Interaction, ItemKind, StandInItem};
+use super::state::StandInState;
 
-/// The style of every page. It stands in the page itself, so that nothing else is loaded.
+/// The style of every page. It is part of the page, so that nothing else is loaded.
 const STYLE: &str = include_str!("../../templates/demo.css");
 
-/// A snippet: more interactions of a conversation than these are only counted.
+/// The most interactions of a conversation that are shown; the others are only counted.
 const SHOWN_INTERACTIONS: usize = 10;
 
 /// Allows this one style, by its hash, and nothing else: no script, no picture, no form, no frame.
@@ -38,7 +35,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 pub(super) struct WayToFail {
     pub(super) title: &'static str,
     pub(super) explanation: &'static str,
-    /// What nebulink is expected to answer.
+    /// The answer that nebulink is expected to give.
     pub(super) expected: &'static str,
     pub(super) link: String,
     /// A link to the same item that names its kind, if a URL may be constructed for it.
@@ -70,7 +67,7 @@ struct Errors<'a> {
 }
 
 /// The answer to a request that is not the API's.
-pub(super) fn answer(state: &State, request: &Parts) -> Answer {
+pub(super) fn answer(state: &StandInState, request: &Parts) -> StandInAnswer {
     if request.method != Method::GET && request.method != Method::HEAD {
         let mut answer = html(StatusCode::METHOD_NOT_ALLOWED, nothing_here());
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -78,7 +75,7 @@ pub(super) fn answer(state: &State, request: &Parts) -> Answer {
     }
     let found = match request.uri.path() {
         "/live-activity" => live_activity(state, request.uri.query().unwrap_or_default()),
-        path => state.page(path),
+        path => state.pages.lock().get(path).cloned(),
     };
     match found {
         Some(page) => html(StatusCode::OK, page),
@@ -92,25 +89,25 @@ pub(super) fn errors(ways: &[WayToFail]) -> String {
 }
 
 /// The page of the item that this query names, if the item is there.
-fn live_activity(state: &State, query: &str) -> Option<String> {
+fn live_activity(state: &StandInState, query: &str) -> Option<String> {
     let value = |name: &str| {
         form_urlencoded::parse(query.as_bytes())
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.into_owned())
     };
     let item = match value("interactionId") {
-        Some(id) => Item::Interaction(Uuid::try_parse(&id).ok()?),
-        None => Item::Conversation(value("conversationId")?),
+        Some(id) => StandInItem::Interaction(Uuid::try_parse(&id).ok()?),
+        None => StandInItem::Conversation(value("conversationId")?),
     };
     let (project_id, organization_id) = (value("projectId")?, value("organizationId")?);
-    let mut projects = state.projects();
+    let mut projects = state.projects.lock();
     let project = projects.of_ids(&project_id, &organization_id)?;
     if !project.shows(&item, Instant::now()) {
         return None;
     }
     let turns = match &item {
-        Item::Interaction(id) => project.interaction(*id).into_iter().collect(),
-        Item::Conversation(id) => project.interactions_of(id),
+        StandInItem::Interaction(id) => project.interaction(*id).into_iter().collect(),
+        StandInItem::Conversation(id) => project.interactions_of(id),
     };
     let shown = turns.get(..SHOWN_INTERACTIONS).unwrap_or(&turns);
     Some(rendered(&LiveActivity {
@@ -128,15 +125,13 @@ fn nothing_here() -> String {
 }
 
 fn rendered(template: &impl Template) -> String {
-    // Writing to memory does not fail; if it ever did, an empty page is the honest answer.
+    // Writing to memory does not fail.
     template.render().unwrap_or_default()
 }
 
-fn html(status: StatusCode, page: String) -> Answer {
-    let mut answer = Response::new(AnswerBody::whole(page));
-    *answer.status_mut() = status;
+fn html(status: StatusCode, page: String) -> StandInAnswer {
+    let mut answer = answers::html(status, page);
     answer.headers_mut().extend([
-        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (CONTENT_SECURITY_POLICY, POLICY.clone()),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),

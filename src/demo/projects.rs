@@ -1,4 +1,4 @@
-//! What the stand-in knows: projects, each with its key, and their items.
+//! The projects of the stand-in, each with its key, and their items.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::text::percent_encoded;
 
-/// Where the ids of invented interactions begin, so that they are seen to be invented.
+/// The first id of invented interactions; such ids can be recognized.
 const INVENTED_IDS: u128 = 0xdecade00_0000_4000_8000_000000000000;
 
-/// A project of the stand-in: what the key opens, and the ids that its URLs carry.
+/// A project of the stand-in: its key, and the ids in its URLs.
 #[derive(Clone)]
 pub struct StandInProject {
     /// The API key that opens this project, and only this one.
@@ -55,7 +55,7 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
-    /// The kind as it stands in paths and pages.
+    /// The kind as it is written in paths and pages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -73,14 +73,14 @@ impl fmt::Display for ItemKind {
 
 /// Names an item of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Item {
+pub enum StandInItem {
     /// An interaction, by its UUID.
     Interaction(Uuid),
     /// A conversation, by the text that the customer chose as its id.
     Conversation(String),
 }
 
-impl Item {
+impl StandInItem {
     /// The item's kind.
     #[must_use]
     pub fn kind(&self) -> ItemKind {
@@ -100,43 +100,43 @@ impl Item {
     }
 }
 
-impl From<Uuid> for Item {
+impl From<Uuid> for StandInItem {
     fn from(id: Uuid) -> Self {
         Self::Interaction(id)
     }
 }
 
-impl From<&str> for Item {
+impl From<&str> for StandInItem {
     fn from(id: &str) -> Self {
         Self::Conversation(id.to_owned())
     }
 }
 
-/// An interaction with all that the listing and detail calls tell of it.
+/// An interaction with all details that the listing and detail calls return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interaction {
     /// Its id.
     pub id: Uuid,
     /// The id of the conversation that it is a part of.
     pub conversation_id: String,
-    /// When it began.
+    /// The time of its begin.
     pub timestamp: Timestamp,
-    /// Who asked, as the customer names its users.
+    /// The user that asked, as the customer names its users.
     pub end_user: String,
-    /// What was asked.
+    /// The question.
     pub input: String,
-    /// What the chatbot answered.
+    /// The chatbot's answer.
     pub output: String,
-    /// What it was about.
+    /// Its topic.
     pub topic: String,
-    /// What the user wanted.
+    /// The user's intent.
     pub intent: String,
     /// The customer's tags, such as a ticket number.
     pub tags: BTreeMap<String, String>,
 }
 
 impl Interaction {
-    /// An interaction of now with believable contents, in a conversation of its own.
+    /// An interaction of now with plausible contents, in a conversation of its own.
     #[must_use]
     pub fn new(id: Uuid) -> Self {
         Self {
@@ -155,16 +155,16 @@ impl Interaction {
 
 /// All projects, found by their keys.
 #[derive(Default)]
-pub(super) struct Projects {
-    by_key: HashMap<String, Project>,
-    /// How many interactions were invented for conversations that were added by their id alone.
+pub(super) struct ProjectsByKey {
+    by_key: HashMap<String, ProjectItems>,
+    /// The number of interactions that were invented for conversations that were added by their id alone.
     invented: u128,
 }
 
-impl Projects {
+impl ProjectsByKey {
     pub(super) fn add(&mut self, project: StandInProject) {
         let StandInProject { key, project_id, organization_id } = project;
-        let project = Project { project_id, organization_id, ..Project::default() };
+        let project = ProjectItems { project_id, organization_id, ..ProjectItems::default() };
         self.by_key.insert(key, project);
     }
 
@@ -174,60 +174,56 @@ impl Projects {
         }
     }
 
-    pub(super) fn of_key(&mut self, key: &str) -> Option<&mut Project> {
+    pub(super) fn of_key(&mut self, key: &str) -> Option<&mut ProjectItems> {
         self.by_key.get_mut(key)
     }
 
-    pub(super) fn of_ids(&mut self, project_id: &str, organization_id: &str) -> Option<&mut Project> {
+    pub(super) fn of_ids(&mut self, project_id: &str, organization_id: &str) -> Option<&mut ProjectItems> {
         self.by_key
             .values_mut()
             .find(|project| project.project_id == project_id && project.organization_id == organization_id)
     }
 
-    /// An id for an interaction that nobody named.
+    /// Invents the id of an interaction.
     pub(super) fn invent_id(&mut self) -> Uuid {
         self.invented += 1;
         Uuid::from_u128(INVENTED_IDS + self.invented)
     }
 }
 
-/// One project and its items. A conversation is there as long as it has an interaction, as in Nebuly.
+/// A project and its items. A conversation exists as long as it has an interaction, as in Nebuly.
 #[derive(Default)]
 #[expect(clippy::struct_field_names, reason = "`project_id` is Nebuly's word")]
-pub(super) struct Project {
-    project_id: String,
+pub(super) struct ProjectItems {
+    pub(super) project_id: String,
     organization_id: String,
     interactions: HashMap<Uuid, Interaction>,
     conversations: HashMap<String, BTreeSet<Uuid>>,
-    not_yet: HashMap<Item, Ingestion>,
+    not_yet: HashMap<StandInItem, Ingestion>,
 }
 
-/// When an item that was not there at first will be.
+/// The late ingestion of an item, which is unknown until then.
 struct Ingestion {
     delay: Duration,
     first_asked: Option<Instant>,
 }
 
-impl Project {
-    pub(super) fn project_id(&self) -> &str {
-        &self.project_id
-    }
-
+impl ProjectItems {
     /// Adds an interaction, or replaces the one with its id.
     pub(super) fn add(&mut self, interaction: Interaction) {
-        self.remove(&Item::Interaction(interaction.id));
+        self.remove(&StandInItem::Interaction(interaction.id));
         self.conversations.entry(interaction.conversation_id.clone()).or_default().insert(interaction.id);
         self.interactions.insert(interaction.id, interaction);
     }
 
-    pub(super) fn remove(&mut self, item: &Item) {
+    pub(super) fn remove(&mut self, item: &StandInItem) {
         self.not_yet.remove(item);
         match item {
-            Item::Interaction(id) => self.remove_interaction(*id),
-            Item::Conversation(id) => {
+            StandInItem::Interaction(id) => self.remove_interaction(*id),
+            StandInItem::Conversation(id) => {
                 for id in self.conversations.remove(id).unwrap_or_default() {
                     self.remove_interaction(id);
-                    self.not_yet.remove(&Item::Interaction(id));
+                    self.not_yet.remove(&StandInItem::Interaction(id));
                 }
             }
         }
@@ -242,28 +238,28 @@ impl Project {
         }
     }
 
-    /// From the first time that the item is asked for, it stays unknown for `delay`.
-    pub(super) fn ingest_later(&mut self, item: Item, delay: Duration) {
+    /// Lets the item be unknown until `delay` after it is first asked for.
+    pub(super) fn ingest_later(&mut self, item: StandInItem, delay: Duration) {
         self.not_yet.insert(item, Ingestion { delay, first_asked: None });
     }
 
-    pub(super) fn holds(&self, item: &Item) -> bool {
+    pub(super) fn holds(&self, item: &StandInItem) -> bool {
         match item {
-            Item::Interaction(id) => self.interactions.contains_key(id),
-            Item::Conversation(id) => self.conversations.contains_key(id),
+            StandInItem::Interaction(id) => self.interactions.contains_key(id),
+            StandInItem::Conversation(id) => self.conversations.contains_key(id),
         }
     }
 
-    /// Whether the item is there, asked for at `now` by its id; the first such question starts a late ingestion.
-    pub(super) fn ask_for(&mut self, item: &Item, now: Instant) -> bool {
+    /// Returns true if the item is known at `now`, when it is asked for by its id. The first such call starts a late ingestion.
+    pub(super) fn ask_for(&mut self, item: &StandInItem, now: Instant) -> bool {
         if let Some(ingestion) = self.not_yet.get_mut(item) {
             ingestion.first_asked.get_or_insert(now);
         }
         self.shows(item, now)
     }
 
-    /// Whether the item is there at `now`, for those who do not ask for it by its id.
-    pub(super) fn shows(&self, item: &Item, now: Instant) -> bool {
+    /// Returns true if the item is known at `now`, without being asked for by its id.
+    pub(super) fn shows(&self, item: &StandInItem, now: Instant) -> bool {
         let ingested = self.not_yet.get(item).is_none_or(|ingestion| {
             ingestion.first_asked.is_some_and(|first| now.duration_since(first) >= ingestion.delay)
         });
@@ -282,22 +278,22 @@ impl Project {
         interactions
     }
 
-    /// Every interaction that is there at `now`, newest first.
+    /// Every interaction that is known at `now`, newest first.
     pub(super) fn interactions(&self, now: Instant) -> Vec<&Interaction> {
         let mut interactions: Vec<_> = self
             .interactions
             .values()
-            .filter(|interaction| self.shows(&Item::Interaction(interaction.id), now))
+            .filter(|interaction| self.shows(&StandInItem::Interaction(interaction.id), now))
             .collect();
         interactions.sort_by_key(|interaction| std::cmp::Reverse((interaction.timestamp, interaction.id)));
         interactions
     }
 
-    /// The URL of an item, whether or not it is there: a pure function of the three ids.
-    pub(super) fn url_of(&self, platform_url: &str, item: &Item) -> String {
+    /// The URL of an item, known or not: a pure function of the three ids.
+    pub(super) fn url_of(&self, platform_url: &str, item: &StandInItem) -> String {
         let (parameter, tab) = match item {
-            Item::Interaction(_) => ("interactionId", "interactions"),
-            Item::Conversation(_) => ("conversationId", "conversations"),
+            StandInItem::Interaction(_) => ("interactionId", "interactions"),
+            StandInItem::Conversation(_) => ("conversationId", "conversations"),
         };
         format!(
             "{platform_url}/live-activity?projectId={}&organizationId={}&{parameter}={}&liveActivityPageTab={tab}",
@@ -314,16 +310,16 @@ mod tests {
 
     const DELAY: Duration = Duration::from_secs(12);
 
-    fn with_a_late_conversation() -> (Project, Item) {
-        let mut project = Project::default();
+    fn with_a_late_conversation() -> (ProjectItems, StandInItem) {
+        let mut project = ProjectItems::default();
         project
             .add(Interaction { conversation_id: "late".to_owned(), ..Interaction::new(Uuid::from_u128(1)) });
-        project.ingest_later(Item::from("late"), DELAY);
-        (project, Item::from("late"))
+        project.ingest_later(StandInItem::from("late"), DELAY);
+        (project, StandInItem::from("late"))
     }
 
     #[test]
-    fn a_late_item_is_there_when_its_delay_has_passed_since_it_was_first_asked_for() {
+    fn a_late_item_is_known_when_its_delay_has_passed_since_it_was_first_asked_for() {
         let (mut project, late) = with_a_late_conversation();
         let first = Instant::now();
         let just_before = DELAY.checked_sub(Duration::from_nanos(1)).unwrap();
@@ -339,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_ask_for_a_late_item_by_its_id_does_not_start_its_delay() {
+    fn only_a_call_with_its_id_starts_the_delay_of_a_late_item() {
         let (mut project, late) = with_a_late_conversation();
         let start = Instant::now();
         assert!(!project.shows(&late, start));
@@ -350,26 +346,26 @@ mod tests {
 
     #[test]
     fn a_conversation_goes_with_its_last_interaction() {
-        let mut project = Project::default();
+        let mut project = ProjectItems::default();
         for n in 1..=2 {
             project.add(Interaction {
                 conversation_id: "chat".to_owned(),
                 ..Interaction::new(Uuid::from_u128(n))
             });
         }
-        project.remove(&Item::Interaction(Uuid::from_u128(1)));
-        assert!(project.holds(&Item::from("chat")));
-        project.remove(&Item::Interaction(Uuid::from_u128(2)));
-        assert!(!project.holds(&Item::from("chat")));
+        project.remove(&StandInItem::Interaction(Uuid::from_u128(1)));
+        assert!(project.holds(&StandInItem::from("chat")));
+        project.remove(&StandInItem::Interaction(Uuid::from_u128(2)));
+        assert!(!project.holds(&StandInItem::from("chat")));
     }
 
     #[test]
     fn an_interaction_that_is_added_again_moves_to_its_new_conversation() {
-        let mut project = Project::default();
+        let mut project = ProjectItems::default();
         let interaction = Interaction::new(Uuid::from_u128(1));
-        let earlier = Item::from(interaction.conversation_id.as_str());
+        let earlier = StandInItem::from(interaction.conversation_id.as_str());
         project.add(interaction.clone());
         project.add(Interaction { conversation_id: "new".to_owned(), ..interaction });
-        assert!(project.holds(&Item::from("new")) && !project.holds(&earlier));
+        assert!(project.holds(&StandInItem::from("new")) && !project.holds(&earlier));
     }
 }

@@ -11,13 +11,13 @@ use super::projects::{Interaction, ItemKind, StandInProject};
 /// The demo's key. It opens nothing but the stand-in.
 pub(super) const KEY: &str = "demo-key-that-opens-nothing-else";
 
-/// An interaction that is never there.
+/// The id of an interaction that never exists.
 pub(super) const UNKNOWN: Uuid = uuid!("0c5b7c1e-77aa-4f0e-9a61-51f4c0ffee00");
 
-/// An interaction that is there only a while after it is first asked for.
+/// The id of an interaction that is unknown until some time after it is first asked for.
 pub(super) const NOT_YET: Uuid = uuid!("a4d1f0b2-3c8e-4b57-8f7d-6f20d9b1c3e5");
 
-/// That while: long enough to see the page that waits, short enough to see it end.
+/// That time: long enough to see the page that waits, short enough to see it end.
 pub(super) const INGESTION: Duration = Duration::from_secs(12);
 
 /// The conversation that a customer named with more than letters and digits.
@@ -32,7 +32,7 @@ pub struct SampleLink {
     pub kind: ItemKind,
     /// The item's id, not encoded.
     pub id: String,
-    /// What it is, in one line.
+    /// A description in one line.
     pub title: &'static str,
 }
 
@@ -155,7 +155,7 @@ pub(super) fn interactions(now: Timestamp) -> impl Iterator<Item = Interaction> 
     })
 }
 
-/// Every sample that is there, the interactions first.
+/// Every sample that exists, the interactions first.
 pub(super) fn links() -> Vec<SampleLink> {
     SAMPLES
         .iter()

@@ -17,22 +17,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::answers::{self, Answer};
+use super::answers::{self, StandInAnswer};
 use super::body::AnswerBody;
 use super::calls::{Call, is_of_api};
 use super::faults::Fault;
 use super::page;
-use super::state::State;
+use super::state::StandInState;
 
 /// The largest body that is read; a question to Nebuly is far smaller.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// Wait after a failed accept: out of files, which only time heals.
+/// The pause after a failed accept, which is for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// The connection ends without an answer.
+/// A connection ends without an answer.
 #[derive(Debug, thiserror::Error)]
-enum Ending {
+enum NoAnswer {
     #[error("closed on purpose")]
     Closed,
     #[error("reset on purpose")]
@@ -42,7 +42,7 @@ enum Ending {
 /// Accepts until `stop`, and gives each connection a task of `connections`.
 pub(super) async fn accept(
     listener: TcpListener,
-    state: Arc<State>,
+    state: Arc<StandInState>,
     stop: CancellationToken,
     connections: TaskTracker,
 ) {
@@ -60,27 +60,27 @@ pub(super) async fn accept(
 }
 
 /// Serves one connection until one side closes it.
-async fn serve(socket: TcpStream, state: Arc<State>) {
-    let reset = Arc::new(AtomicBool::new(false));
-    let asked_to_reset = Arc::clone(&reset);
+async fn serve(socket: TcpStream, state: Arc<StandInState>) {
+    let must_reset = Arc::new(AtomicBool::new(false));
+    let reset = Arc::clone(&must_reset);
     let service = service_fn(move |request| {
-        let (state, reset) = (Arc::clone(&state), Arc::clone(&asked_to_reset));
+        let (state, reset) = (Arc::clone(&state), Arc::clone(&reset));
         async move {
             let answer = answer(&state, request).await;
-            reset.store(matches!(answer, Err(Ending::Reset)), Ordering::Relaxed);
+            reset.store(matches!(answer, Err(NoAnswer::Reset)), Ordering::Relaxed);
             answer
         }
     });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
-    // Errors are those that were meant, or the caller's.
+    // An error is a fault on purpose, or the caller's.
     drop(Pin::new(&mut connection).await);
-    if reset.load(Ordering::Relaxed) {
+    if must_reset.load(Ordering::Relaxed) {
         // With no time to linger, closing a socket resets it.
         drop(connection.into_parts().io.into_inner().set_zero_linger());
     }
 }
 
-async fn answer(state: &State, request: Request<Incoming>) -> Result<Answer, Ending> {
+async fn answer(state: &StandInState, request: Request<Incoming>) -> Result<StandInAnswer, NoAnswer> {
     let (parts, body) = request.into_parts();
     if !is_of_api(parts.uri.path()) {
         return Ok(page::answer(state, &parts));
@@ -91,17 +91,17 @@ async fn answer(state: &State, request: Request<Incoming>) -> Result<Answer, End
     let call = Call::new(parts, body.to_bytes());
     let in_flight = state.calls.record(call.clone());
     let answer = match state.faults.take(&call) {
-        Some(fault) => strange(state, &call, fault).await?,
+        Some(fault) => faulty(state, &call, fault).await?,
         None => answers::usual(state, &call),
     };
     Ok(answer.map(|body| body.answering(in_flight)))
 }
 
-/// The answer, or lack of one, of a Nebuly with this fault.
-async fn strange(state: &State, call: &Call, fault: Fault) -> Result<Answer, Ending> {
+/// Answers as a Nebuly with this fault.
+async fn faulty(state: &StandInState, call: &Call, fault: Fault) -> Result<StandInAnswer, NoAnswer> {
     Ok(match fault {
-        Fault::Drop => return Err(Ending::Closed),
-        Fault::Reset => return Err(Ending::Reset),
+        Fault::Drop => return Err(NoAnswer::Closed),
+        Fault::Reset => return Err(NoAnswer::Reset),
         Fault::Hang => match future::pending::<Infallible>().await {},
         Fault::Delay(time) => {
             tokio::time::sleep(time).await;
@@ -109,7 +109,7 @@ async fn strange(state: &State, call: &Call, fault: Fault) -> Result<Answer, End
         }
         Fault::Late { by, fault } => {
             tokio::time::sleep(by).await;
-            Box::pin(strange(state, call, *fault)).await?
+            Box::pin(faulty(state, call, *fault)).await?
         }
         Fault::Gate => {
             state.faults.pass_gate().await;
@@ -123,7 +123,7 @@ async fn strange(state: &State, call: &Call, fault: Fault) -> Result<Answer, End
         Fault::Body(body) => answers::json_text(StatusCode::OK, AnswerBody::whole(body)),
         Fault::Url(url) => answers::link(&url),
         Fault::Drip { pause } => answers::json_text(StatusCode::OK, AnswerBody::drip(pause)),
-        Fault::Half => answers::json_text(StatusCode::OK, AnswerBody::half()),
+        Fault::Half => answers::half(),
         Fault::Huge { bytes } => answers::json_text(StatusCode::OK, AnswerBody::huge(bytes)),
         Fault::Garbage => answers::garbage(),
         Fault::Compressed => answers::compressed(),

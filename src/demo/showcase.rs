@@ -14,7 +14,7 @@ use super::samples::{self, SampleLink};
 use super::stand_in::StandIn;
 use crate::text::percent_encoded;
 
-/// Where the stand-in serves the page of the ways to fail.
+/// The path of the page with the ways to fail.
 const ERRORS_PATH: &str = "/errors";
 
 /// A stand-in with the samples of `nebulink demo`. Dropping it ends the stand-in.
@@ -31,8 +31,8 @@ impl Demo {
             stand_in.add(samples::KEY, interaction);
         }
         stand_in.ingest_later(samples::KEY, samples::NOT_YET, samples::INGESTION);
-        for failure in failures() {
-            stand_in.set_fault_for(Matching::id(failure.id), failure.fault);
+        for sample in failing_samples() {
+            stand_in.set_fault_for(Matching::id(sample.id), sample.fault);
         }
         Ok(Self { stand_in })
     }
@@ -49,13 +49,13 @@ impl Demo {
         samples::project()
     }
 
-    /// The links to print: every sample that is there.
+    /// The links to print: every sample that exists.
     #[must_use]
     pub fn links(&self) -> Vec<SampleLink> {
         samples::links()
     }
 
-    /// An item that is never there.
+    /// An item that never exists.
     #[must_use]
     pub fn unknown(&self) -> SampleLink {
         SampleLink::interaction(samples::UNKNOWN, "nobody knows this one")
@@ -75,7 +75,7 @@ impl Demo {
         self.stand_in.set_page(ERRORS_PATH, page::errors(&ways_to_fail(nebulink)));
     }
 
-    /// Where that page is; before nebulink's address is set, it is a 404.
+    /// The URL of that page; before nebulink's address is set, it is a 404.
     #[must_use]
     pub fn errors_url(&self) -> String {
         format!("http://{}{ERRORS_PATH}", self.stand_in.address())
@@ -89,19 +89,19 @@ impl fmt::Debug for Demo {
 }
 
 /// A conversation's id that always fails in one way.
-struct Failure {
+struct FailingSample {
     id: &'static str,
     fault: Fault,
     title: &'static str,
     explanation: &'static str,
     expected: &'static str,
-    /// Whether it is an outage, for which nebulink may construct a URL.
+    /// It is an outage, for which nebulink may construct a URL.
     outage: bool,
 }
 
-fn failures() -> [Failure; 7] {
+fn failing_samples() -> [FailingSample; 7] {
     [
-        Failure {
+        FailingSample {
             id: "demo-key-rejected",
             fault: Fault::status(StatusCode::UNAUTHORIZED),
             title: "Nebuly refuses the key",
@@ -110,7 +110,7 @@ fn failures() -> [Failure; 7] {
             expected: "502 key-rejected",
             outage: false,
         },
-        Failure {
+        FailingSample {
             id: "demo-server-error",
             fault: Fault::status(StatusCode::INTERNAL_SERVER_ERROR),
             title: "Nebuly has an error of its own",
@@ -118,7 +118,7 @@ fn failures() -> [Failure; 7] {
             expected: "502 unavailable",
             outage: true,
         },
-        Failure {
+        FailingSample {
             id: "demo-throttled",
             fault: Fault::throttled(HeaderValue::from_static("5")),
             title: "Nebuly wants fewer calls",
@@ -126,7 +126,7 @@ fn failures() -> [Failure; 7] {
             expected: "503 overloaded",
             outage: true,
         },
-        Failure {
+        FailingSample {
             id: "demo-no-json",
             fault: Fault::Garbage,
             title: "An answer that is none",
@@ -134,7 +134,7 @@ fn failures() -> [Failure; 7] {
             expected: "502 bad-answer",
             outage: false,
         },
-        Failure {
+        FailingSample {
             id: "demo-foreign-host",
             fault: Fault::Url("https://elsewhere.example/live-activity".to_owned()),
             title: "A URL that leads elsewhere",
@@ -142,7 +142,7 @@ fn failures() -> [Failure; 7] {
             expected: "502 bad-answer",
             outage: false,
         },
-        Failure {
+        FailingSample {
             id: "demo-no-answer",
             fault: Fault::Hang,
             title: "Nebuly takes too long",
@@ -150,7 +150,7 @@ fn failures() -> [Failure; 7] {
             expected: "504 timeout",
             outage: true,
         },
-        Failure {
+        FailingSample {
             id: "demo-connection-lost",
             fault: Fault::Drop,
             title: "The connection breaks",
@@ -163,46 +163,46 @@ fn failures() -> [Failure; 7] {
 
 fn ways_to_fail(nebulink: SocketAddr) -> Vec<WayToFail> {
     let base = format!("http://{nebulink}");
-    let plain = [
-        WayToFail {
-            title: "Nobody knows this id",
-            explanation: "Nebuly answers 404. The page looks again by itself for a minute.",
-            expected: "404 not-found",
-            link: format!("{base}/go/interaction/{}", samples::UNKNOWN),
-            constructed_link: None,
-        },
-        WayToFail {
-            title: "Not ingested yet",
-            explanation: "The same at first, but the item appears twelve seconds after it is first asked for.",
-            expected: "404 not-found, then the redirect",
-            link: format!("{base}/go/interaction/{}", samples::NOT_YET),
-            constructed_link: None,
-        },
-        WayToFail {
-            title: "No id of an interaction",
-            explanation: "An interaction's id is a UUID, so Nebuly is not asked.",
-            expected: "400 invalid-request",
-            link: format!("{base}/go/interaction/no-uuid"),
-            constructed_link: None,
-        },
-        WayToFail {
-            title: "No such path",
-            explanation: "nebulink has no such page.",
-            expected: "404 unknown-path",
-            link: format!("{base}/no/such/path"),
-            constructed_link: None,
-        },
+    let plain = |title, explanation, expected, path: &str| WayToFail {
+        title,
+        explanation,
+        expected,
+        link: format!("{base}{path}"),
+        constructed_link: None,
+    };
+    let mut ways = vec![
+        plain(
+            "Nobody knows this id",
+            "Nebuly answers 404. The page looks again by itself for a minute.",
+            "404 not-found",
+            &format!("/go/interaction/{}", samples::UNKNOWN),
+        ),
+        plain(
+            "Not ingested yet",
+            "The same at first, but the item appears twelve seconds after it is first asked for.",
+            "404 not-found, then the redirect",
+            &format!("/go/interaction/{}", samples::NOT_YET),
+        ),
+        plain(
+            "No id of an interaction",
+            "An interaction's id is a UUID, so Nebuly is not asked.",
+            "400 invalid-request",
+            "/go/interaction/no-uuid",
+        ),
+        plain("No such path", "nebulink has no such page.", "404 unknown-path", "/no/such/path"),
     ];
-    // Of an id whose kind is not named no URL is constructed, so the error is seen.
-    let with_fault = failures().into_iter().map(|failure| {
-        let id = percent_encoded(failure.id);
-        WayToFail {
-            title: failure.title,
-            explanation: failure.explanation,
-            expected: failure.expected,
-            link: format!("{base}/go?id={id}"),
-            constructed_link: failure.outage.then(|| format!("{base}/go/conversation/{id}")),
-        }
-    });
-    plain.into_iter().chain(with_fault).collect()
+    // A link that does not name the kind of its item is never constructed, so it shows the error.
+    ways.extend(failing_samples().into_iter().map(
+        |FailingSample { id, title, explanation, expected, outage, .. }| {
+            let id = percent_encoded(id);
+            WayToFail {
+                title,
+                explanation,
+                expected,
+                link: format!("{base}/go?id={id}"),
+                constructed_link: outage.then(|| format!("{base}/go/conversation/{id}")),
+            }
+        },
+    ));
+    ways
 }

@@ -1,7 +1,7 @@
 //! Logs, as text for people or as JSON for collectors, on standard error.
 //!
-//! From [`init`] on, the whole process writes to standard error through one queue, which a thread of its own empties: a
-//! write of anybody else would wait for whoever reads the log.
+//! From [`init`] on, the whole process writes to standard error through one queue, which a thread of its own empties. A direct
+//! write would block until the log is read.
 
 use std::io::{self, IsTerminal, Write as _};
 use std::sync::{Arc, OnceLock};
@@ -16,13 +16,13 @@ use tracing_subscriber::{Layer, Registry, fmt};
 
 use super::log_queue::LogQueue;
 
-/// The longest that the end of the program waits for the last lines to be read.
-const FLUSH: Duration = Duration::from_secs(1);
+/// The longest that the end of the program waits for the last lines to be written.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What everybody writes to, once there is a log.
+/// The queue of the process, from `init` on.
 static QUEUE: OnceLock<Arc<LogQueue>> = OnceLock::new();
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people, with colours on a terminal.
@@ -31,17 +31,17 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is logged, and how.
+/// The options of the log.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
-    /// How a line is written; without one it is text on a terminal, and JSON elsewhere.
+    /// The format of a line; `None` is text on a terminal, and JSON elsewhere.
     pub format: Option<LogFormat>,
-    /// Which events, by target and level.
+    /// The events to log, by target and level.
     pub level: Targets,
 }
 
 impl LogOptions {
-    /// The format that standard error gets.
+    /// Returns the format for standard error.
     #[must_use]
     pub fn format_of_stderr(&self) -> LogFormat {
         let by_terminal = if io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json };
@@ -49,8 +49,8 @@ impl LogOptions {
     }
 }
 
-/// Sends the events of the whole process to standard error, and its panics too. Only the first call in a process does
-/// anything. It fails if there can be no thread that writes them.
+/// Logs the events and the panics of the whole process to standard error. Only the first call in a process has an effect. Fails
+/// if the thread that writes them cannot be started.
 pub fn init(options: &LogOptions) -> io::Result<()> {
     if QUEUE.get().is_some() {
         return Ok(());
@@ -68,41 +68,41 @@ pub fn init(options: &LogOptions) -> io::Result<()> {
     Ok(())
 }
 
-/// Logs where a panic happened. What it says may hold anything, a secret too.
+/// Logs the location of a panic, but not its message, which may hold a secret.
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     let thread = thread::current();
     let location = panic.location().map(tracing::field::display);
     tracing::error!(location, thread = thread.name(), "panicked");
 }
 
-/// Prints a line on standard error that is no event. It never waits once there is a log.
+/// Prints a line on standard error that is no event. It never blocks once there is a log.
 pub fn print_error(line: &str) {
     match QUEUE.get() {
         Some(queue) => queue.push(format!("{line}\n").as_bytes()),
-        // If nobody reads it, there is nobody left to tell.
+        // An error cannot be reported anywhere.
         None => drop(writeln!(io::stderr(), "{line}")),
     }
 }
 
-/// Lines of the log that were dropped because they were not read in time.
+/// The number of log lines that were dropped because they were not read in time.
 #[must_use]
 pub fn log_lines_dropped() -> u64 {
     QUEUE.get().map_or(0, |queue| queue.dropped())
 }
 
-/// Waits until the log is written, but at most a second. To be called at the end of the process.
+/// Waits until the log is written, but at most a second. To be called when the process ends.
 pub fn end_log() {
     let Some(queue) = QUEUE.get() else { return };
     let began = Instant::now();
-    queue.flush(FLUSH);
+    queue.flush(FLUSH_TIMEOUT);
     let lines = queue.dropped();
     if lines > 0 {
         tracing::warn!(lines, "log lines were dropped");
-        queue.flush(FLUSH.saturating_sub(began.elapsed()));
+        queue.flush(FLUSH_TIMEOUT.saturating_sub(began.elapsed()));
     }
 }
 
-/// Writes events in this format to a writer.
+/// Makes a subscriber that writes events in this format.
 pub fn subscriber<W>(
     format: LogFormat,
     level: Targets,

@@ -1,39 +1,41 @@
-//! Log lines on their way to standard error: a thread of their own writes them, so that whoever reads the log, or does not,
-//! delays nobody else.
+//! The queue of log lines for standard error. A thread of its own writes them, so that a slow or stalled reader of the log
+//! blocks nothing else.
 //!
-//! Lines wait in a buffer of bounded size, and all that wait are written at once. A line that finds no room is dropped and
-//! counted: the log is lossy rather than slow.
+//! Lines wait in a buffer of bounded size, and are written all at once. A line that does not fit is dropped and counted: the
+//! log is lossy rather than slow.
 
 use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Bytes of lines that wait at most; as many may be with the writing thread. At 30,000 lines a second it covers a reader
-/// that stalls for a tenth of a second.
+use parking_lot::{Condvar, Mutex};
+
+/// The most bytes that wait; the writing thread may have as many again. At 30,000 lines a second it covers a reader that
+/// stalls for a tenth of a second.
 const CAPACITY: usize = 1 << 20;
 
-/// The pause between two writes. Lines of a busy time are collected meanwhile, so that neither they nor the wake-up of
-/// the thread cost a system call each.
+/// The pause between two writes. Under load, lines are collected meanwhile, so that a line costs neither a write nor a wake-up
+/// of its own.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Takes lines without ever waiting for their reader.
+/// Takes lines without ever blocking on their reader.
 #[derive(Debug, Default)]
 pub(super) struct LogQueue {
-    state: Mutex<State>,
+    buffer: Mutex<LogBuffer>,
     /// Wakes the writing thread.
     filled: Condvar,
-    /// Wakes whoever waits for the lines to be written.
+    /// Wakes the callers of `flush`.
     written: Condvar,
     dropped: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LogBuffer {
     /// Whole lines, one after the other.
     waiting: Vec<u8>,
-    /// The writing thread sleeps until there is a line.
+    /// The writing thread waits for a line.
     is_idle: bool,
     /// The writing thread has lines that are not written yet.
     is_writing: bool,
@@ -43,62 +45,57 @@ impl LogQueue {
     /// Starts the thread that writes to `sink`. It lives as long as the process.
     pub(super) fn start(sink: impl Write + Send + 'static) -> io::Result<Arc<Self>> {
         // Memory that no line has reached yet costs nothing.
-        let state = Mutex::new(State { waiting: Vec::with_capacity(CAPACITY), ..State::default() });
-        let queue = Arc::new(Self { state, ..Self::default() });
+        let buffer = Mutex::new(LogBuffer { waiting: Vec::with_capacity(CAPACITY), ..LogBuffer::default() });
+        let queue = Arc::new(Self { buffer, ..Self::default() });
         let writer = Arc::clone(&queue);
         thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_to(sink))?;
         Ok(queue)
     }
 
-    /// Takes one line, with its line end, or drops it.
+    /// Adds one line, with its line end, or drops it.
     pub(super) fn push(&self, line: &[u8]) {
-        let mut state = self.state();
-        if state.waiting.len() + line.len() > CAPACITY {
-            drop(state);
+        let mut buffer = self.buffer.lock();
+        if buffer.waiting.len() + line.len() > CAPACITY {
+            drop(buffer);
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        state.waiting.extend_from_slice(line);
-        if std::mem::take(&mut state.is_idle) {
-            drop(state);
+        buffer.waiting.extend_from_slice(line);
+        if std::mem::take(&mut buffer.is_idle) {
+            drop(buffer);
             self.filled.notify_one();
         }
     }
 
-    /// Lines that were dropped: they found no room, or could not be written.
+    /// The number of lines that were dropped: they did not fit, or could not be written.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything so far is written, but not longer than this.
+    /// Waits until everything so far is written, but not longer than `timeout`.
     pub(super) fn flush(&self, timeout: Duration) {
-        let is_left = |state: &mut State| state.is_writing || !state.waiting.is_empty();
-        drop(self.written.wait_timeout_while(self.state(), timeout, is_left));
+        let is_pending = |buffer: &mut LogBuffer| buffer.is_writing || !buffer.waiting.is_empty();
+        self.written.wait_while_for(&mut self.buffer.lock(), is_pending, timeout);
     }
 
-    /// Writes whatever comes, for ever.
+    /// Writes lines forever.
     fn write_to(&self, mut sink: impl Write) {
         let mut lines = Vec::with_capacity(CAPACITY);
         loop {
-            let mut state = self.state();
-            while state.waiting.is_empty() {
-                state.is_idle = true;
-                state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let mut buffer = self.buffer.lock();
+            while buffer.waiting.is_empty() {
+                buffer.is_idle = true;
+                self.filled.wait(&mut buffer);
             }
-            std::mem::swap(&mut state.waiting, &mut lines);
-            state.is_writing = true;
-            drop(state);
+            std::mem::swap(&mut buffer.waiting, &mut lines);
+            buffer.is_writing = true;
+            drop(buffer);
             self.dropped.fetch_add(write_lines(&mut sink, &lines), Ordering::Relaxed);
             lines.clear();
-            self.state().is_writing = false;
+            self.buffer.lock().is_writing = false;
             self.written.notify_all();
             thread::sleep(PAUSE);
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that holds it can panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,7 +111,7 @@ impl Write for &LogQueue {
     }
 }
 
-/// Writes lines, and returns how many of them could not be written to their end.
+/// Writes lines, and returns the number of those that could not be written to their end.
 fn write_lines(sink: &mut impl Write, lines: &[u8]) -> u64 {
     let mut rest = lines;
     while !rest.is_empty() {
@@ -122,9 +119,9 @@ fn write_lines(sink: &mut impl Write, lines: &[u8]) -> u64 {
             Ok(0) => break,
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Somebody else has made the pipe non-blocking, for all who share it.
+            // Another process that shares the pipe has made it non-blocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE),
-            Err(_nobody_reads) => break,
+            Err(_closed) => break,
         }
     }
     rest.iter().map(|byte| u64::from(*byte == b'\n')).sum()
@@ -143,7 +140,7 @@ mod tests {
     const LINE: &[u8] = b"a line\n";
 
     #[test]
-    fn lines_that_nobody_reads_are_dropped_and_counted_and_the_others_arrive_whole() {
+    fn lines_that_are_not_read_are_dropped_and_counted_and_the_others_arrive_whole() {
         const LINES: u64 = 10_000;
         let (reader, writer) = io::pipe().unwrap();
         let queue = LogQueue::start(writer).unwrap();
@@ -173,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_logged_before_a_flush_is_written_after_it() {
+    fn lines_before_a_flush_are_written_after_it() {
         let (reader, writer) = io::pipe().unwrap();
         let queue = LogQueue::start(writer).unwrap();
         let reading = thread::spawn(move || BufReader::new(reader).lines().take(100).count());
@@ -181,7 +178,7 @@ mod tests {
             queue.push(b"a line\n");
         }
         queue.flush(PATIENCE);
-        assert!(queue.state().waiting.is_empty());
+        assert!(queue.buffer.lock().waiting.is_empty());
         assert_eq!(reading.join().unwrap(), 100);
     }
 

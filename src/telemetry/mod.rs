@@ -1,4 +1,4 @@
-//! What the program says of itself.
+//! Logs, metrics and traces of the program.
 
 mod log;
 mod log_queue;

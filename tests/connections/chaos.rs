@@ -18,7 +18,7 @@ use crate::support::own_process::in_own_process;
 use crate::support::{Answer, Nebulink, key_of, request, settings_with, stand_in_with};
 use fastrand::Rng;
 use http::{HeaderValue, StatusCode};
-use nebulink::demo::{Fault, Item, Matching, StandIn};
+use nebulink::demo::{Fault, Matching, StandIn, StandInItem};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ const GROWTH: u64 = 64 << 20;
 /// A link and the only location that is right for it.
 #[derive(Clone)]
 struct Link {
-    item: Item,
+    item: StandInItem,
     target: String,
     project: usize,
     location: String,
@@ -101,11 +101,11 @@ impl Scene {
         let (item, path) = if number.is_multiple_of(5) {
             let id = format!("text-{number}");
             self.stand_in.add_conversation(&key, &id);
-            (Item::from(id.as_str()), "c")
+            (StandInItem::from(id.as_str()), "c")
         } else {
             let id = Uuid::from_u128(0x0191_b7c4_5e52_7b60_9d6a_0000_0000_0000 + number as u128);
             self.stand_in.add_interaction(&key, id);
-            (Item::from(id), "i")
+            (StandInItem::from(id), "i")
         };
         let location = self.stand_in.url_of(&key, item.clone());
         Link { target: format!("/{path}/{}", item.id()), item, project, location }

@@ -11,7 +11,7 @@ use crate::LOAD;
 use crate::support::connection::Connection;
 use crate::support::{KEY, Nebulink, PATIENCE, request, stand_in};
 use http::StatusCode;
-use nebulink::demo::{Fault, Item, Matching, StandIn};
+use nebulink::demo::{Fault, Matching, StandIn, StandInItem};
 use tokio::task::JoinSet;
 
 /// How late a bad id is answered: within an attempt, so that it is no timeout.
@@ -67,7 +67,7 @@ async fn others(nebulink: &Nebulink, stand_in: &StandIn, round: usize) -> Durati
                 let began = Instant::now();
                 let answer = connection.get(&format!("/c/{id}"), &[("x-forwarded-for", &from)]).await;
                 slowest = slowest.max(began.elapsed());
-                let location = stand_in.url_of(KEY, Item::from(id.as_str()));
+                let location = stand_in.url_of(KEY, StandInItem::from(id.as_str()));
                 assert_eq!((answer.status, answer.header("location")), (302, Some(location.as_str())));
                 // From Nebuly itself: not constructed, as while its circuit is open.
                 let status = answer.header("cache-status");

@@ -12,7 +12,7 @@ use crate::LOAD;
 use crate::support::connection::Connection;
 use crate::support::{Nebulink, key_of, request, settings_with, stand_in_with};
 use http::StatusCode;
-use nebulink::demo::{Fault, Item, Matching, StandIn};
+use nebulink::demo::{Fault, Matching, StandIn, StandInItem};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -29,7 +29,7 @@ async fn caller(address: SocketAddr, stand_in: StandIn, links: usize) -> usize {
     for link in 0..links {
         let id = format!("link-{link}");
         let answer = connection.get(&format!("/c/{id}"), &[]).await;
-        let location = stand_in.url_of(&key_of(0), Item::from(id.as_str()));
+        let location = stand_in.url_of(&key_of(0), StandInItem::from(id.as_str()));
         wrong += usize::from((answer.status, answer.header("location")) != (302, Some(location.as_str())));
     }
     wrong

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use nebulink::demo::{Item, StandIn, StandInProject};
+use nebulink::demo::{StandIn, StandInItem, StandInProject};
 use uuid::Uuid;
 
 use crate::cluster::Cluster;
@@ -86,19 +86,19 @@ impl Nebuly {
         Link { path: format!("/go/{}/{}", item.kind(), item.id()), location }
     }
 
-    fn add(&self, key: &str, item: &Item) {
+    fn add(&self, key: &str, item: &StandInItem) {
         match item {
-            Item::Interaction(id) => self.stand_in.add_interaction(key, *id),
-            Item::Conversation(id) => self.stand_in.add_conversation(key, id),
+            StandInItem::Interaction(id) => self.stand_in.add_interaction(key, *id),
+            StandInItem::Conversation(id) => self.stand_in.add_conversation(key, id),
         }
     }
 }
 
 /// Both kinds, in turn.
-fn item(number: u64) -> Item {
+fn item(number: u64) -> StandInItem {
     if number.is_multiple_of(2) {
-        Item::Interaction(Uuid::from_u128(u128::from(number) + 1))
+        StandInItem::Interaction(Uuid::from_u128(u128::from(number) + 1))
     } else {
-        Item::Conversation(format!("chat-{number}"))
+        StandInItem::Conversation(format!("chat-{number}"))
     }
 }

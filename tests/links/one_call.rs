@@ -1,7 +1,7 @@
 //! However many callers ask, and whoever of them goes away: one call, and what it finds is kept.
 
 use crate::support::{KEY, Nebulink, stand_in};
-use nebulink::demo::{Fault, Item};
+use nebulink::demo::{Fault, StandInItem};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ async fn three_hundred_callers_of_one_cold_link_make_one_call() {
     }
     stand_in.wait_for_calls(1).await;
     stand_in.open_gate();
-    let url = stand_in.url_of(KEY, Item::from("abc"));
+    let url = stand_in.url_of(KEY, StandInItem::from("abc"));
     let answers = callers.join_all().await;
     let count =
         |status: &str| answers.iter().filter(|answer| answer.header("cache-status") == Some(status)).count();

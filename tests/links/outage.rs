@@ -16,7 +16,7 @@ use crate::support::connection::Connection;
 use crate::support::redis_server::RedisServer;
 use crate::support::{Answer, KEY, Nebulink, PATIENCE, settings, stand_in};
 use nebulink::app::Shutdown;
-use nebulink::demo::{Item, StandIn};
+use nebulink::demo::{StandIn, StandInItem};
 use redis::{cmd, pipe};
 use tokio::task::JoinSet;
 
@@ -94,7 +94,7 @@ async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
 
 #[track_caller]
 fn leads(stand_in: &StandIn, answer: &Answer, id: &str) {
-    let location = stand_in.url_of(KEY, Item::from(id));
+    let location = stand_in.url_of(KEY, StandInItem::from(id));
     assert_eq!((answer.status, answer.header("location")), (302, Some(location.as_str())), "{answer:?}");
 }
 

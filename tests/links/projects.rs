@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Nebulink, PATIENCE, key_of, settings_with, stand_in_with};
 use http::StatusCode;
-use nebulink::demo::{Fault, Item, Matching, StandIn};
+use nebulink::demo::{Fault, Matching, StandIn, StandInItem};
 use uuid::Uuid;
 
 /// One test is one caller, and asks for more than a caller may.
@@ -146,7 +146,7 @@ async fn a_text_that_several_projects_know_is_ambiguous_and_nobody_guesses() {
             })
             .collect();
         links.sort_unstable();
-        let url = |project| stand_in.url_of(&key_of(project), Item::from("ticket/1"));
+        let url = |project| stand_in.url_of(&key_of(project), StandInItem::from("ticket/1"));
         assert_eq!(links, [("project-0".to_owned(), url(0)), ("project-2".to_owned(), url(2))]);
     }
     let page = nebulink.request("GET", "/c/ticket%2F1", &[("accept", "text/html")]).await;
@@ -156,7 +156,10 @@ async fn a_text_that_several_projects_know_is_ambiguous_and_nobody_guesses() {
         page.body
     );
     let chosen = nebulink.get("/c/ticket%2F1?project=project-2").await;
-    assert_eq!(chosen.header("location"), Some(stand_in.url_of(&key_of(2), Item::from("ticket/1")).as_str()));
+    assert_eq!(
+        chosen.header("location"),
+        Some(stand_in.url_of(&key_of(2), StandInItem::from("ticket/1")).as_str())
+    );
 }
 
 #[tokio::test]
@@ -211,7 +214,7 @@ async fn a_choice_lasts_until_one_of_its_projects_has_said_twice_that_the_item_i
     }
     nebulink.clock.advance(Duration::from_secs(60));
     let refreshed = nebulink.get("/c/ticket?refresh").await;
-    let url = stand_in.url_of(&key_of(0), Item::from("ticket"));
+    let url = stand_in.url_of(&key_of(0), StandInItem::from("ticket"));
     assert_eq!((refreshed.status, refreshed.header("location")), (302, Some(url.as_str())));
     assert_eq!(nebulink.get("/c/ticket").await.header("location"), Some(url.as_str()));
 }
@@ -241,7 +244,7 @@ async fn a_uuid_that_is_gone_from_its_project_is_asked_for_in_the_others() {
     assert_eq!(nebulink.get(&format!("{target}?refresh")).await.status, 302);
     nebulink.clock.advance(Duration::from_secs(60));
     let moved = nebulink.get(&format!("{target}?refresh")).await;
-    let url = stand_in.url_of(&key_of(1), Item::from(uuid(1)));
+    let url = stand_in.url_of(&key_of(1), StandInItem::from(uuid(1)));
     assert_eq!(moved.header("location"), Some(url.as_str()));
 }
 
@@ -270,7 +273,10 @@ async fn project_restricts_and_changes_nothing_for_callers_without_it() {
     nebulink.clock.advance(Duration::from_secs(15));
     // … and what it does.
     let found = nebulink.get("/c/ticket?project=project-2").await;
-    assert_eq!(found.header("location"), Some(stand_in.url_of(&key_of(2), Item::from("ticket")).as_str()));
+    assert_eq!(
+        found.header("location"),
+        Some(stand_in.url_of(&key_of(2), StandInItem::from("ticket")).as_str())
+    );
     assert_eq!(nebulink.get("/c/ticket").await.status, 409);
     assert_eq!(
         nebulink.get("/c/ticket?project=project-2").await.header("cache-status"),

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::support::{KEY, Nebulink, stand_in};
-use nebulink::demo::{Fault, Item, Matching, StandIn};
+use nebulink::demo::{Fault, Matching, StandIn, StandInItem};
 use uuid::Uuid;
 
 const INTERACTION: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
@@ -44,11 +44,11 @@ async fn known() -> StandIn {
 }
 
 fn interaction(stand_in: &StandIn) -> String {
-    stand_in.url_of(KEY, Item::from(INTERACTION.parse::<Uuid>().unwrap()))
+    stand_in.url_of(KEY, StandInItem::from(INTERACTION.parse::<Uuid>().unwrap()))
 }
 
 fn conversation(stand_in: &StandIn, id: &str) -> String {
-    stand_in.url_of(KEY, Item::from(id))
+    stand_in.url_of(KEY, StandInItem::from(id))
 }
 
 /// A path, and the conversation or interaction that it leads to, with the calls that this takes.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::{KEY, Nebulink, PATIENCE, key_of, settings_with, stand_in, stand_in_with};
 use http::{HeaderValue, StatusCode};
-use nebulink::demo::{Fault, Item, Matching, StandIn};
+use nebulink::demo::{Fault, Matching, StandIn, StandInItem};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const STALE: Option<&str> = Some("nebulink; hit; detail=stale");
@@ -167,9 +167,10 @@ async fn in_an_outage_the_url_that_nebuly_would_give_is_built_from_learned_ids()
         assert_eq!(nebulink.get("/c/abc").await.status, 302);
         stand_in.set_fault(Some(fault.clone()));
         stand_in.forget_calls();
-        for (target, item) in
-            [("/c/new%2F1".to_owned(), Item::from("new/1")), (format!("/i/{uuid}"), Item::from(uuid))]
-        {
+        for (target, item) in [
+            ("/c/new%2F1".to_owned(), StandInItem::from("new/1")),
+            (format!("/i/{uuid}"), StandInItem::from(uuid)),
+        ] {
             let answer = nebulink.get(&target).await;
             assert_eq!(answer.status, 302, "{fault:?}: {answer:?}");
             assert_eq!(answer.header("location"), Some(stand_in.url_of(KEY, item).as_str()), "{fault:?}");
@@ -234,5 +235,8 @@ async fn with_several_projects_a_url_is_built_only_where_the_project_is_named() 
     stand_in.set_fault(Some(Fault::Drop));
     assert_eq!(nebulink.get("/c/new").await.status, 502);
     let answer = nebulink.get("/c/new?project=project-1").await;
-    assert_eq!(answer.header("location"), Some(stand_in.url_of(&key_of(1), Item::from("new")).as_str()));
+    assert_eq!(
+        answer.header("location"),
+        Some(stand_in.url_of(&key_of(1), StandInItem::from("new")).as_str())
+    );
 }

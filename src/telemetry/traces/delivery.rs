@@ -1,4 +1,4 @@
-//! One request to the collector, tried again while that may help.
+//! Sends a batch to the collector, with retries.
 
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Authorities, TracesError};
 use crate::http_client::{self, with_causes};
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
@@ -21,16 +20,42 @@ const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf")
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The longest time to reach the collector.
+/// The longest that connecting to the collector may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest answer that is read, in bytes; one that is longer is not looked at.
+/// The longest response that is read, in bytes; a longer one is ignored.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// How long its body is waited for: less than the program's end waits, since the spans have arrived with its status.
+/// The longest wait for its body: less than the shutdown waits, since the status says that the spans have arrived.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Where batches go, and how.
+/// Certificate authorities from a file of the operator.
+#[derive(Debug, Clone)]
+pub struct Authorities {
+    /// The variable that names their file.
+    pub variable: &'static str,
+    /// Its contents.
+    pub pem: Vec<u8>,
+}
+
+/// Traces cannot be sent with these options.
+#[derive(Debug, thiserror::Error)]
+pub enum TracesError {
+    /// The file of certificate authorities holds none.
+    #[error("the file of {variable} holds no usable certificate in PEM")]
+    CertificateAuthorities {
+        /// The variable that names it.
+        variable: &'static str,
+    },
+    /// The HTTP client could not be set up.
+    #[error("the HTTP client for traces could not be set up")]
+    Client(#[source] reqwest::Error),
+    /// Its runtime could not be set up.
+    #[error("the runtime for traces could not be set up")]
+    Runtime(#[source] std::io::Error),
+}
+
+/// The connection to the collector.
 pub(super) struct Delivery {
     http: Client,
     endpoint: Url,
@@ -38,10 +63,10 @@ pub(super) struct Delivery {
     timeout: Duration,
 }
 
-/// Why an attempt failed.
-struct Failed {
+/// An attempt failed.
+struct DeliveryError {
     reason: String,
-    may_pass: bool,
+    is_retryable: bool,
     /// The pause that the collector asks for.
     retry_after: Option<Duration>,
 }
@@ -68,19 +93,19 @@ impl Delivery {
         Ok(Self { http, endpoint, headers, timeout })
     }
 
-    /// Delivers a batch, and says how many spans of it the collector rejected.
+    /// Delivers a batch, and returns the number of spans that the collector rejected.
     ///
-    /// What may pass is tried again within the timeout. When the program ends, no pause is waited for any longer, and one
-    /// attempt is the last.
-    pub(super) async fn deliver(&self, body: Bytes, ending: &CancellationToken) -> Result<u64, String> {
+    /// Retries within the timeout, with backoff and jitter. When the program ends, the pause is cut short and one last attempt
+    /// made.
+    pub(super) async fn deliver(&self, body: Bytes, shutdown: &CancellationToken) -> Result<u64, String> {
         let mut last = None;
         let attempts = async {
             let mut pause = FIRST_PAUSE;
             loop {
-                let is_last = ending.is_cancelled();
+                let is_last = shutdown.is_cancelled();
                 let asked_for = match self.post(body.clone()).await {
                     Ok(response) => return Ok(response),
-                    Err(failed) if !failed.may_pass || is_last => return Err(failed.reason),
+                    Err(failed) if !failed.is_retryable || is_last => return Err(failed.reason),
                     Err(failed) => {
                         last = Some(failed.reason);
                         failed.retry_after.unwrap_or_default()
@@ -89,7 +114,7 @@ impl Delivery {
                 let own = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
                 tokio::select! {
                     () = tokio::time::sleep(own.max(asked_for)) => {}
-                    () = ending.cancelled() => {}
+                    () = shutdown.cancelled() => {}
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -101,21 +126,21 @@ impl Delivery {
         Ok(timeout(BODY_TIMEOUT, rejected(response)).await.unwrap_or(0))
     }
 
-    /// One attempt, up to the head of a good answer.
-    async fn post(&self, body: Bytes) -> Result<Response, Failed> {
+    /// Makes one attempt, up to the head of a successful response.
+    async fn post(&self, body: Bytes) -> Result<Response, DeliveryError> {
         let request = self.http.post(self.endpoint.clone()).headers(self.headers.clone()).body(body);
-        let response = request.send().await.map_err(|error| Failed {
+        let response = request.send().await.map_err(|error| DeliveryError {
             reason: with_causes("the request failed", &error),
-            may_pass: true,
+            is_retryable: true,
             retry_after: None,
         })?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
-        Err(Failed {
+        Err(DeliveryError {
             reason: format!("status {}", status.as_u16()),
-            may_pass: matches!(
+            is_retryable: matches!(
                 status,
                 StatusCode::TOO_MANY_REQUESTS
                     | StatusCode::BAD_GATEWAY
@@ -127,12 +152,12 @@ impl Delivery {
     }
 }
 
-/// The pause that an answer asks for, if it does so in seconds, which is what OTLP foresees.
+/// The pause that a response asks for, in seconds, as OTLP has it. A date is ignored.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// How many spans a collector rejects that took the others.
+/// Reads the number of rejected spans from the response to a batch that was otherwise accepted.
 async fn rejected(mut response: Response) -> u64 {
     let mut body = BytesMut::new();
     while let Ok(Some(chunk)) = response.chunk().await {

@@ -1,4 +1,4 @@
-//! Turns batches of spans into requests, on the thread of the queue.
+//! Encodes batches of spans as OTLP requests and sends them, on the thread of the queue.
 
 use std::fmt;
 use std::future::{Future, ready};
@@ -16,39 +16,39 @@ use prost::Message as _;
 use tokio::runtime::{Builder, Runtime};
 
 use super::delivery::Delivery;
-use super::dropped_spans::Lost;
+use super::dropped_spans::DroppedSpans;
 
 /// Sends batches, one at a time.
 pub(super) struct OtlpExporter {
     delivery: Delivery,
-    /// Of this exporter alone: the program's has better things to do, and at the end is gone.
+    /// Of this exporter alone: the program's runtime serves requests, and has ended when the last batch is sent.
     runtime: Runtime,
     resource: ResourceAttributesWithSchema,
-    lost: Arc<Lost>,
+    dropped_spans: Arc<DroppedSpans>,
 }
 
 impl OtlpExporter {
-    pub(super) fn new(delivery: Delivery, lost: Arc<Lost>) -> io::Result<Self> {
+    pub(super) fn new(delivery: Delivery, dropped_spans: Arc<DroppedSpans>) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { delivery, runtime, resource: ResourceAttributesWithSchema::default(), lost })
+        Ok(Self { delivery, runtime, resource: ResourceAttributesWithSchema::default(), dropped_spans })
     }
 
-    /// Sends a batch. It blocks, which the thread of the queue is for.
+    /// Sends a batch. It blocks the thread of the queue.
     fn send(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        self.lost.taken(spans);
+        self.dropped_spans.batch_taken(spans);
         let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
         let body = Bytes::from(ExportTraceServiceRequest { resource_spans }.encode_to_vec());
-        match self.runtime.block_on(self.delivery.deliver(body, self.lost.ending())) {
+        match self.runtime.block_on(self.delivery.deliver(body, self.dropped_spans.shutdown())) {
             Ok(rejected) => {
-                self.lost.delivered(spans.saturating_sub(rejected));
+                self.dropped_spans.delivered(spans.saturating_sub(rejected));
                 if rejected > 0 {
-                    self.lost.failed(rejected, "it rejected some of a batch");
+                    self.dropped_spans.failed(rejected, "the collector rejected some of a batch");
                 }
                 Ok(())
             }
             Err(reason) => {
-                self.lost.failed(spans, &reason);
+                self.dropped_spans.failed(spans, &reason);
                 Err(OTelSdkError::InternalFailure(reason))
             }
         }

@@ -1,26 +1,30 @@
 //! Traces, as OpenTelemetry defines them, sent to a collector by OTLP over HTTP (protobuf).
 //!
-//! # Who does what
+//! # Where spans are made
 //!
 //! | where | job |
 //! |---|---|
 //! | `web` | decides at a request's head whether it is traced, and makes its SERVER span |
 //! | `resolver` | carries the span's context into the task of a resolution |
 //! | `nebuly` | makes a CLIENT span for each call, below the request that began it, or linked to it if nobody waits |
-//! | here | takes spans that have ended, and sends them in batches |
+//! | here | sends spans that have ended, in batches |
 //!
-//! The decision is made once, before there is a span: whatever reaches this module is sent, and a request that is not
-//! traced costs a comparison. There is no tracer for the whole process; each [`Traces`] has its own.
+//! The sampling decision is made once, before there is a span: every span that reaches this module is sent, and a request that
+//! is not traced costs a comparison. There is no global tracer; each [`Traces`] has its own.
 //!
 //! # What a collector can do to us
 //!
-//! Nothing. Spans wait in a queue of bounded length and are dropped beyond it; a thread of their own sends them, with a
-//! runtime of its own, so that not even a collector that never answers takes a thread from requests; the end of the
-//! program waits at most [`FLUSH`] for it. Of lost spans the log says something once a minute at most, and how many there
-//! were at the end. Sending makes no spans, since nothing makes spans but the places above.
+//! Nothing. Spans wait in a queue of bounded length and are dropped beyond it. A thread of their own sends them, with a
+//! runtime of its own, so that not even a collector that never answers takes a thread from requests. The shutdown waits at
+//! most [`FLUSH_TIMEOUT`] for it. Dropped spans are logged at most once a minute, and their total at the end. Sending makes no
+//! spans, since only the places above do.
 //!
-//! The SDK's exporter for OTLP is not used: it reads the environment behind our back, brings a second HTTP client, and
-//! goes on trying after it was told to end. Its encoding of spans is.
+//! # Why not `opentelemetry-otlp`
+//!
+//! With an `HttpClient` of ours, `opentelemetry-otlp` 0.33 would add only what `opentelemetry-proto` already does, the encoding.
+//! It overrides the given headers with those of the environment and does not mark them as sensitive. Its retries sleep
+//! through a shutdown, and a request in flight may outlast the timeout. It returns neither the number of rejected spans nor
+//! the reason of a failed connection, so dropped spans could not be counted and logged as they are here.
 
 mod delivery;
 mod dropped_spans;
@@ -41,66 +45,40 @@ use tokio::sync::oneshot;
 use url::Url;
 
 use self::delivery::Delivery;
-use self::dropped_spans::{Counted, Lost};
+pub use self::delivery::{Authorities, TracesError};
+use self::dropped_spans::{CountingProcessor, DroppedSpans};
 use self::exporter::OtlpExporter;
 
-/// The longest that the end of the program waits for the last spans to be sent. What is above it in the grace period of
-/// a pod is spare.
-const FLUSH: Duration = Duration::from_secs(2);
+/// The longest that the shutdown waits for the last spans to be sent.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How traces are sent.
+/// The options for sending traces.
 #[derive(Debug, Clone)]
 pub struct TracesOptions {
-    /// Where they are posted, without user and password.
+    /// The URL that they are posted to, without user and password.
     pub endpoint: Url,
-    /// What goes with them, marked as sensitive.
+    /// Headers of each request, marked as sensitive.
     pub headers: HeaderMap,
     /// Certificate authorities in PEM, in place of the public ones.
     pub certificate_authorities: Option<Authorities>,
-    /// How long one export may take, with all its attempts.
+    /// The longest that one export may take, with all its attempts.
     pub timeout: Duration,
-    /// What the program is called.
+    /// The resource attribute `service.name`.
     pub service_name: String,
-    /// What else is said of it.
+    /// Further resource attributes.
     pub resource_attributes: Vec<(String, String)>,
-    /// Spans that may wait.
+    /// The length of the queue, in spans.
     pub max_queue_size: usize,
-    /// Spans in one export.
+    /// The most spans in one export.
     pub max_export_batch_size: usize,
     /// The pause between two exports.
     pub schedule_delay: Duration,
 }
 
-/// Certificate authorities of the operator's.
-#[derive(Debug, Clone)]
-pub struct Authorities {
-    /// The variable that names their file.
-    pub variable: &'static str,
-    /// What is in it.
-    pub pem: Vec<u8>,
-}
-
-/// Traces cannot be sent with these options.
-#[derive(Debug, thiserror::Error)]
-pub enum TracesError {
-    /// The file of certificate authorities holds none.
-    #[error("the file of {variable} holds no usable certificate in PEM")]
-    CertificateAuthorities {
-        /// The variable that names it.
-        variable: &'static str,
-    },
-    /// The HTTP client could not be set up.
-    #[error("the HTTP client for traces could not be set up")]
-    Client(#[source] reqwest::Error),
-    /// Its runtime could not be set up.
-    #[error("the runtime for traces could not be set up")]
-    Runtime(#[source] std::io::Error),
-}
-
-/// The way of spans to the collector, from the start to the end of the program.
+/// Sends spans to the collector, from the start to the shutdown of the program.
 pub struct Traces {
     provider: SdkTracerProvider,
-    lost: Arc<Lost>,
+    dropped_spans: Arc<DroppedSpans>,
 }
 
 impl Traces {
@@ -119,27 +97,29 @@ impl Traces {
             .with_max_export_batch_size(options.max_export_batch_size)
             .with_scheduled_delay(options.schedule_delay)
             .build();
-        let lost = Arc::new(Lost::new(options.max_queue_size));
+        let dropped_spans = Arc::new(DroppedSpans::new(options.max_queue_size));
         let delivery = Delivery::new(
             options.endpoint,
             options.headers,
             options.certificate_authorities.as_ref(),
             options.timeout,
         )?;
-        let exporter = OtlpExporter::new(delivery, Arc::clone(&lost)).map_err(TracesError::Runtime)?;
-        let processor = Counted::new(BatchSpanProcessor::new(exporter, batches), Arc::clone(&lost));
+        let exporter =
+            OtlpExporter::new(delivery, Arc::clone(&dropped_spans)).map_err(TracesError::Runtime)?;
+        let queue = BatchSpanProcessor::new(exporter, batches);
+        let processor = CountingProcessor { queue, dropped_spans: Arc::clone(&dropped_spans) };
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
-            // Whoever makes a span has decided already.
+            // The decision was made before the span.
             .with_sampler(Sampler::AlwaysOn)
-            // Else the SDK takes them from the environment.
+            // Else the SDK reads them from the environment.
             .with_span_limits(SpanLimits::default())
             .with_span_processor(processor)
             .build();
-        Ok(Self { provider, lost })
+        Ok(Self { provider, dropped_spans })
     }
 
-    /// What makes spans.
+    /// The tracer that makes spans.
     #[must_use]
     pub fn tracer(&self) -> SdkTracer {
         let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
@@ -148,20 +128,20 @@ impl Traces {
         self.provider.tracer_with_scope(scope)
     }
 
-    /// Sends what is left, for a short while. Spans that end later are dropped.
+    /// Sends the spans that are left, for a short while. Spans that end later are dropped.
     pub async fn end(self) {
-        let Self { provider, lost } = self;
-        lost.end();
+        let Self { provider, dropped_spans } = self;
+        dropped_spans.shutdown().cancel();
         let (done, ended) = oneshot::channel();
         let flush = move || {
-            // It failed or it took too long: what became of the spans has been counted.
-            drop(provider.shutdown_with_timeout(FLUSH));
+            // If it fails or takes too long, the spans are counted as dropped.
+            drop(provider.shutdown_with_timeout(FLUSH_TIMEOUT));
             let _nobody_waits_any_more = done.send(());
         };
         // Not on the runtime, whose end would wait for it.
         if std::thread::Builder::new().name("traces-end".to_owned()).spawn(flush).is_ok() {
-            drop(tokio::time::timeout(FLUSH, ended).await);
+            drop(tokio::time::timeout(FLUSH_TIMEOUT, ended).await);
         }
-        lost.sum_up();
+        dropped_spans.log_total();
     }
 }

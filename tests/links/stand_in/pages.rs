@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use nebulink::demo::{Demo, Interaction, Item, ItemKind, SampleLink};
+use nebulink::demo::{Demo, Interaction, ItemKind, SampleLink, StandInItem};
 use sha2::{Digest, Sha256};
 
 use super::caller::{KEY, KNOWN, answer, client, stand_in, status};
@@ -25,7 +25,7 @@ async fn a_link_leads_to_a_page_that_shows_the_item_escaped() {
         ..Interaction::new(KNOWN)
     };
     stand_in.add(KEY, interaction);
-    for item in [Item::from(KNOWN), Item::from("<i>&\"'")] {
+    for item in [StandInItem::from(KNOWN), StandInItem::from("<i>&\"'")] {
         let (status, _, text) = page(&stand_in.url_of(KEY, item.clone())).await;
         assert_eq!(status, 200, "{item:?}");
         assert!(text.contains("stand-in for Nebuly"), "marked as the demo's: {text}");

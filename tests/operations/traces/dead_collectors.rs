@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use super::answering::closed_address;
-use super::program::{AN_HOUR, lines_about_lost, serve};
+use super::program::{AN_HOUR, lines_about_failed_exports, serve};
 use crate::support::{KEY, stand_in};
 
 /// Far more than the queue takes.
@@ -32,7 +32,7 @@ async fn end_with(collector: SocketAddr, workers: &str) -> (Duration, String) {
     let ending = Instant::now();
     let log = program.end().await;
     // All of them, and the call's.
-    assert!(log.contains("spans were lost"), "{log}");
+    assert!(log.contains("spans were dropped"), "{log}");
     assert!(log.contains(&format!(r#""of":{}"#, REQUESTS + 1)), "{log}");
     (ending.elapsed(), log)
 }
@@ -46,10 +46,10 @@ async fn a_dead_collector_costs_no_request_no_flood_of_lines_and_little_time_at_
         // The end gives up waiting, although an export may take an hour.
         let (silent_end, log) = end_with(silent.local_addr().unwrap(), workers).await;
         // Nothing is known of the only export; before it the queue may have been full already.
-        assert!(lines_about_lost(&log) <= 1, "{log}");
+        assert!(lines_about_failed_exports(&log) <= 1, "{log}");
         // Here there is nothing to wait for.
         let (closed_end, log) = end_with(closed, workers).await;
-        assert_eq!(lines_about_lost(&log), 1, "{log}");
+        assert_eq!(lines_about_failed_exports(&log), 1, "{log}");
         assert!(closed_end < silent_end / 2, "{closed_end:?}, {silent_end:?}: {log}");
     }
 }

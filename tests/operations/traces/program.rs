@@ -21,7 +21,7 @@ pub(crate) async fn serve(stand_in: &StandIn, variables: &[(&str, &str)]) -> Log
     LoggedProcess::start(command(stand_in, variables)).await
 }
 
-/// How often a log says that the collector does not take spans.
-pub(crate) fn lines_about_lost(log: &str) -> usize {
-    log.lines().filter(|line| line.contains("the collector does not take traces")).count()
+/// The number of lines in a log about failed exports.
+pub(crate) fn lines_about_failed_exports(log: &str) -> usize {
+    log.lines().filter(|line| line.contains("failed to export spans")).count()
 }

@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use super::answering::{answer, read_one, take_all};
-use super::program::{AN_HOUR, lines_about_lost, serve};
+use super::program::{AN_HOUR, lines_about_failed_exports, serve};
 use crate::support::process::LoggedProcess;
 use crate::support::{KEY, PATIENCE, stand_in};
 
@@ -39,7 +39,7 @@ async fn spans_that_a_full_queue_drops_are_told_of_although_the_collector_takes_
     let log = program.end().await;
     taking.abort();
     assert!(log.contains("the queue is full"), "{log}");
-    assert_eq!(lines_about_lost(&log), 1, "{log}");
+    assert_eq!(lines_about_failed_exports(&log), 1, "{log}");
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn the_end_waits_for_no_pause_and_a_collector_that_is_back_gets_the_last_s
     let taking = tokio::spawn(take_all(listener));
     let log = program.end().await;
     taking.abort();
-    assert!(!log.contains("lost"), "{log}");
+    assert!(!log.contains("spans"), "{log}");
 }
 
 #[tokio::test]
@@ -65,5 +65,5 @@ async fn spans_have_arrived_once_the_collector_says_so_however_slow_the_rest_of_
     });
     let log = program.end().await;
     answering.abort();
-    assert!(!log.contains("lost"), "{log}");
+    assert!(!log.contains("spans"), "{log}");
 }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use http::StatusCode;
-use nebulink::demo::{Fault, Item, Matching, StandIn};
+use nebulink::demo::{Fault, Matching, StandIn, StandInItem};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -36,7 +36,7 @@ async fn ask(server: &str, arguments: &[&str], input: &[u8]) -> Run {
 }
 
 fn conversation(stand_in: &StandIn, id: &str) -> String {
-    stand_in.url_of(KEY, Item::from(id))
+    stand_in.url_of(KEY, StandInItem::from(id))
 }
 
 /// A server that answers every request with these bytes.
@@ -91,7 +91,7 @@ async fn each_url_is_printed_in_the_order_of_the_ids() {
     assert_eq!(urls, ids.map(|id| conversation(&stand_in, id)));
 
     let interaction = ask(&server, &["interaction", &UUID.to_uppercase()], b"").await;
-    let url = stand_in.url_of(KEY, Item::from(UUID.parse::<Uuid>().unwrap()));
+    let url = stand_in.url_of(KEY, StandInItem::from(UUID.parse::<Uuid>().unwrap()));
     assert_eq!((interaction.code, interaction.output), (0, format!("{url}\n")));
 }
 
