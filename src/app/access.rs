@@ -1,7 +1,6 @@
 //! Who may ask, and on what terms.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::StartError;
 use crate::files::FilePath;
@@ -13,9 +12,6 @@ use crate::web::caller::{Access, ApiTokensFile};
 /// Callers that are remembered at once: more than are likely to owe anything at one time. About 12 MB if all of them are
 /// addresses, and none before they come.
 const CALLERS: usize = 100_000;
-
-/// Time between two looks at the file of API tokens: a token that is taken away is good for no longer.
-pub(super) const API_TOKENS_PERIOD: Duration = Duration::from_secs(5);
 
 /// The file of API tokens, if one is set. A file that cannot be used leaves `/api` open to nobody, so it ends the start.
 pub fn api_tokens_of(access: &settings::Access) -> Result<Option<ApiTokensFile>, StartError> {

@@ -22,7 +22,6 @@ use axum::Router;
 use tokio::sync::Mutex;
 use tracing::field::display;
 
-use self::access::API_TOKENS_PERIOD;
 pub use self::access::api_tokens_of;
 use self::background::Background;
 use self::descriptors::Descriptors;
@@ -35,7 +34,8 @@ pub use self::logging::log_options;
 pub use self::projects::{Projects, projects_of};
 pub use self::traces::traces_of;
 use crate::domain::{Clock, SystemClock};
-use crate::nebuly::Keys;
+use crate::files;
+use crate::nebuly::ProjectKeys;
 use crate::server::{Connection, Drain, Limits, OpenConnections};
 use crate::settings::Settings;
 use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
@@ -56,7 +56,7 @@ pub struct App {
     drain_delay: Duration,
     drain_timeout: Duration,
     open: OpenConnections,
-    keys: Arc<Keys>,
+    keys: Arc<ProjectKeys>,
     api_tokens_file: Option<ApiTokensFile>,
     links: Links,
     traces: Option<Traces>,
@@ -257,7 +257,7 @@ impl App {
 fn watch(
     background: &mut Background,
     metrics: MetricsReader,
-    keys: Arc<Keys>,
+    keys: Arc<ProjectKeys>,
     api_tokens_file: Option<ApiTokensFile>,
 ) {
     background.supervise("metrics", move || metrics.clone().keep_up());
@@ -266,7 +266,7 @@ fn watch(
         let file = Arc::new(Mutex::new(file));
         background.supervise("api_tokens", move || {
             let file = Arc::clone(&file);
-            async move { file.lock().await.watch(API_TOKENS_PERIOD).await }
+            async move { file.lock().await.watch(files::RELOAD_PERIOD).await }
         });
     }
 }

@@ -7,7 +7,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use super::StartError;
 use crate::domain::ProjectIds;
 use crate::files::{self, FilePath, SmallFile};
-use crate::nebuly::{self, ApiKey, Endpoint, Keys, Nebuly};
+use crate::nebuly::{self, ApiKey, Endpoint, Nebuly, ProjectKeys};
 use crate::settings::{self, KeySource, Resolve, Settings};
 
 /// The clients of all projects.
@@ -15,14 +15,14 @@ pub struct Projects {
     /// In the order of the settings.
     pub clients: Vec<Nebuly>,
     /// Their keys, to be watched for changes.
-    pub keys: Arc<Keys>,
+    pub keys: Arc<ProjectKeys>,
 }
 
 /// A client for each project, whose calls make spans if there is a tracer. That some have no key yet is no error, but
 /// that all have none is, unless Nebuly is never called.
 pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Projects, StartError> {
     let certificate_authorities = settings.nebuly.ca_file.as_ref();
-    let options = nebuly::Options {
+    let options = nebuly::NebulyOptions {
         endpoint: Endpoint::new(&settings.nebuly.api_base_url),
         allowed_hosts: settings.nebuly.allowed_hosts.clone(),
         certificate_authorities: certificate_authorities
@@ -35,7 +35,7 @@ pub fn projects_of(settings: &Settings, tracer: Option<SdkTracer>) -> Result<Pro
         retries: settings.nebuly.retries,
         tracer,
     };
-    let shared = nebuly::Shared::new(settings.nebuly.max_in_flight);
+    let shared = nebuly::SharedClientState::new(settings.nebuly.max_in_flight);
     let client = |project: &settings::Project| {
         Ok::<_, StartError>(Nebuly::new(&options, project.name.clone(), key(project)?, &shared)?)
     };
@@ -62,14 +62,14 @@ pub(super) fn read_authorities(setting: &'static str, path: &FilePath) -> Result
     SmallFile::new(path.clone(), files::MAX_LEN).begin().wait().map_err(refused)
 }
 
-fn key(project: &settings::Project) -> Result<nebuly::KeySource, StartError> {
+fn key(project: &settings::Project) -> Result<nebuly::ApiKeySource, StartError> {
     Ok(match &project.key {
         KeySource::Inline(secret) => {
             let key = ApiKey::new(secret)
                 .map_err(|error| StartError::Key { project: project.name.to_string(), error })?;
-            nebuly::KeySource::Inline(key)
+            nebuly::ApiKeySource::Inline(key)
         }
-        KeySource::File(path) => nebuly::KeySource::File(path.clone()),
-        KeySource::NotNeeded => nebuly::KeySource::NotNeeded,
+        KeySource::File(path) => nebuly::ApiKeySource::File(path.clone()),
+        KeySource::NotNeeded => nebuly::ApiKeySource::NotNeeded,
     })
 }
