@@ -4,7 +4,7 @@
 //! time who goes on at every lock and every wait. Only the tests named `interleavings` can run then.
 
 #[cfg(not(feature = "interleavings"))]
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 
 #[cfg(not(feature = "interleavings"))]
 pub(crate) use tokio::spawn;
@@ -15,9 +15,14 @@ pub(crate) use shuttle::{
     sync::{Mutex, MutexGuard},
 };
 
-use std::sync::PoisonError;
-
-/// Locks a mutex under which nothing panics: what a poisoned one guards is whole.
+/// Locks a mutex, in either of the two ways.
+#[cfg(not(feature = "interleavings"))]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
+}
+
+/// Locks a mutex, in either of the two ways.
+#[cfg(feature = "interleavings")]
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -11,7 +11,7 @@ use super::{Background, StartError};
 use crate::cache::snapshot::{self, LinkFilter, SnapshotError, SnapshotFile};
 use crate::cache::{MemoryCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
 use crate::domain::{Clock, Construction, Lifetimes, ProjectName, SharedLinks};
-use crate::nebuly::{Keys, Nebuly};
+use crate::nebuly::{Nebuly, ProjectKeys};
 use crate::resolver::{Construct, Policy, Resolver, ResolverDependencies, ResolverProject};
 use crate::settings::{self, OnOutage, Resolve, Settings};
 
@@ -158,7 +158,7 @@ impl SnapshotSaver {
 fn shared_cache(
     settings: &Settings,
     lifetimes: Lifetimes,
-    keys: &Arc<Keys>,
+    keys: &Arc<ProjectKeys>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<(SharedCache, SharedCacheWriter)>, StartError> {
     let Some(options) = shared_cache_options(settings, lifetimes)? else { return Ok(None) };
@@ -201,7 +201,7 @@ pub fn check_snapshot(cache: &settings::CacheSettings) -> Result<(), StartError>
 fn snapshot(
     settings: &Settings,
     lifetimes: Lifetimes,
-    keys: Arc<Keys>,
+    keys: Arc<ProjectKeys>,
 ) -> Result<Option<SnapshotFile>, StartError> {
     check_snapshot(&settings.cache)?;
     let Some(path) = settings.cache.snapshot_file.clone() else { return Ok(None) };

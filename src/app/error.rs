@@ -45,7 +45,7 @@ pub enum StartError {
         #[source]
         error: ApiTokensError,
     },
-    /// The client for Nebuly cannot be made.
+    /// The client for Nebuly cannot be built.
     #[error(transparent)]
     Nebuly(#[from] nebuly::ClientError),
     /// The shared cache cannot be used as it is set.

@@ -30,9 +30,10 @@ pub use self::listeners::{AcceptLoopEnded, Listeners};
 pub use self::nebuly_clients::{NebulyClients, nebuly_clients_of};
 pub use self::telemetry::{log_options, traces_of};
 pub use self::web_options::api_tokens_of;
-use self::web_options::{API_TOKENS_PERIOD, access, departure, extend_deadline};
+use self::web_options::{access, departure, extend_deadline};
 use crate::domain::{Clock, SystemClock};
-use crate::nebuly::Keys;
+use crate::files;
+use crate::nebuly::ProjectKeys;
 use crate::server::{ConnectionLimits, Drain, OpenConnections};
 use crate::settings::Settings;
 use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
@@ -53,7 +54,7 @@ pub struct App {
     drain_delay: Duration,
     drain_timeout: Duration,
     open: OpenConnections,
-    keys: Arc<Keys>,
+    keys: Arc<ProjectKeys>,
     api_tokens_file: Option<ApiTokensFile>,
     caches: Caches,
     traces: Option<Traces>,
@@ -254,7 +255,7 @@ impl App {
 fn watch(
     background: &mut Background,
     metrics: MetricsReader,
-    keys: Arc<Keys>,
+    keys: Arc<ProjectKeys>,
     api_tokens_file: Option<ApiTokensFile>,
 ) {
     background.supervise("metrics", move || metrics.clone().keep_up());
@@ -263,7 +264,7 @@ fn watch(
         let file = Arc::new(Mutex::new(file));
         background.supervise("api_tokens", move || {
             let file = Arc::clone(&file);
-            async move { file.lock().await.watch(API_TOKENS_PERIOD).await }
+            async move { file.lock().await.watch(files::RELOAD_PERIOD).await }
         });
     }
 }

@@ -7,15 +7,15 @@ use opentelemetry_sdk::trace::SdkTracer;
 use super::StartError;
 use crate::domain::ProjectIds;
 use crate::files::{self, FilePath, SmallFile};
-use crate::nebuly::{self, ApiKey, Endpoint, Keys, Nebuly};
+use crate::nebuly::{self, ApiKey, Endpoint, Nebuly, ProjectKeys};
 use crate::settings::{self, ApiKeySetting, Resolve, Settings};
 
 /// The clients of all projects, and their keys.
 pub struct NebulyClients {
     /// One for each project, in the order of the settings.
     pub clients: Vec<Nebuly>,
-    /// Their keys; `Keys::watch` reloads those that are in files.
-    pub keys: Arc<Keys>,
+    /// Their keys; `ProjectKeys::watch` reloads those that are in files.
+    pub keys: Arc<ProjectKeys>,
 }
 
 /// Makes a client for each project, whose calls make spans if there is a tracer. Fails if no project has a key, unless Nebuly
@@ -25,7 +25,7 @@ pub fn nebuly_clients_of(
     tracer: Option<SdkTracer>,
 ) -> Result<NebulyClients, StartError> {
     let certificate_authorities = settings.nebuly.ca_file.as_ref();
-    let options = nebuly::Options {
+    let options = nebuly::NebulyOptions {
         endpoint: Endpoint::new(&settings.nebuly.api_base_url),
         allowed_hosts: settings.nebuly.allowed_hosts.clone(),
         certificate_authorities: certificate_authorities
@@ -38,7 +38,7 @@ pub fn nebuly_clients_of(
         retries: settings.nebuly.retries,
         tracer,
     };
-    let shared = nebuly::Shared::new(settings.nebuly.max_in_flight);
+    let shared = nebuly::SharedClientState::new(settings.nebuly.max_in_flight);
     let client = |project: &settings::ProjectSettings| {
         Ok::<_, StartError>(Nebuly::new(&options, project.name.clone(), key(project)?, &shared)?)
     };
@@ -65,14 +65,14 @@ pub(super) fn read_authorities(setting: &'static str, path: &FilePath) -> Result
     SmallFile::new(path.clone(), files::MAX_LEN).begin().wait().map_err(refused)
 }
 
-fn key(project: &settings::ProjectSettings) -> Result<nebuly::KeySource, StartError> {
+fn key(project: &settings::ProjectSettings) -> Result<nebuly::ApiKeySource, StartError> {
     Ok(match &project.key {
         ApiKeySetting::Inline(secret) => {
             let key = ApiKey::new(secret)
                 .map_err(|error| StartError::Key { project: project.name.to_string(), error })?;
-            nebuly::KeySource::Inline(key)
+            nebuly::ApiKeySource::Inline(key)
         }
-        ApiKeySetting::File(path) => nebuly::KeySource::File(path.clone()),
-        ApiKeySetting::NotNeeded => nebuly::KeySource::NotNeeded,
+        ApiKeySetting::File(path) => nebuly::ApiKeySource::File(path.clone()),
+        ApiKeySetting::NotNeeded => nebuly::ApiKeySource::NotNeeded,
     })
 }

@@ -15,9 +15,6 @@ use crate::web::caller::{Access, ApiTokensFile};
 /// all of them are addresses, and nothing before they come.
 const CALLERS: usize = 100_000;
 
-/// The pause between two reads of the file of API tokens. A token that is removed stays valid for no longer.
-pub(super) const API_TOKENS_PERIOD: Duration = Duration::from_secs(5);
-
 /// Opens the file of API tokens, if one is set. With an unusable file nobody could use `/api`, so it is an error.
 pub fn api_tokens_of(access: &settings::AccessSettings) -> Result<Option<ApiTokensFile>, StartError> {
     let open = |path: &FilePath| {

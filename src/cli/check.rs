@@ -10,7 +10,7 @@ use crate::app::{
     traces_of,
 };
 use crate::domain::Cause;
-use crate::nebuly::{Nebuly, Probe};
+use crate::nebuly::{KeyCheck, Nebuly};
 use crate::settings::{LoadedSettings, Resolve, SettingSources, Settings};
 
 /// Prints the problems of the settings and the settings without secrets, and tries each key.
@@ -75,22 +75,22 @@ async fn probe_all(settings: &Settings, clients: &[Nebuly]) -> bool {
     say(&format!("Nebuly at {}:", settings.nebuly.api_base_url));
     let mut all_valid = true;
     for client in clients {
-        let probe = client.probe().await;
-        all_valid &= probe == Probe::Valid;
-        say(&format!("  {}: {}", client.project(), verdict(probe)));
+        let check = client.check_key().await;
+        all_valid &= check == KeyCheck::Valid;
+        say(&format!("  {}: {}", client.project(), verdict(check)));
     }
     all_valid
 }
 
-fn verdict(probe: Probe) -> String {
-    match probe {
-        Probe::Valid => "the key is valid".to_owned(),
-        Probe::Rejected(status) => format!("the key is not valid: Nebuly answers {status}"),
-        Probe::NoKey => "there is no key to try: api_key_file has none".to_owned(),
-        Probe::WrongAddress(status) => {
+fn verdict(check: KeyCheck) -> String {
+    match check {
+        KeyCheck::Valid => "the key is valid".to_owned(),
+        KeyCheck::Rejected(status) => format!("the key is not valid: Nebuly answers {status}"),
+        KeyCheck::NoKey => "there is no key to try: api_key_file has none".to_owned(),
+        KeyCheck::WrongAddress(status) => {
             format!("what answers is not Nebuly's API (status {status}): nebuly.api_base_url is wrong")
         }
-        Probe::Failed(failure) => {
+        KeyCheck::Failed(failure) => {
             let what = match failure.cause {
                 Cause::Timeout => "no answer in time",
                 Cause::Unavailable => "Nebuly cannot be reached, or fails",

@@ -39,13 +39,9 @@ pub struct SmallFile {
 
 /// A read that has begun.
 #[derive(Debug)]
-pub struct Reading(Pending<io::Result<Vec<u8>>>);
-
-/// Work on a thread of its own.
-#[derive(Debug)]
-struct Pending<T> {
-    result: mpsc::Receiver<T>,
-    until: Instant,
+pub struct PendingRead {
+    content: mpsc::Receiver<io::Result<Vec<u8>>>,
+    deadline: Instant,
 }
 
 impl SmallFile {
@@ -82,8 +78,8 @@ impl SmallFile {
     /// Begins to read the file. To be waited for outside of tasks, such as at start. Several may be begun before the
     /// first is waited for: then all of them together take no longer than [`DEADLINE`].
     #[must_use]
-    pub fn begin(&self) -> Reading {
-        let (sender, result) = mpsc::sync_channel(1);
+    pub fn begin(&self) -> PendingRead {
+        let (sender, content) = mpsc::sync_channel(1);
         let begun = match Arc::clone(&self.turn).try_acquire_owned() {
             Ok(turn) => {
                 let sender = sender.clone();
@@ -95,7 +91,7 @@ impl SmallFile {
             // There is room for one, and nobody else sends.
             drop(sender.send(Err(error)));
         }
-        Reading(Pending { result, until: Instant::now() + DEADLINE })
+        PendingRead { content, deadline: Instant::now() + DEADLINE }
     }
 
     fn spawn(
@@ -113,20 +109,10 @@ impl SmallFile {
     }
 }
 
-impl Reading {
-    /// What the file holds. Blocks until it is read, or fails with `TimedOut` at [`DEADLINE`] after the begin.
+impl PendingRead {
+    /// Returns the content of the file. Blocks until it is read, or fails with `TimedOut` at [`DEADLINE`] after the begin.
     pub fn wait(self) -> io::Result<Vec<u8>> {
-        self.0.wait().and_then(|content| content)
-    }
-}
-
-impl<T> Pending<T> {
-    fn wait(self) -> io::Result<T> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        self.result.recv_timeout(left).map_err(|error| match error {
-            mpsc::RecvTimeoutError::Timeout => timed_out(),
-            mpsc::RecvTimeoutError::Disconnected => io::Error::other(error),
-        })
+        receive(&self.content, self.deadline)?
     }
 }
 
@@ -134,9 +120,9 @@ impl<T> Pending<T> {
 /// `TimedOut`; the work is then left to itself.
 pub fn within_deadline<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (sender, result) = mpsc::sync_channel(1);
-    let until = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + DEADLINE;
     spawn(move || drop(sender.send(work())))?;
-    Pending { result, until }.wait()
+    receive(&result, deadline)
 }
 
 /// Opens a regular file for reading. Anything else, such as a FIFO, is an error, and is not waited for.
@@ -162,6 +148,14 @@ fn read_whole(file: File, max_len: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(content)
+}
+
+fn receive<T>(result: &mpsc::Receiver<T>, deadline: Instant) -> io::Result<T> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    result.recv_timeout(left).map_err(|error| match error {
+        mpsc::RecvTimeoutError::Timeout => timed_out(),
+        mpsc::RecvTimeoutError::Disconnected => io::Error::other(error),
+    })
 }
 
 fn timed_out() -> io::Error {

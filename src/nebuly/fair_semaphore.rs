@@ -1,25 +1,25 @@
-//! The calls in flight, shared by all projects and fairly by all callers.
+//! A semaphore that bounds the calls in flight of all projects, and shares its permits fairly among callers.
 //!
 //! # The rules
 //!
 //! 1. At most `max` calls hold a permit.
 //! 2. Refreshes together hold at most a quarter of them.
-//! 3. One caller holds at most a quarter while another one waits for room, and at most three quarters otherwise, so that a
-//!    newcomer finds room at once. Refreshes that wait for nothing but rule 2 do not count as waiting here.
-//! 4. Whoever may enter by these rules does. The calls of one key enter in the order in which they came, and the keys
-//!    take turns.
-//! 5. A call may wait under several keys: one for each caller that wants its answer. It enters at whichever turn comes
-//!    first. Only its first key counts for the next rule.
+//! 3. One caller holds at most a quarter while another key waits for a permit, and at most three quarters otherwise, so
+//!    that a newcomer gets one at once. Refreshes that wait only because of rule 2 do not count as waiting here.
+//! 4. A call that may enter by these rules does. The calls of one key enter in the order of their arrival, and the keys
+//!    take turns (round robin).
+//! 5. A call may wait under several keys: one for each caller that wants its answer. It enters at the first turn of
+//!    any of them. Only its first key counts for the next rule.
 //! 6. At most [`MAX_WAITING`] calls wait. When the places are taken, a newcomer gets that of the newest call of the key
 //!    that has the most, so that a flood under one key leaves the others theirs.
 //!
-//! # Why nobody waits for ever
+//! # Why no call waits for ever
 //!
-//! Every change that may let somebody in (a permit comes back, a waiting call is given up) ends with [`State::let_in`],
-//! which goes on until nobody may enter. A key that holds nothing may always enter when nothing is in flight, because
+//! Every change that may let a call in (a permit comes back, a waiting call is abandoned) ends with
+//! [`SemaphoreState::let_in`], which goes on until no call may enter. A key that holds nothing may always enter when nothing is in flight, because
 //! each bound is at least 1: so whenever calls wait, at least one holds a permit, and its return is the next change.
-//! A permit travels to a waiting call as a value; if that call has been given up in the meantime, the value is dropped,
-//! and that is its return.
+//! A permit travels to a waiting call as a value; if that call has been abandoned in the meantime, the value is
+//! dropped, and that is its return.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -27,15 +27,15 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::domain::FairnessKey;
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Mutex, lock};
 
-/// How many calls may wait. Each costs little, but those behind so many others would wait in vain.
+/// The most calls that may wait. Each costs little, but those behind so many others would wait in vain.
 pub(super) const MAX_WAITING: usize = 1024;
 
 /// A semaphore whose permits are shared fairly among keys. A permit is the right to have one call in flight.
 pub(super) struct FairSemaphore {
     max: usize,
-    state: Mutex<State>,
+    state: Mutex<SemaphoreState>,
 }
 
 /// The right to have one call in flight, until it is dropped.
@@ -48,23 +48,23 @@ pub(super) struct Permit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct QueueFull;
 
-/// Under which of its keys a call waits.
+/// The key under which a call waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// Under its first: it takes one of the places.
+    /// The first one: the call takes one of the places.
     First,
-    /// Under a further one: the call has its place already.
+    /// A further one: the call has its place already.
     Further,
 }
 
 #[derive(Default)]
-struct State {
+struct SemaphoreState {
     in_flight: usize,
-    /// How many permits each key holds; one without any is not listed.
+    /// The number of permits that each key holds; one without any is not listed.
     held: HashMap<FairnessKey, usize>,
-    /// How many calls wait.
+    /// The number of calls that wait.
     waiting: usize,
-    /// Those who wait, in the order in which they came; an empty queue is not listed.
+    /// The waiting calls, in the order of their arrival; an empty queue is not listed.
     queues: HashMap<FairnessKey, VecDeque<Waiter>>,
     /// The keys that wait, the next one first.
     turns: VecDeque<FairnessKey>,
@@ -78,24 +78,24 @@ struct Waiter {
     permit: oneshot::Sender<Permit>,
 }
 
-/// A position in a queue, which is given up when this is dropped.
-struct Position<'a> {
+/// A position in a queue, which is left when this is dropped.
+struct QueuePosition<'a> {
     semaphore: &'a Arc<FairSemaphore>,
     key: FairnessKey,
     number: u64,
 }
 
 impl FairSemaphore {
-    /// A semaphore for so many calls at once; at least one.
+    /// A semaphore with this many permits; at least one.
     pub(super) fn new(max: usize) -> Self {
         Self { max: max.max(1), state: Mutex::default() }
     }
 
-    /// Waits for a permit. Dropping the future gives the position in the queue up.
+    /// Waits for a permit. Dropping the future leaves the queue.
     pub(super) async fn acquire(self: &Arc<Self>, key: FairnessKey, wait: Wait) -> Result<Permit, QueueFull> {
         let (number, permit) = {
-            let mut state = self.state();
-            // Who waits cannot be overtaken here: of those others nobody may enter, or they would have.
+            let mut state = lock(&self.state);
+            // This overtakes no waiting call: if one might enter, it would have.
             if !state.queues.contains_key(&key) && state.may_enter(key, self.max) {
                 state.take(key);
                 return Ok(self.permit(key));
@@ -107,19 +107,19 @@ impl FairSemaphore {
             drop(evicted);
             (number, permit)
         };
-        let _position = Position { semaphore: self, key, number };
+        let _position = QueuePosition { semaphore: self, key, number };
         permit.await.map_err(|_evicted| QueueFull)
     }
 
-    /// Changes the state, lets in whoever may enter then, and wakes them when the lock is free again.
-    fn change(self: &Arc<Self>, change: impl FnOnce(&mut State)) {
+    /// Changes the state, lets in the calls that may enter then, and wakes them when the lock is free again.
+    fn change(self: &Arc<Self>, change: impl FnOnce(&mut SemaphoreState)) {
         let let_in = {
-            let mut state = self.state();
+            let mut state = lock(&self.state);
             change(&mut state);
             state.let_in(self.max)
         };
         for (key, sender) in let_in {
-            // A permit that finds nobody comes back by being dropped.
+            // If the call is gone, the permit is dropped, and so comes back.
             drop(sender.send(self.permit(key)));
         }
     }
@@ -127,14 +127,10 @@ impl FairSemaphore {
     fn permit(self: &Arc<Self>, key: FairnessKey) -> Permit {
         Permit { semaphore: Arc::clone(self), key }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
 }
 
 impl Permit {
-    /// Under which key it is held.
+    /// The key under which it is held.
     pub(super) const fn key(&self) -> FairnessKey {
         self.key
     }
@@ -146,14 +142,14 @@ impl Drop for Permit {
     }
 }
 
-impl Drop for Position<'_> {
+impl Drop for QueuePosition<'_> {
     fn drop(&mut self) {
-        // With one less waiting, others may be free to hold more.
-        self.semaphore.change(|state| state.give_up(self.key, self.number));
+        // With one less waiting, other keys may hold more.
+        self.semaphore.change(|state| state.leave(self.key, self.number));
     }
 }
 
-impl State {
+impl SemaphoreState {
     fn may_enter(&self, key: FairnessKey, max: usize) -> bool {
         let bound = match key {
             FairnessKey::Refresh => quarter_of(max),
@@ -163,7 +159,7 @@ impl State {
         self.in_flight < max && self.held(key) < bound
     }
 
-    /// Whether another key than this caller's waits for room.
+    /// Returns true if another key than this caller's waits for a permit.
     fn others_wait(&self, key: FairnessKey, max: usize) -> bool {
         let others = self.queues.len() - usize::from(self.queues.contains_key(&key));
         let only_for_themselves = self.queues.contains_key(&FairnessKey::Refresh)
@@ -190,7 +186,7 @@ impl State {
         }
     }
 
-    /// Makes room in the queues for a call of this key; returns the waiter that had to go for it.
+    /// Makes room in the queues for a call of this key. Returns the waiter that was evicted for it.
     fn make_place(&mut self, key: FairnessKey, wait: Wait) -> Result<Option<Waiter>, QueueFull> {
         if wait == Wait::Further || self.waiting < MAX_WAITING {
             return Ok(None);
@@ -226,7 +222,7 @@ impl State {
     }
 
     /// Takes a waiter out of its queue, if it is still there.
-    fn give_up(&mut self, key: FairnessKey, number: u64) {
+    fn leave(&mut self, key: FairnessKey, number: u64) {
         let Some(queue) = self.queues.get_mut(&key) else { return };
         let Ok(position) = queue.binary_search_by_key(&number, |waiter| waiter.number) else { return };
         let Some(waiter) = queue.remove(position) else { return };
@@ -237,7 +233,7 @@ impl State {
         }
     }
 
-    /// Takes everybody out of the queues who may enter now.
+    /// Takes all waiters out of the queues that may enter now.
     fn let_in(&mut self, max: usize) -> Vec<(FairnessKey, oneshot::Sender<Permit>)> {
         let mut let_in = Vec::new();
         while self.in_flight < max

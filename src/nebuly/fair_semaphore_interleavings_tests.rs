@@ -6,7 +6,7 @@ use shuttle::future::{block_on, spawn, yield_now};
 
 use super::*;
 
-/// Calls of two callers and of refreshes come, wait under one key or under two, are given up and end, in any order.
+/// Calls of two callers and of refreshes come, wait under one key or under two, are abandoned and end, in any order.
 #[test]
 fn nobody_waits_for_ever_and_never_are_more_in_flight() {
     let calls = || {
@@ -19,7 +19,7 @@ fn nobody_waits_for_ever_and_never_are_more_in_flight() {
                 let of = |position: usize| keys.get(position % 3).copied().unwrap_or(FairnessKey::Refresh);
                 let first = semaphore.acquire(of(number), Wait::First);
                 let further = semaphore.acquire(of(number + 1), Wait::Further);
-                let given_up = async {
+                let abandoned = async {
                     match patience {
                         Some(turns) => {
                             for _ in 0..turns {
@@ -32,7 +32,7 @@ fn nobody_waits_for_ever_and_never_are_more_in_flight() {
                 let permit = tokio::select! {
                     permit = first => permit,
                     permit = further, if number.is_multiple_of(2) => permit,
-                    () = given_up => return,
+                    () = abandoned => return,
                 };
                 assert!(permit.is_ok());
                 assert!(in_flight.fetch_add(1, Ordering::SeqCst) < 2, "more in flight than the limit");
@@ -45,7 +45,7 @@ fn nobody_waits_for_ever_and_never_are_more_in_flight() {
         for task in tasks {
             block_on(task).unwrap();
         }
-        let state = semaphore.state();
+        let state = lock(&semaphore.state);
         assert_eq!((state.in_flight, state.waiting), (0, 0));
         assert!(state.held.is_empty() && state.queues.is_empty() && state.turns.is_empty());
     };

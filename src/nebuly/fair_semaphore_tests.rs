@@ -150,7 +150,7 @@ fn a_flood_delays_another_caller_by_no_more_than_one_release() {
 }
 
 #[test]
-fn a_waiting_call_that_is_given_up_leaves_no_hole() {
+fn a_waiting_call_that_is_abandoned_leaves_no_hole() {
     let mut bench = Bench::new(1);
     bench.enter_many(A, 3);
     drop(bench.entering.remove(0));
@@ -159,7 +159,7 @@ fn a_waiting_call_that_is_given_up_leaves_no_hole() {
 }
 
 #[test]
-fn a_permit_on_its_way_to_a_call_that_is_given_up_goes_to_the_next() {
+fn a_permit_on_its_way_to_a_call_that_is_abandoned_goes_to_the_next() {
     let mut bench = Bench::new(1);
     bench.enter_many(A, 3);
     // The permit is sent to the first of those who wait, who goes before looking.
@@ -238,8 +238,8 @@ proptest! {
         let mut bench = Bench::new(max);
         let mut last_in = HashMap::new();
         for step in steps {
-            let before: HashMap<FairnessKey, usize> = bench.semaphore.state().held.clone();
-            let waited: Vec<FairnessKey> = bench.semaphore.state().turns.iter().copied().collect();
+            let before: HashMap<FairnessKey, usize> = lock(&bench.semaphore.state).held.clone();
+            let waited: Vec<FairnessKey> = lock(&bench.semaphore.state).turns.iter().copied().collect();
             match step {
                 Step::Enter(key, wait) => bench.enter_as(key, wait),
                 Step::GiveUp(index) if !bench.entering.is_empty() => {
@@ -250,7 +250,7 @@ proptest! {
                 }
                 Step::GiveUp(_) | Step::Leave(_) | Step::Look => bench.look(),
             }
-            let state = bench.semaphore.state();
+            let state = lock(&bench.semaphore.state);
             prop_assert!(state.in_flight <= max);
             prop_assert_eq!(state.in_flight, state.held.values().sum::<usize>());
             let places = state.queues.values().flatten().filter(|waiter| waiter.has_place()).count();
@@ -285,7 +285,7 @@ proptest! {
             bench.look();
         }
         prop_assert!(bench.entering.is_empty(), "somebody waits for ever");
-        let state = bench.semaphore.state();
+        let state = lock(&bench.semaphore.state);
         prop_assert!(state.held.is_empty() && state.queues.is_empty() && state.turns.is_empty());
         prop_assert_eq!((state.in_flight, state.waiting), (0, 0));
     }
@@ -328,6 +328,6 @@ async fn thousands_who_come_go_and_give_up_at_once_leave_no_hole_and_lose_no_wak
     let all = tokio::time::timeout(Duration::from_secs(60), tasks.join_all()).await;
     assert!(all.is_ok(), "somebody waits for ever");
     assert!(entered.load(Ordering::SeqCst) >= CALLS);
-    let state = semaphore.state();
+    let state = lock(&semaphore.state);
     assert_eq!((state.in_flight, state.waiting, state.held.len(), state.turns.len()), (0, 0, 0, 0));
 }

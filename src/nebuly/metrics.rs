@@ -8,7 +8,7 @@ use metrics::{
     histogram,
 };
 
-use crate::domain::ProjectName;
+use crate::domain::{Cause, ProjectName};
 
 const REQUESTS: &str = "nebulink_nebuly_requests_total";
 const REQUEST_DURATION: &str = "nebulink_nebuly_request_duration_seconds";
@@ -18,33 +18,33 @@ const KEY_REJECTED: &str = "nebulink_nebuly_key_rejected";
 const KEY_LOADED: &str = "nebulink_nebuly_key_loaded_timestamp_seconds";
 const KEY_FILE_ERRORS: &str = "nebulink_nebuly_key_file_errors_total";
 
-/// What a call to Nebuly came to, as the label `result` says it.
+/// The result of a call to Nebuly: the label `result`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallResult {
-    /// What was asked for.
+    /// The item was found.
     Ok,
     /// This key's project has no such item.
     Absent,
-    /// The key is refused.
+    /// The key was rejected.
     Rejected,
     /// Nebuly asks us to slow down.
     Throttled,
-    /// An answer of no use.
+    /// An answer that is not valid.
     BadAnswer,
     /// No connection, a reset, or 5xx.
     Failed,
-    /// Nothing in time.
+    /// No answer in time.
     Timeout,
 }
 
-/// The counters of one kind of call, and how long its calls take.
+/// The counters of one kind of call, and the histogram of durations.
 pub(super) struct CallMetrics {
     results: [(CallResult, Counter); 7],
     duration: Histogram,
     in_flight: Gauge,
 }
 
-/// What is told of a project's key.
+/// The metrics of a project's key.
 pub(super) struct KeyMetrics {
     rejected: Gauge,
     loaded: Gauge,
@@ -52,7 +52,7 @@ pub(super) struct KeyMetrics {
 }
 
 /// A call in flight, until it is dropped.
-pub(super) struct InFlight<'a>(&'a Gauge);
+pub(super) struct CallInFlight<'a>(&'a Gauge);
 
 impl CallResult {
     const ALL: [Self; 7] = [
@@ -64,6 +64,18 @@ impl CallResult {
         Self::Failed,
         Self::Timeout,
     ];
+
+    /// The result of a call that failed.
+    pub(super) const fn of(cause: Cause) -> Self {
+        match cause {
+            Cause::Timeout => Self::Timeout,
+            Cause::BadAnswer => Self::BadAnswer,
+            Cause::Overloaded { .. } => Self::Throttled,
+            Cause::Unavailable | Cause::KeyRejected | Cause::RateLimited { .. } | Cause::Internal => {
+                Self::Failed
+            }
+        }
+    }
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -79,7 +91,7 @@ impl CallResult {
 }
 
 impl CallMetrics {
-    /// The metrics of this call for a project; `call` is the label.
+    /// The metrics of a kind of call of a project; `call` is its label.
     pub(super) fn new(project: &ProjectName, call: &'static str) -> Self {
         let results = CallResult::ALL.map(|result| {
             let labels =
@@ -94,9 +106,9 @@ impl CallMetrics {
     }
 
     /// Counts a call as in flight.
-    pub(super) fn in_flight(&self) -> InFlight<'_> {
+    pub(super) fn in_flight(&self) -> CallInFlight<'_> {
         self.in_flight.increment(1.0);
-        InFlight(&self.in_flight)
+        CallInFlight(&self.in_flight)
     }
 
     /// Counts a call that ended.
@@ -108,7 +120,7 @@ impl CallMetrics {
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for CallInFlight<'_> {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
@@ -129,7 +141,7 @@ impl KeyMetrics {
         self.rejected.set(if rejected { 1.0 } else { 0.0 });
     }
 
-    /// Another key has been taken over, now.
+    /// Records that another key was loaded now.
     pub(super) fn loaded(&self) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.loaded.set(now.as_secs_f64());
@@ -140,12 +152,12 @@ impl KeyMetrics {
     }
 }
 
-/// Whether a project's circuit is open.
+/// The gauge that is 1 while a project's circuit breaker is open.
 pub(super) fn circuit_open(project: &ProjectName) -> Gauge {
     gauge!(CIRCUIT_OPEN, "project" => project.to_string())
 }
 
-/// Says what each metric means.
+/// Describes each metric.
 pub(super) fn describe() {
     describe_counter!(REQUESTS, "Calls made to Nebuly, by what they came to");
     describe_histogram!(REQUEST_DURATION, Unit::Seconds, "How long a call to Nebuly took");

@@ -1,19 +1,18 @@
-//! Nebuly, as an adapter: the calls that it answers and what its answers mean.
+//! Nebuly, as an adapter: makes calls for links, and reads the answers.
 //!
-//! A call carries a key, so it goes nowhere but to the configured address: no redirect is followed, no proxy of the
-//! environment is used, and an id stays in its own path segment. Nothing of an answer is believed before it is checked.
-//! And Nebuly is spared: calls in flight are bounded, few are tried again, none is made while Nebuly is not well.
+//! A call carries a key, so it goes only to the configured address: no redirect is followed, no proxy of the environment
+//! is used, and an id stays in its own path segment. No answer is used before it is checked. And Nebuly is not
+//! overloaded: calls in flight are bounded, few are retried, and none is made while the circuit breaker is open.
 //!
-//! | file | job |
+//! | module | job |
 //! |---|---|
-//! | `client` | one project: which calls are made for a link |
-//! | `fair_semaphore` | the calls in flight, of all projects |
-//! | `circuit`, `breaker` | whether a project is asked at all: the rule, and its sharing among calls |
-//! | `backoff`, `retry_after` | how long to wait |
-//! | `key`, `key_file`, `key_standing`, `key_holder`, `keys` | a key, where it comes from, whether Nebuly takes it, the key of a project, the keys of all |
-//! | `attempt`, `acceptance`, `wire`, `endpoint`, `http_client` | one call over HTTP |
-//! | `probe` | the call that only tries a key |
-//! | `metrics`, `trace`, `steady_clock` | as they are called |
+//! | `client` | one project: the life of a call, from the first check to what is learnt from it |
+//! | `key` | the API keys: where they come from, and whether Nebuly accepts them |
+//! | `circuit_breaker` | refuses calls while Nebuly fails, or asks us to slow down |
+//! | `fair_semaphore` | bounds the calls in flight, of all projects, and shares them fairly among callers |
+//! | `call` | one call over HTTP |
+//! | `backoff` | the pauses before a call is made again |
+//! | `metrics` | the metrics of all of these |
 
 mod backoff;
 mod call;
@@ -22,12 +21,15 @@ mod client;
 mod fair_semaphore;
 mod key;
 mod metrics;
-mod retry_after;
-mod steady_clock;
 
-pub use call::api::{ClientError, POOL_MAX_IDLE};
-pub use call::endpoint::Endpoint;
-pub use call::key_check::Probe;
-pub use client::{Nebuly, Options, Shared};
-pub use key::{ApiKey, InvalidKey, KeySource, Keys};
-pub use steady_clock::SteadyClock;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use self::call::{ClientError, Endpoint, KeyCheck, POOL_MAX_IDLE};
+pub use self::client::{Nebuly, NebulyOptions, SharedClientState};
+pub use self::key::{ApiKey, ApiKeySource, InvalidKey, ProjectKeys};
+
+/// The clock of circuit breakers and rejected keys. Tests bring one that they move, so that they need not wait.
+///
+/// Deadlines are not read from it: they are moments of the machine's clock.
+pub type SteadyClock = Arc<dyn Fn() -> Instant + Send + Sync>;

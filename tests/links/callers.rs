@@ -253,7 +253,7 @@ async fn tokens_are_read_again_when_the_file_changes_and_appear_in_no_log() {
     };
     tokio::time::timeout(PATIENCE, changed).await.expect("the file is not read again");
     assert_eq!(status(TOKEN).await, 401);
-    assert!(log.text().contains("access.api_tokens_file has changed"));
+    assert!(log.text().contains("reloaded access.api_tokens_file"));
     assert!(!log.text().contains("canary-0123"), "a token is in the log");
 }
 

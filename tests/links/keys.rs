@@ -13,7 +13,7 @@ use http::StatusCode;
 use nebulink::app::{App, StartError};
 use nebulink::demo::{Fault, Matching, StandIn};
 use nebulink::domain::{CallFailure, Cause};
-use nebulink::nebuly::KeySource;
+use nebulink::nebuly::ApiKeySource;
 use nebulink::settings;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -28,7 +28,7 @@ async fn with_file(content: &str) -> (StandIn, TempDir, PathBuf, Client) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
     std::fs::write(&path, content).unwrap();
-    let client = Setup { key: KeySource::File((&path).into()), ..Setup::default() }.client(&stand_in);
+    let client = Setup { key: ApiKeySource::File((&path).into()), ..Setup::default() }.client(&stand_in);
     (stand_in, folder, path, client)
 }
 
@@ -129,7 +129,7 @@ async fn a_mounted_secret_is_exchanged_under_load_without_a_failed_call() {
     let folder = tempfile::tempdir().unwrap();
     publish(folder.path(), "..1", KEY);
     symlink("..data/key", folder.path().join("key")).unwrap();
-    let key = KeySource::File(folder.path().join("key").into());
+    let key = ApiKeySource::File(folder.path().join("key").into());
     let client = Setup { key, ..Setup::default() }.client(&stand_in);
     let load = Load::begin(&client);
     some_calls(&stand_in).await;

@@ -92,7 +92,7 @@ async fn a_pipe_as_one_of_two_key_files_raises_an_alarm_and_the_other_project_is
     let [broken, _] = two_projects(folder.path());
     replace_by_fifo(&broken);
     let process = LoggedProcess::start(configured(&stand_in, folder.path())).await;
-    let alarm = process.logged("the key file gives no key").await;
+    let alarm = process.logged("failed to load the API key file").await;
     assert!(
         alarm.contains("ERROR") && alarm.contains("project-0") && alarm.contains(NO_REGULAR_FILE),
         "{alarm}"
@@ -120,13 +120,13 @@ async fn a_key_file_that_becomes_a_pipe_leaves_the_old_key_in_use_and_raises_an_
     let [broken, other] = two_projects(folder.path());
     let process = LoggedProcess::start(configured(&stand_in, folder.path())).await;
     replace_by_fifo(&broken);
-    let alarm = process.logged("the key file gives no key").await;
+    let alarm = process.logged("failed to load the API key file").await;
     assert!(alarm.contains(r#""old_key_is_kept":true"#), "{alarm}");
     assert_eq!(request(process.address, "GET", "/c/abc?project=project-0", &[]).await.status, 302);
     // The other project's key is still followed.
     fs::write(&other, "nk-second").unwrap();
     stand_in.replace_key(&key_of(1), "nk-second");
-    process.logged("another key is used from now on").await;
+    process.logged("loaded a new API key").await;
     assert_eq!(request(process.address, "GET", "/c/def?project=project-1", &[]).await.status, 302);
     // A refused key makes it look at the file again.
     stand_in.replace_key(&key_of(0), "nk-other");
@@ -154,7 +154,7 @@ async fn a_pipe_as_the_file_of_api_tokens_ends_the_start_and_later_leaves_the_to
     };
     assert_eq!((status(TOKEN).await, status("0123456789-unknown").await), (404, 401));
     replace_by_fifo(&path);
-    let alarm = process.logged("access.api_tokens_file has changed and cannot be used").await;
+    let alarm = process.logged("failed to reload access.api_tokens_file").await;
     assert!(alarm.contains("ERROR") && alarm.contains(NO_REGULAR_FILE), "{alarm}");
     assert_eq!((status(TOKEN).await, status("0123456789-unknown").await), (404, 401));
     ends(process).await;
@@ -324,7 +324,7 @@ async fn a_secret_in_place_of_a_path_is_not_logged_while_it_serves() {
         command
     };
     let mut process = LoggedProcess::start(with_secrets()).await;
-    process.logged("the key file gives no key").await;
+    process.logged("failed to load the API key file").await;
     process.logged("removed what a crash left").await;
     assert_eq!(request(process.address, "GET", "/c/abc?project=project-1", &[]).await.status, 302);
     process.logged("snapshot written").await;

@@ -9,7 +9,9 @@ use nebulink::domain::{
     AllowedHosts, Answer, CallFailure, CallOptions, Caller, DeepLinks as _, FairnessKey, Item, ProjectName,
     RateLimit,
 };
-use nebulink::nebuly::{ApiKey, Endpoint, KeySource, Nebuly, Options, Shared, SteadyClock};
+use nebulink::nebuly::{
+    ApiKey, ApiKeySource, Endpoint, Nebuly, NebulyOptions, SharedClientState, SteadyClock,
+};
 use secrecy::SecretString;
 use url::Url;
 
@@ -20,14 +22,14 @@ pub struct Setup {
     pub max_in_flight: usize,
     pub retries: u32,
     pub attempt_timeout: Duration,
-    pub key: KeySource,
+    pub key: ApiKeySource,
 }
 
 /// One project's client, with a clock for circuits and keys, and a count of what was paid.
 #[derive(Clone)]
 pub struct Client {
     pub nebuly: Arc<Nebuly>,
-    pub shared: Shared,
+    pub shared: SharedClientState,
     pub passed: Arc<AtomicU64>,
     pub spent: Arc<Spent>,
 }
@@ -42,7 +44,7 @@ impl Default for Setup {
             max_in_flight: 64,
             retries: 1,
             attempt_timeout: Duration::from_secs(5),
-            key: KeySource::Inline(key),
+            key: ApiKeySource::Inline(key),
         }
     }
 }
@@ -53,7 +55,7 @@ impl Setup {
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut allowed_hosts = AllowedHosts::default();
         allowed_hosts.allow_host_of(&Url::parse(&stand_in.platform_url()).unwrap()).unwrap();
-        let options = Options {
+        let options = NebulyOptions {
             endpoint: Endpoint::new(&Url::parse(&stand_in.api_base_url()).unwrap()),
             allowed_hosts,
             certificate_authorities: None,
@@ -66,8 +68,9 @@ impl Setup {
         };
         let passed = Arc::new(AtomicU64::new(0));
         let (start, seconds) = (Instant::now(), Arc::clone(&passed));
-        let clock = SteadyClock::new(move || start + Duration::from_secs(seconds.load(Ordering::SeqCst)));
-        let shared = Shared::with_clock(self.max_in_flight, clock);
+        let clock: SteadyClock =
+            Arc::new(move || start + Duration::from_secs(seconds.load(Ordering::SeqCst)));
+        let shared = SharedClientState::with_clock(self.max_in_flight, clock);
         let project = ProjectName::try_from("default").unwrap();
         let nebuly = Arc::new(Nebuly::new(&options, project, self.key, &shared).unwrap());
         shared.keys().load();

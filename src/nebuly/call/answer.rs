@@ -1,54 +1,88 @@
-//! What of an answer's body is believed.
-
-use std::sync::Arc;
+//! The answers of Nebuly: what a status means, and what of a body is accepted.
 
 use bytes::BytesMut;
+use serde::Deserialize;
 
-use super::wire::DeepLink;
 use crate::domain::{AllowedHosts, RefusedUrl, TargetUrl};
-use crate::nebuly::key::Keys;
+use crate::nebuly::key::ProjectKeys;
 
-/// The longest body that is read: a deep link is a few hundred bytes.
+/// The longest body that is read, in bytes: a deep link has a few hundred.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Why no body came of an answer.
-pub(in crate::nebuly) enum NoBody {
+/// The meaning of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StatusMeaning {
+    /// The body has what was asked for.
+    Found,
+    /// This key's project has no such item.
+    Absent,
+    /// The key is not accepted.
+    KeyRejected,
+    /// Nebuly asks us to slow down.
+    Throttled,
+    /// What stands before Nebuly cannot reach it, which may pass.
+    Outage,
+    /// Nebuly failed, which the id may have caused.
+    Failed,
+    /// A status that this API does not have.
+    Unexpected,
+}
+
+/// Why no body was read.
+pub(super) enum BodyError {
     TooLarge,
     Broken(reqwest::Error),
 }
 
-/// The rules by which a URL is taken out of a body.
-pub(in crate::nebuly) struct Acceptance {
-    pub(in crate::nebuly) allowed_hosts: AllowedHosts,
-    pub(in crate::nebuly) keys: Arc<Keys>,
+/// The body of a deep link. Members that may come later are ignored.
+#[derive(Deserialize)]
+struct DeepLinkBody {
+    url: String,
 }
 
-impl Acceptance {
-    /// Takes the URL out of a body. The reason for a refusal says nothing of what stood there.
-    pub(in crate::nebuly) fn accept(&self, body: &[u8]) -> Result<TargetUrl, &'static str> {
-        let link: DeepLink = serde_json::from_slice(body).map_err(|_| "it has no url that is a string")?;
-        TargetUrl::accept(&link.url, &self.allowed_hosts, |text| self.keys.are_in(text)).map_err(|refused| {
-            match refused {
-                RefusedUrl::Length => "its url is empty or too long",
-                RefusedUrl::Character => "its url has a character that is not printable ASCII",
-                RefusedUrl::Form => "its url is not written as an absolute URL",
-                RefusedUrl::Scheme => "its url's scheme is not https",
-                RefusedUrl::User => "its url has a user or a password",
-                RefusedUrl::Host => "its url's host is none of nebuly.allowed_hosts",
-                RefusedUrl::Key => "its url contains a key",
-            }
-        })
+impl StatusMeaning {
+    /// Reads a status as the last section of the notes on Nebuly's API does.
+    pub(super) const fn of(status: u16) -> Self {
+        match status {
+            200 => Self::Found,
+            // 400 and 422: the id has no form that Nebuly knows. 403: this key may not see it, but another one may.
+            400 | 403 | 404 | 410 | 422 => Self::Absent,
+            401 => Self::KeyRejected,
+            429 => Self::Throttled,
+            502..=504 => Self::Outage,
+            500..=599 => Self::Failed,
+            // A redirect among them: it is never followed, so that the key never travels.
+            _ => Self::Unexpected,
+        }
     }
 }
 
 /// Reads a body up to its bound, whatever length it announces.
-pub(in crate::nebuly) async fn read_body(mut response: reqwest::Response) -> Result<BytesMut, NoBody> {
+pub(super) async fn read_body(mut response: reqwest::Response) -> Result<BytesMut, BodyError> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(NoBody::Broken)? {
+    while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
         if body.len() + chunk.len() > MAX_BODY {
-            return Err(NoBody::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// Takes the URL out of a body. The error says why it was refused, and nothing of its content.
+pub(super) fn accept_url(
+    body: &[u8],
+    allowed_hosts: &AllowedHosts,
+    keys: &ProjectKeys,
+) -> Result<TargetUrl, &'static str> {
+    let link: DeepLinkBody = serde_json::from_slice(body).map_err(|_| "it has no url that is a string")?;
+    TargetUrl::accept(&link.url, allowed_hosts, |text| keys.are_in(text)).map_err(|refused| match refused {
+        RefusedUrl::Length => "its url is empty or too long",
+        RefusedUrl::Character => "its url has a character that is not printable ASCII",
+        RefusedUrl::Form => "its url is not written as an absolute URL",
+        RefusedUrl::Scheme => "its url's scheme is not https",
+        RefusedUrl::User => "its url has a user or a password",
+        RefusedUrl::Host => "its url's host is none of nebuly.allowed_hosts",
+        RefusedUrl::Key => "its url contains a key",
+    })
 }

@@ -1,6 +1,7 @@
-//! One call for a link, and what comes back.
+//! Nebuly's API over HTTP: makes one call at a time, and tells what came of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
@@ -8,25 +9,25 @@ use reqwest::{Client, Proxy, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::answer::{Acceptance, NoBody, read_body};
-use super::wire::{self, Verdict};
-use crate::domain::{Answer, CallFailure, Cause};
+use super::answer::{BodyError, StatusMeaning, accept_url, read_body};
+use super::endpoint::Endpoint;
+use crate::domain::{AllowedHosts, Answer, CallFailure, Cause};
 use crate::http_client;
+use crate::nebuly::backoff::retry_after;
 use crate::nebuly::circuit_breaker::Evidence;
-use crate::nebuly::key::ApiKey;
+use crate::nebuly::key::{ApiKey, ProjectKeys};
 use crate::nebuly::metrics::CallResult;
-use crate::nebuly::retry_after::retry_after;
 
-/// How long an unused connection is kept. Below what servers and load balancers usually keep (60 s and more), so that
-/// we close first and no call is written to a connection that is just being closed.
+/// The time for which an unused connection is kept. Below what servers and load balancers usually keep (60 s and more),
+/// so that we close first and no call is written to a connection that is just being closed.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How many unused connections the client of a project keeps, beside those of calls in flight.
+/// The number of unused connections that the client of a project keeps, beside those of calls in flight.
 pub const POOL_MAX_IDLE: usize = 32;
 
-pub(in crate::nebuly) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The client cannot be made from these options.
+/// The client cannot be built from these options.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// `nebuly.ca_file` holds no certificate in PEM.
@@ -40,34 +41,37 @@ pub enum ClientError {
     Http(#[source] reqwest::Error),
 }
 
-/// Makes calls, one at a time.
-pub(in crate::nebuly) struct Attempts {
+/// The API as one project calls it.
+pub(in crate::nebuly) struct NebulyApi {
     pub(in crate::nebuly) http: Client,
-    pub(in crate::nebuly) acceptance: Acceptance,
+    pub(in crate::nebuly) endpoint: Endpoint,
+    pub(in crate::nebuly) allowed_hosts: AllowedHosts,
+    /// No URL may contain one of them.
+    pub(in crate::nebuly) keys: Arc<ProjectKeys>,
 }
 
-/// What one call came to.
-pub(in crate::nebuly) enum Attempted {
-    /// It settles the link.
+/// The outcome of one call.
+pub(in crate::nebuly) enum CallOutcome {
+    /// An answer about the link.
     Answered(Answer),
     /// 401.
-    KeyRefused,
+    KeyRejected,
     /// 429, with the pause that it asks for, if it does.
     Throttled(Option<Duration>),
-    /// No connection, a reset, a timeout, 502, 503 or 504: it may be better soon.
-    Outage(Trouble),
+    /// No connection, a reset, a timeout, 502, 503 or 504: it may pass.
+    Retryable(CallError),
     /// Any other answer: it would be the same again.
-    Unsettled(Trouble),
+    NonRetryable(CallError),
 }
 
-/// A call that settled nothing, for its caller and for the log.
-pub(in crate::nebuly) struct Trouble {
+/// Why a call gave no answer about its link, for its caller and for the log.
+pub(in crate::nebuly) struct CallError {
     pub(in crate::nebuly) failure: CallFailure,
     /// Holds neither the URL, in which the id is, nor anything of a body.
     pub(in crate::nebuly) why: Cow<'static, str>,
 }
 
-/// The HTTP client of a project's calls.
+/// Builds the HTTP client of a project.
 pub(in crate::nebuly) fn http_client(
     certificate_authorities: Option<&[u8]>,
     proxy: Option<&SecretString>,
@@ -90,104 +94,104 @@ pub(in crate::nebuly) fn http_client(
     builder.build().map_err(|error| ClientError::Http(error.without_url()))
 }
 
-impl Attempts {
-    /// Calls, for at most this long, from connecting to the last byte.
-    pub(in crate::nebuly) async fn make(&self, url: Url, key: &ApiKey, budget: Duration) -> Attempted {
+impl NebulyApi {
+    /// Asks for a deep link, for at most this long, from connecting to the last byte.
+    pub(in crate::nebuly) async fn deep_link(
+        &self,
+        url: Url,
+        key: &ApiKey,
+        timeout: Duration,
+    ) -> CallOutcome {
         let request =
             self.http.get(url).header(AUTHORIZATION, key.authorization().clone()).header(ACCEPT, JSON);
         let mut status = None;
-        let answered = tokio::time::timeout(budget, async {
+        let answered = tokio::time::timeout(timeout, async {
             let response = match request.send().await {
                 Ok(response) => response,
-                Err(error) => return Attempted::Outage(Trouble::of(&error, None)),
+                Err(error) => return CallOutcome::Retryable(CallError::of(&error, None)),
             };
             status = Some(response.status().as_u16());
             self.read(response).await
         });
         answered.await.unwrap_or_else(|_elapsed| {
-            Attempted::Outage(Trouble::new(Cause::Timeout, status, "nothing came in time"))
+            CallOutcome::Retryable(CallError::new(Cause::Timeout, status, "timeout"))
         })
     }
 
-    async fn read(&self, response: Response) -> Attempted {
+    async fn read(&self, response: Response) -> CallOutcome {
         let status = response.status().as_u16();
-        let unsettled = |cause, why| Attempted::Unsettled(Trouble::new(cause, Some(status), why));
-        match wire::verdict(status) {
-            Verdict::Found => match read_body(response).await {
-                Ok(body) => match self.acceptance.accept(&body) {
-                    Ok(url) => Attempted::Answered(Answer::Found(url)),
-                    Err(why) => unsettled(Cause::BadAnswer, why),
+        let non_retryable = |cause, why| CallOutcome::NonRetryable(CallError::new(cause, Some(status), why));
+        match StatusMeaning::of(status) {
+            StatusMeaning::Found => match read_body(response).await {
+                Ok(body) => match accept_url(&body, &self.allowed_hosts, &self.keys) {
+                    Ok(url) => CallOutcome::Answered(Answer::Found(url)),
+                    Err(why) => non_retryable(Cause::BadAnswer, why),
                 },
-                Err(NoBody::TooLarge) => unsettled(Cause::BadAnswer, "it is too large"),
-                Err(NoBody::Broken(error)) => Attempted::Outage(Trouble::of(&error, Some(status))),
+                Err(BodyError::TooLarge) => non_retryable(Cause::BadAnswer, "it is too large"),
+                Err(BodyError::Broken(error)) => CallOutcome::Retryable(CallError::of(&error, Some(status))),
             },
-            Verdict::Absent => Attempted::Answered(Answer::Absent { status }),
-            Verdict::KeyRefused => Attempted::KeyRefused,
-            Verdict::Throttled => Attempted::Throttled(retry_after(response.headers(), SystemTime::now())),
-            Verdict::Outage => {
-                Attempted::Outage(Trouble::new(Cause::Unavailable, Some(status), "its status says so"))
+            StatusMeaning::Absent => CallOutcome::Answered(Answer::Absent { status }),
+            StatusMeaning::KeyRejected => CallOutcome::KeyRejected,
+            StatusMeaning::Throttled => {
+                CallOutcome::Throttled(retry_after(response.headers(), SystemTime::now()))
             }
-            Verdict::Failed => unsettled(Cause::Unavailable, "its status says so"),
-            Verdict::Strange => unsettled(Cause::BadAnswer, "its status is none of this call's"),
+            StatusMeaning::Outage => {
+                CallOutcome::Retryable(CallError::new(Cause::Unavailable, Some(status), "its status says so"))
+            }
+            StatusMeaning::Failed => non_retryable(Cause::Unavailable, "its status says so"),
+            StatusMeaning::Unexpected => non_retryable(Cause::BadAnswer, "its status is none of this call's"),
         }
     }
 }
 
-impl Attempted {
-    /// What the circuit learns from it.
+impl CallOutcome {
+    /// The evidence of Nebuly's health, for the circuit breaker.
     pub(in crate::nebuly) const fn evidence(&self) -> Evidence {
         match self {
             // 401 is for the operator, and no outage.
-            Self::Answered(_) | Self::KeyRefused | Self::Unsettled(_) => Evidence::Answered,
+            Self::Answered(_) | Self::KeyRejected | Self::NonRetryable(_) => Evidence::Answered,
             Self::Throttled(pause) => Evidence::Throttled(*pause),
-            Self::Outage(_) => Evidence::Outage,
+            Self::Retryable(_) => Evidence::Outage,
         }
     }
 
-    /// How it is counted.
+    /// The result as metrics and spans name it.
     pub(in crate::nebuly) const fn result(&self) -> CallResult {
         match self {
             Self::Answered(Answer::Found(_)) => CallResult::Ok,
             Self::Answered(Answer::Absent { .. }) => CallResult::Absent,
-            Self::KeyRefused => CallResult::Rejected,
+            Self::KeyRejected => CallResult::Rejected,
             Self::Throttled(_) => CallResult::Throttled,
-            Self::Outage(trouble) | Self::Unsettled(trouble) => match trouble.failure.cause {
-                Cause::Timeout => CallResult::Timeout,
-                Cause::BadAnswer => CallResult::BadAnswer,
-                _ => CallResult::Failed,
-            },
+            Self::Retryable(error) | Self::NonRetryable(error) => CallResult::of(error.failure.cause),
         }
     }
 
     /// The status of the answer, if there was one.
-    pub(in crate::nebuly) const fn status(&self) -> Option<u16> {
+    pub(super) const fn status(&self) -> Option<u16> {
         match self {
             Self::Answered(Answer::Found(_)) => Some(200),
             Self::Answered(Answer::Absent { status }) => Some(*status),
-            Self::KeyRefused => Some(401),
+            Self::KeyRejected => Some(401),
             Self::Throttled(_) => Some(429),
-            Self::Outage(trouble) | Self::Unsettled(trouble) => trouble.failure.status,
+            Self::Retryable(error) | Self::NonRetryable(error) => error.failure.status,
         }
     }
 }
 
-impl Trouble {
+impl CallError {
     fn new(cause: Cause, status: Option<u16>, why: &'static str) -> Self {
         Self { failure: CallFailure { cause, status }, why: why.into() }
     }
 
     fn of(error: &reqwest::Error, status: Option<u16>) -> Self {
-        Self { failure: CallFailure { cause: cause_of(error), status }, why: chain(error).into() }
+        let broke_off = error.is_body() || error.is_decode();
+        let summary = if broke_off { "the answer broke off" } else { "the call failed" };
+        let why = http_client::with_causes(summary, error).into();
+        Self { failure: CallFailure { cause: cause_of(error), status }, why }
     }
 }
 
-/// What an error of the HTTP client means.
-pub(in crate::nebuly) fn cause_of(error: &reqwest::Error) -> Cause {
+/// The cause of a failure, as an error of the HTTP client tells it.
+pub(super) fn cause_of(error: &reqwest::Error) -> Cause {
     if error.is_timeout() { Cause::Timeout } else { Cause::Unavailable }
-}
-
-/// An error with its causes, but without the URL, which holds the id.
-fn chain(error: &reqwest::Error) -> String {
-    let broke_off = error.is_body() || error.is_decode();
-    http_client::with_causes(if broke_off { "the answer broke off" } else { "the call failed" }, error)
 }

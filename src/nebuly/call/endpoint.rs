@@ -12,7 +12,7 @@ pub struct Endpoint {
     base: String,
 }
 
-/// The finished address is not the one that was built: the call must not be made.
+/// The finished URL is not the one that was written: the call must not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the id would leave its path segment")]
 pub struct LeftItsSegment;
@@ -24,7 +24,7 @@ impl Endpoint {
         Self { base: base.as_str().trim_end_matches('/').to_owned() }
     }
 
-    /// Where the deep link of an item is asked for: `{base}/deeplinks/{kind}/{id}`.
+    /// The address of an item's deep link: `{base}/deeplinks/{kind}/{id}`.
     ///
     /// The id is one path segment that decodes to it. That is checked again on the finished URL, however well the id was
     /// checked before: the key that goes with the call must never reach a path that a caller chose.
@@ -36,13 +36,13 @@ impl Endpoint {
         if url.as_str() == written && !id.is_empty() { Ok(url) } else { Err(LeftItsSegment) }
     }
 
-    /// Where the calls go to, as spans say it.
-    pub(in crate::nebuly) fn host_and_port(&self) -> Option<(String, u16)> {
+    /// The server of all calls, as spans name it.
+    pub(super) fn host_and_port(&self) -> Option<(String, u16)> {
         let base = Url::parse(&self.base).ok()?;
         Some((base.host_str()?.to_owned(), base.port_or_known_default()?))
     }
 
-    /// Where interactions are listed: `POST {base}/get-interactions`.
+    /// The address of the list of interactions: `POST {base}/get-interactions`.
     pub fn get_interactions(&self) -> Result<Url, url::ParseError> {
         Url::parse(&format!("{}/get-interactions", self.base))
     }

@@ -1,8 +1,13 @@
-//! One call over HTTP: where it goes, what comes back, and how it is observed.
+//! One call over HTTP: where it goes, what came of it, and how it is traced.
 
-pub(in crate::nebuly) mod answer;
-pub(in crate::nebuly) mod api;
-pub(in crate::nebuly) mod endpoint;
-pub(in crate::nebuly) mod key_check;
-pub(in crate::nebuly) mod trace;
-pub(in crate::nebuly) mod wire;
+mod answer;
+mod api;
+mod endpoint;
+mod key_check;
+mod trace;
+
+pub(super) use self::api::{CallError, CallOutcome, NebulyApi, http_client};
+pub use self::api::{ClientError, POOL_MAX_IDLE};
+pub use self::endpoint::Endpoint;
+pub use self::key_check::KeyCheck;
+pub(super) use self::trace::CallSpans;

@@ -1,13 +1,13 @@
 //! The spans of calls, below the request that began them.
 //!
-//! Only what belongs to a traced request is traced. A refresh that nobody waits for is a trace of its own, linked to the
-//! request that found the link stale. Nothing of it goes to Nebuly.
+//! Only the calls of a traced request are traced. A refresh that nobody waits for is a trace of its own, linked to the
+//! request that found the link stale. Nothing of a trace is sent to Nebuly.
 
 use opentelemetry::trace::{Link, Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 
-use super::api::Attempted;
+use super::api::CallOutcome;
 use super::endpoint::Endpoint;
 use crate::domain::{FairnessKey, ProjectName};
 use crate::nebuly::metrics::CallResult;
@@ -15,16 +15,16 @@ use crate::nebuly::metrics::CallResult;
 /// The path of the call, without the id.
 const TEMPLATE: &str = "/deeplinks/{kind}/{id}";
 
-/// What a call's span is called.
+/// The name of a call's span.
 const NAME: &str = "GET /deeplinks/{kind}/{id}";
 
-/// What the spans of a project's calls for links have in common.
+/// Begins the spans of a project's calls for links.
 pub(in crate::nebuly) struct CallSpans {
     tracer: SdkTracer,
     attributes: Vec<KeyValue>,
 }
 
-/// The span of one call. It ends with this value, also if the call is given up.
+/// The span of one call. It ends when this is dropped, also if the call is abandoned.
 pub(in crate::nebuly) struct CallSpan(Span);
 
 impl CallSpans {
@@ -42,8 +42,8 @@ impl CallSpans {
         Self { tracer, attributes }
     }
 
-    /// Begins the span of a call, if the request behind it is traced; `resent` counts the calls before it that were for
-    /// the same.
+    /// Begins the span of a call, if the request behind it is traced; `resent` is the number of calls before it for the
+    /// same link.
     pub(in crate::nebuly) fn begin(&self, key: FairnessKey, resent: u32) -> Option<CallSpan> {
         let request = Context::current();
         let cause = request.span().span_context().clone();
@@ -68,12 +68,12 @@ impl CallSpans {
 }
 
 impl CallSpan {
-    /// Says what came of the call.
-    pub(in crate::nebuly) fn ended(mut self, attempted: &Attempted) {
-        if let Some(status) = attempted.status() {
+    /// Ends the span with the outcome of the call.
+    pub(in crate::nebuly) fn ended(mut self, outcome: &CallOutcome) {
+        if let Some(status) = outcome.status() {
             self.0.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
         }
-        let result = attempted.result();
+        let result = outcome.result();
         self.0.set_attribute(KeyValue::new("nebulink.result", result.as_str()));
         if !matches!(result, CallResult::Ok | CallResult::Absent) {
             self.0.set_attribute(KeyValue::new("error.type", result.as_str()));

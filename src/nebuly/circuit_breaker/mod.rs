@@ -1,4 +1,6 @@
-//! The circuit of a project, as its calls share it.
+//! The circuit breaker of a project: it refuses calls while Nebuly fails, or asks us to slow down (429).
+//!
+//! This file shares one circuit among the calls of a project. Its rules are in [`state`].
 
 mod state;
 
@@ -11,30 +13,30 @@ use tokio::sync::Notify;
 
 pub(super) use self::state::Evidence;
 
-use self::state::{Change, Circuit, Ticket};
+use self::state::{Circuit, Ticket, Transition};
+use super::SteadyClock;
 use crate::domain::{CallFailure, Cause, Item, ProjectName, retry_after};
-use crate::nebuly::steady_clock::SteadyClock;
-use crate::sync::{Mutex, MutexGuard, lock};
+use crate::sync::{Mutex, lock};
 
-/// Lets calls of one project through, or refuses them without one.
-pub(super) struct Breaker {
+/// Admits calls of one project, or refuses them.
+pub(super) struct CircuitBreaker {
     project: ProjectName,
     clock: SteadyClock,
     circuit: Mutex<Circuit>,
-    /// Tells those who wait for their turn.
+    /// Notifies the admitted calls that still wait for their turn.
     opened: Notify,
-    /// Random, so that nobody can choose ids that count as one.
+    /// Randomly keyed, so that nobody can choose ids that count as one.
     hasher: RandomState,
     is_open: Gauge,
 }
 
-/// A call that was let through. Dropped without [`Self::settle`], it counts as nothing.
-pub(super) struct Admission<'a> {
-    breaker: &'a Breaker,
+/// A call that was admitted. Dropped without [`Self::settle`], it counts as abandoned.
+pub(super) struct AdmittedCall<'a> {
+    breaker: &'a CircuitBreaker,
     ticket: Ticket,
 }
 
-impl Breaker {
+impl CircuitBreaker {
     pub(super) fn new(project: ProjectName, clock: SteadyClock, is_open: Gauge) -> Self {
         is_open.set(0.0);
         Self {
@@ -47,56 +49,52 @@ impl Breaker {
         }
     }
 
-    /// Lets a call wait for its turn, or says at once that it is not made.
-    pub(super) fn admit(&self) -> Result<Admission<'_>, CallFailure> {
-        let ticket = self.circuit().look(self.clock.now()).map_err(refused)?;
-        Ok(Admission { breaker: self, ticket })
+    /// Admits a call, which may wait for its turn then, or refuses it at once.
+    pub(super) fn admit(&self) -> Result<AdmittedCall<'_>, CallFailure> {
+        let ticket = lock(&self.circuit).check((self.clock)()).map_err(refused)?;
+        Ok(AdmittedCall { breaker: self, ticket })
     }
 
-    /// In how many seconds it may be worth to ask again.
+    /// The seconds after which another call may be admitted.
     pub(super) fn retry_after(&self) -> u32 {
-        retry_after(self.circuit().pause_left(self.clock.now()))
+        retry_after(lock(&self.circuit).pause_left((self.clock)()))
     }
 
     fn settle(&self, ticket: Ticket, item: &Item<'_>, evidence: Evidence) {
         let link = self.hasher.hash_one(item);
-        let (change, is_open) = {
-            let mut circuit = self.circuit();
-            let change = circuit.settle(ticket, link, evidence, self.clock.now());
+        let (transition, is_open) = {
+            let mut circuit = lock(&self.circuit);
+            let transition = circuit.settle(ticket, link, evidence, (self.clock)());
             let is_open = circuit.is_open();
-            // Under the lock, so that it ends with the latest state.
+            // Under the lock, so that the metric ends with the latest state.
             self.is_open.set(if is_open { 1.0 } else { 0.0 });
-            (change, is_open)
+            (transition, is_open)
         };
         if is_open {
             self.opened.notify_waiters();
         }
         let project = &self.project;
-        match change {
-            Some(Change::Opened(pause)) => {
-                tracing::warn!(%project, ?pause, ?evidence, "Nebuly is not asked for a while");
+        match transition {
+            Some(Transition::Opened(pause)) => {
+                tracing::warn!(%project, ?pause, ?evidence, "circuit breaker opened");
             }
-            Some(Change::Reopened(pause)) => {
-                tracing::warn!(%project, ?pause, ?evidence, "Nebuly is still not well");
+            Some(Transition::Reopened(pause)) => {
+                tracing::warn!(%project, ?pause, ?evidence, "circuit breaker reopened");
             }
-            Some(Change::Closed) => tracing::info!(%project, "Nebuly is asked again"),
+            Some(Transition::Closed) => tracing::info!(%project, "circuit breaker closed"),
             None => {}
         }
     }
-
-    fn circuit(&self) -> MutexGuard<'_, Circuit> {
-        lock(&self.circuit)
-    }
 }
 
-impl Admission<'_> {
-    /// Returns when the call would not be let through any more.
+impl AdmittedCall<'_> {
+    /// Waits until the circuit breaker would no longer admit the call.
     pub(super) async fn refused(&self) -> CallFailure {
         loop {
             let mut opened = pin!(self.breaker.opened.notified());
-            // From here on no opening is missed.
+            // From here on no notification is missed.
             opened.as_mut().enable();
-            let refusal = self.breaker.circuit().refusal(self.ticket, self.breaker.clock.now());
+            let refusal = lock(&self.breaker.circuit).refusal(self.ticket, (self.breaker.clock)());
             if let Some(pause) = refusal {
                 return refused(pause);
             }
@@ -104,25 +102,25 @@ impl Admission<'_> {
         }
     }
 
-    /// Lets the call through after its wait. If the pause is over, it is the probe.
+    /// Admits the call once more, after its wait. If the pause is over, it is the probe.
     pub(super) fn begin(&mut self) -> Result<(), CallFailure> {
-        let mut circuit = self.breaker.circuit();
+        let mut circuit = lock(&self.breaker.circuit);
         if circuit.is_open() || !circuit.is_current(self.ticket) {
-            self.ticket = circuit.admit(self.breaker.clock.now()).map_err(refused)?;
+            self.ticket = circuit.admit((self.breaker.clock)()).map_err(refused)?;
         }
         Ok(())
     }
 
-    /// Learns from the call.
+    /// Records what the call says of Nebuly.
     pub(super) fn settle(self, item: &Item<'_>, evidence: Evidence) {
-        // That it is dropped afterwards changes nothing: a settled probe is none any more.
+        // Dropping it afterwards changes nothing: the circuit is no longer half-open then.
         self.breaker.settle(self.ticket, item, evidence);
     }
 }
 
-impl Drop for Admission<'_> {
+impl Drop for AdmittedCall<'_> {
     fn drop(&mut self) {
-        self.breaker.circuit().abandon(self.ticket, self.breaker.clock.now());
+        lock(&self.breaker.circuit).abandon(self.ticket, (self.breaker.clock)());
     }
 }
 
@@ -133,15 +131,17 @@ fn refused(pause: Duration) -> CallFailure {
 #[cfg(test)]
 #[cfg(not(feature = "interleavings"))]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
-    fn breaker() -> Breaker {
+    fn breaker() -> CircuitBreaker {
         let project = ProjectName::try_from("default").unwrap();
-        Breaker::new(project, SteadyClock::default(), Gauge::noop())
+        CircuitBreaker::new(project, Arc::new(std::time::Instant::now), Gauge::noop())
     }
 
     #[tokio::test]
-    async fn who_waits_for_a_turn_is_told_when_the_circuit_opens() {
+    async fn a_call_that_waits_for_its_turn_is_refused_when_the_circuit_opens() {
         let breaker = breaker();
         let item = Item::conversation("abc").unwrap();
         let (waiting, mut other) = (breaker.admit().unwrap(), breaker.admit().unwrap());
@@ -149,7 +149,7 @@ mod tests {
         let open = async { other.settle(&item, Evidence::Throttled(Some(Duration::from_millis(6500)))) };
         let (told, ()) = tokio::join!(waiting.refused(), open);
         assert_eq!(told.cause, Cause::Overloaded { retry_after: Some(7) });
-        // Also who comes to wait when it is open already.
+        // So is one that begins to wait when it is open already.
         assert_eq!(waiting.refused().await.cause, Cause::Overloaded { retry_after: Some(7) });
     }
 }

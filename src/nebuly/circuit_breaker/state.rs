@@ -1,61 +1,61 @@
-//! The circuit of one project: whether Nebuly is asked at all. A rule over given moments.
+//! The states of a circuit breaker and the rules between them, over given moments.
 //!
 //! It opens when, within the last [`WINDOW`], at least [`ENOUGH_LINKS`] links failed and they were at least half of those
-//! that were asked for; and at once when Nebuly asks us to slow down. After a pause one call goes through to see, the
-//! probe; any answer to it closes the circuit, and another failure opens it again, for longer.
+//! that were asked for; and at once on a 429. After a pause it is half-open: one call, the probe,
+//! is admitted. Any answer to it closes the circuit, and another failure opens it again, for longer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use crate::nebuly::retry_after;
+use crate::nebuly::backoff;
 
-/// What is older says nothing of now.
+/// Older outcomes are ignored.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Fewer links may fail together by chance.
+/// Fewer failures may come together by chance.
 const ENOUGH_LINKS: usize = 10;
 
-/// More links than this are not looked at, which bounds the memory: the newest say enough.
+/// The most links that are remembered, which bounds the memory: the newest say enough.
 const MAX_LINKS: usize = 4096;
 
 /// The first pause after failures, and the one after a 429 that names none.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The longest pause after failures: so late at most is it seen that Nebuly is back.
+/// The longest pause after failures: a recovery of Nebuly is noticed within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The shortest pause that a `Retry-After` can ask for: at 0 every call would go through to a Nebuly that is throttling.
+/// The shortest pause that a `Retry-After` can ask for: at 0 every call would be admitted while Nebuly throttles.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether calls are let through.
-pub(in crate::nebuly) struct Circuit {
-    state: State,
-    /// Changes with the state, so that what comes of a call is known to belong to an earlier one.
-    era: u64,
+/// A circuit, over which calls go while it is closed.
+pub(super) struct Circuit {
+    state: CircuitState,
+    /// Grows with each transition, so that the outcome of a call from before it is recognized.
+    generation: u64,
     failed_probes: u32,
-    links: Links,
+    links: RecentLinks,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CircuitState {
     Closed,
     Open {
         until: Instant,
     },
-    /// The probe is on its way.
-    Probing,
+    /// The probe is in flight.
+    HalfOpen,
 }
 
-/// A call that was let through.
+/// A call that was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::nebuly) struct Ticket {
-    era: u64,
+pub(super) struct Ticket {
+    generation: u64,
 }
 
-/// What a call says of Nebuly's health.
+/// The outcome of a call, as far as it says something of Nebuly's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::nebuly) enum Evidence {
-    /// An answer that is no outage: also a 404, and a 500, which may be the id's fault.
+    /// An answer. Also a 404, and a 500, which the id may have caused.
     Answered,
     /// No connection, a reset, a timeout, 502, 503 or 504.
     Outage,
@@ -63,12 +63,12 @@ pub(in crate::nebuly) enum Evidence {
     Throttled(Option<Duration>),
 }
 
-/// What became of the circuit.
+/// A change of the circuit's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::nebuly) enum Change {
-    /// It was closed, and is open for so long.
+pub(super) enum Transition {
+    /// It was closed, and is open for this long.
     Opened(Duration),
-    /// The probe failed; it is open again, for so long.
+    /// The probe failed; it is open again, for this long.
     Reopened(Duration),
     /// It is closed again.
     Closed,
@@ -76,8 +76,8 @@ pub(in crate::nebuly) enum Change {
 
 /// The latest outcome of each link in the window.
 #[derive(Default)]
-struct Links {
-    /// By link: the number of its entry, and whether it failed.
+struct RecentLinks {
+    /// By link: the number of its entry, and true if it failed.
     outcomes: HashMap<u64, (u64, bool)>,
     /// By number, so the oldest first: when, and which link.
     entries: BTreeMap<u64, (Instant, u64)>,
@@ -86,139 +86,114 @@ struct Links {
 }
 
 impl Circuit {
-    pub(in crate::nebuly) fn new() -> Self {
-        Self { state: State::Closed, era: 0, failed_probes: 0, links: Links::default() }
+    pub(super) fn new() -> Self {
+        Self { state: CircuitState::Closed, generation: 0, failed_probes: 0, links: RecentLinks::default() }
     }
 
-    /// Whether a call would be let through now, or how long the pause still is. Nothing is claimed by asking: a call that
+    /// Returns a ticket if a call would be admitted now, or else the rest of the pause. It changes nothing: a call that
     /// waits for its turn after this is no probe yet.
-    pub(in crate::nebuly) fn look(&self, now: Instant) -> Result<Ticket, Duration> {
+    pub(super) fn check(&self, now: Instant) -> Result<Ticket, Duration> {
         match self.state {
-            State::Open { until } if now < until => Err(until.duration_since(now)),
-            State::Probing => Err(Duration::ZERO),
-            State::Closed | State::Open { .. } => Ok(Ticket { era: self.era }),
+            CircuitState::Open { until } if now < until => Err(until.duration_since(now)),
+            CircuitState::HalfOpen => Err(Duration::ZERO),
+            CircuitState::Closed | CircuitState::Open { .. } => Ok(Ticket { generation: self.generation }),
         }
     }
 
-    /// Lets a call through, or says how long the pause still is. Each call that was let through is to end with
-    /// [`Self::settle`] or [`Self::abandon`].
-    pub(in crate::nebuly) fn admit(&mut self, now: Instant) -> Result<Ticket, Duration> {
-        match self.state {
-            State::Closed => {}
-            State::Open { until } if now >= until => self.turn(State::Probing),
-            State::Open { until } => return Err(until.duration_since(now)),
-            State::Probing => return Err(Duration::ZERO),
+    /// Admits a call, or returns the rest of the pause. Each call that was admitted must end with [`Self::settle`] or
+    /// [`Self::abandon`].
+    pub(super) fn admit(&mut self, now: Instant) -> Result<Ticket, Duration> {
+        self.check(now)?;
+        if self.is_open() {
+            self.enter(CircuitState::HalfOpen);
         }
-        Ok(Ticket { era: self.era })
+        Ok(Ticket { generation: self.generation })
     }
 
-    /// The rest of the pause, if a call that was let through would not be any more.
-    pub(in crate::nebuly) fn refusal(&self, ticket: Ticket, now: Instant) -> Option<Duration> {
-        match self.state {
-            _ if self.is_current(ticket) => None,
-            State::Closed => None,
-            State::Open { until } => until.checked_duration_since(now).filter(|left| !left.is_zero()),
-            State::Probing => Some(Duration::ZERO),
-        }
+    /// The rest of the pause, if a call that was admitted would now be refused.
+    pub(super) fn refusal(&self, ticket: Ticket, now: Instant) -> Option<Duration> {
+        if self.is_current(ticket) { None } else { self.check(now).err() }
     }
 
-    /// Whether nothing has changed since a call was let through.
-    pub(in crate::nebuly) const fn is_current(&self, ticket: Ticket) -> bool {
-        self.era == ticket.era
+    /// Returns true if there was no transition since a call was admitted.
+    pub(super) const fn is_current(&self, ticket: Ticket) -> bool {
+        self.generation == ticket.generation
     }
 
-    /// Whether calls are refused, but for a probe.
-    pub(in crate::nebuly) fn is_open(&self) -> bool {
-        self.state != State::Closed
+    /// Returns true if it is open or half-open.
+    pub(super) fn is_open(&self) -> bool {
+        self.state != CircuitState::Closed
     }
 
     /// The rest of the pause; zero if it is over, or there is none.
-    pub(in crate::nebuly) fn pause_left(&self, now: Instant) -> Duration {
-        match self.state {
-            State::Open { until } => until.saturating_duration_since(now),
-            State::Closed | State::Probing => Duration::ZERO,
-        }
+    pub(super) fn pause_left(&self, now: Instant) -> Duration {
+        self.check(now).err().unwrap_or_default()
     }
 
-    /// Learns from a call that ended. What comes late, from before the circuit opened or closed, says nothing of now,
-    /// unless it asks us to slow down.
-    pub(in crate::nebuly) fn settle(
+    /// Records the outcome of a call. One from before the last transition is ignored, unless it is a 429.
+    pub(super) fn settle(
         &mut self,
         ticket: Ticket,
         link: u64,
         evidence: Evidence,
         now: Instant,
-    ) -> Option<Change> {
+    ) -> Option<Transition> {
+        let is_probe = self.state == CircuitState::HalfOpen && self.is_current(ticket);
         match (evidence, self.state) {
-            (Evidence::Throttled(pause), _) => self.throttled(ticket, pause, now),
+            (Evidence::Throttled(pause), _) => {
+                self.failed_probes += u32::from(is_probe);
+                let pause = pause.map(|pause| pause.clamp(SHORTEST_PAUSE, backoff::LONGEST_RETRY_AFTER));
+                self.open(pause.unwrap_or_else(|| self.next_pause()), now)
+            }
             _ if !self.is_current(ticket) => None,
-            (Evidence::Answered, State::Probing) => {
+            (Evidence::Answered, CircuitState::HalfOpen) => {
                 self.failed_probes = 0;
-                self.turn(State::Closed);
-                Some(Change::Closed)
+                self.enter(CircuitState::Closed);
+                Some(Transition::Closed)
             }
-            (Evidence::Outage, State::Probing) => {
+            (Evidence::Outage, CircuitState::HalfOpen) => {
                 self.failed_probes += 1;
-                let pause = self.next_pause();
-                self.turn(State::Open { until: now + pause });
-                Some(Change::Reopened(pause))
+                self.open(self.next_pause(), now)
             }
-            (Evidence::Answered | Evidence::Outage, State::Closed) => {
+            (Evidence::Answered | Evidence::Outage, CircuitState::Closed) => {
                 self.links.record(link, evidence == Evidence::Outage, now);
-                if !self.links.mostly_failed() {
-                    return None;
-                }
-                let pause = self.next_pause();
-                self.turn(State::Open { until: now + pause });
-                Some(Change::Opened(pause))
+                if self.links.mostly_failed() { self.open(self.next_pause(), now) } else { None }
             }
-            (Evidence::Answered | Evidence::Outage, State::Open { .. }) => None,
+            (Evidence::Answered | Evidence::Outage, CircuitState::Open { .. }) => None,
         }
     }
 
-    /// Forgets a call that came to nothing: its caller left, or it was never made. If it was the probe, the next call is.
-    pub(in crate::nebuly) fn abandon(&mut self, ticket: Ticket, now: Instant) {
-        if self.is_current(ticket) && self.state == State::Probing {
-            self.turn(State::Open { until: now });
+    /// Ends a call without an outcome: its caller left, or it was never made. If it was the probe, the next call is.
+    pub(super) fn abandon(&mut self, ticket: Ticket, now: Instant) {
+        if self.is_current(ticket) && self.state == CircuitState::HalfOpen {
+            self.enter(CircuitState::Open { until: now });
         }
     }
 
-    fn throttled(&mut self, ticket: Ticket, pause: Option<Duration>, now: Instant) -> Option<Change> {
-        let was = self.state;
-        if was == State::Probing && self.is_current(ticket) {
-            self.failed_probes += 1;
-        }
-        let pause = pause
-            .map_or_else(|| self.next_pause(), |pause| pause.clamp(SHORTEST_PAUSE, retry_after::LONGEST));
+    /// Opens it for this long. A longer pause that has begun stays.
+    fn open(&mut self, pause: Duration, now: Instant) -> Option<Transition> {
         let until = now + pause;
-        match was {
-            State::Closed => {
-                self.turn(State::Open { until });
-                Some(Change::Opened(pause))
-            }
-            State::Probing => {
-                self.turn(State::Open { until });
-                Some(Change::Reopened(pause))
-            }
-            State::Open { until: known } => {
-                self.turn(State::Open { until: until.max(known) });
-                None
-            }
-        }
+        let (until, transition) = match self.state {
+            CircuitState::Closed => (until, Some(Transition::Opened(pause))),
+            CircuitState::HalfOpen => (until, Some(Transition::Reopened(pause))),
+            CircuitState::Open { until: known } => (until.max(known), None),
+        };
+        self.enter(CircuitState::Open { until });
+        transition
     }
 
     fn next_pause(&self) -> Duration {
         FIRST_PAUSE.saturating_mul(1 << self.failed_probes.min(10)).min(LONGEST_PAUSE)
     }
 
-    fn turn(&mut self, state: State) {
+    fn enter(&mut self, state: CircuitState) {
         self.state = state;
-        self.era += 1;
-        self.links = Links::default();
+        self.generation += 1;
+        self.links = RecentLinks::default();
     }
 }
 
-impl Links {
+impl RecentLinks {
     fn record(&mut self, link: u64, failed: bool, now: Instant) {
         self.forget(link);
         while let Some((_, (at, oldest))) = self.entries.first_key_value()

@@ -1,4 +1,4 @@
-//! The circuit over moments that the tests choose.
+//! The circuit breaker over moments that the tests choose.
 
 use proptest::prelude::*;
 
@@ -23,14 +23,14 @@ impl Bench {
         self.circuit.admit(self.now)
     }
 
-    fn settle(&mut self, ticket: Ticket, evidence: Evidence) -> Option<Change> {
+    fn settle(&mut self, ticket: Ticket, evidence: Evidence) -> Option<Transition> {
         self.next_link += 1;
         self.circuit.settle(ticket, self.next_link, evidence, self.now)
     }
 
     /// One call for a link of its own.
     #[track_caller]
-    fn call(&mut self, evidence: Evidence) -> Option<Change> {
+    fn call(&mut self, evidence: Evidence) -> Option<Transition> {
         let ticket = self.admit().unwrap();
         self.settle(ticket, evidence)
     }
@@ -55,7 +55,7 @@ fn it_opens_when_ten_links_failed_and_they_are_half_of_all() {
     for _ in 0..9 {
         assert_eq!(bench.call(Evidence::Outage), None);
     }
-    assert_eq!(bench.call(Evidence::Outage), Some(Change::Opened(SECOND * 5)));
+    assert_eq!(bench.call(Evidence::Outage), Some(Transition::Opened(SECOND * 5)));
     assert_eq!(bench.admit(), Err(SECOND * 5));
     bench.pass(2);
     assert_eq!(bench.admit(), Err(SECOND * 3));
@@ -99,11 +99,11 @@ fn a_429_opens_it_at_once_for_as_long_as_it_says() {
         [(Some(SECOND * 7), 7), (Some(Duration::ZERO), 1), (Some(SECOND * 9999), 300), (None, 5)]
     {
         let mut bench = Bench::new();
-        assert_eq!(bench.call(Evidence::Throttled(asked)), Some(Change::Opened(SECOND * pause)));
+        assert_eq!(bench.call(Evidence::Throttled(asked)), Some(Transition::Opened(SECOND * pause)));
         bench.pass(u64::from(pause - 1));
         assert_eq!(bench.admit(), Err(SECOND));
         bench.pass(1);
-        assert_eq!(bench.call(Evidence::Answered), Some(Change::Closed));
+        assert_eq!(bench.call(Evidence::Answered), Some(Transition::Closed));
     }
 }
 
@@ -118,14 +118,14 @@ fn a_second_429_makes_the_pause_longer_and_never_shorter() {
 }
 
 #[test]
-fn after_the_pause_exactly_one_call_goes_through_to_see() {
+fn after_the_pause_exactly_one_call_is_admitted() {
     let mut bench = Bench::new();
     bench.open();
     bench.pass(5);
     let probe = bench.admit().unwrap();
     bench.pass(100);
     assert_eq!(bench.admit(), Err(Duration::ZERO));
-    assert_eq!(bench.settle(probe, Evidence::Answered), Some(Change::Closed));
+    assert_eq!(bench.settle(probe, Evidence::Answered), Some(Transition::Closed));
     assert!(bench.admit().is_ok());
 }
 
@@ -135,7 +135,7 @@ fn each_failed_probe_makes_the_pause_longer_up_to_a_minute_and_an_answer_makes_i
     bench.open();
     bench.pass(5);
     for pause in [10, 20, 40, 60, 60] {
-        assert_eq!(bench.call(Evidence::Outage), Some(Change::Reopened(Duration::from_secs(pause))));
+        assert_eq!(bench.call(Evidence::Outage), Some(Transition::Reopened(Duration::from_secs(pause))));
         bench.pass(pause - 1);
         assert_eq!(bench.admit(), Err(SECOND));
         bench.pass(1);
@@ -146,7 +146,7 @@ fn each_failed_probe_makes_the_pause_longer_up_to_a_minute_and_an_answer_makes_i
 }
 
 #[test]
-fn a_probe_that_is_given_up_lets_the_next_call_be_the_probe() {
+fn after_an_abandoned_probe_the_next_call_is_the_probe() {
     let mut bench = Bench::new();
     bench.open();
     bench.pass(5);
@@ -156,11 +156,11 @@ fn a_probe_that_is_given_up_lets_the_next_call_be_the_probe() {
         // Once is enough.
         bench.circuit.abandon(probe, bench.now);
     }
-    assert_eq!(bench.call(Evidence::Answered), Some(Change::Closed));
+    assert_eq!(bench.call(Evidence::Answered), Some(Transition::Closed));
 }
 
 #[test]
-fn what_comes_late_changes_nothing() {
+fn a_late_outcome_changes_nothing() {
     let mut bench = Bench::new();
     let [late, later, latest] = [(); 3].map(|()| bench.admit().unwrap());
     bench.open();
@@ -171,13 +171,13 @@ fn what_comes_late_changes_nothing() {
     assert_eq!(bench.settle(later, Evidence::Outage), None);
     bench.circuit.abandon(late, bench.now);
     assert!(bench.admit().is_err(), "the probe is still on its way");
-    assert_eq!(bench.settle(probe, Evidence::Answered), Some(Change::Closed));
+    assert_eq!(bench.settle(probe, Evidence::Answered), Some(Transition::Closed));
     assert_eq!(bench.settle(probe, Evidence::Outage), None);
     assert_eq!(bench.circuit.refusal(latest, bench.now), None);
 }
 
 #[test]
-fn a_call_that_is_given_up_counts_as_nothing() {
+fn an_abandoned_call_counts_as_nothing() {
     let mut bench = Bench::new();
     for _ in 0..100 {
         let ticket = bench.admit().unwrap();
@@ -189,7 +189,7 @@ fn a_call_that_is_given_up_counts_as_nothing() {
 
 #[test]
 fn no_more_links_than_the_bound_are_remembered() {
-    let mut links = Links::default();
+    let mut links = RecentLinks::default();
     let now = Instant::now();
     for link in 0..20_000 {
         links.record(link, link % 3 == 0, now);
@@ -241,7 +241,7 @@ proptest! {
                 Step::Settle(..) | Step::Abandon(_) => {}
                 Step::Pass(seconds) => bench.pass(seconds),
             }
-            if bench.circuit.state == State::Probing {
+            if bench.circuit.state == CircuitState::HalfOpen {
                 let probes = underway.iter().filter(|ticket| bench.circuit.is_current(**ticket)).count();
                 prop_assert_eq!(probes, 1);
             }

@@ -13,16 +13,27 @@ pub struct ApiKey {
     authorization: HeaderValue,
 }
 
-/// The text cannot be a key. It says nothing of the text.
+/// The text is no key. It says nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a key is 1 to 4096 visible ASCII characters")]
 pub struct InvalidKey;
+
+/// Why the content of a file is no key. It says nothing of the content.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeyFileError {
+    /// It has nothing but white space.
+    #[error("it is empty")]
+    Empty,
+    /// It holds something else.
+    #[error("it holds no key: {0}")]
+    Malformed(InvalidKey),
+}
 
 impl ApiKey {
     /// The longest key, in bytes.
     pub const MAX_LEN: usize = 4096;
 
-    /// Takes a key; white space around it, such as a file's last line end, is dropped.
+    /// Takes a key. White space around it, such as a file's last line end, is dropped.
     pub fn new(secret: &SecretString) -> Result<Self, InvalidKey> {
         let text = secret.expose_secret().trim();
         if text.is_empty() || text.len() > Self::MAX_LEN || !text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -34,20 +45,29 @@ impl ApiKey {
         Ok(Self { secret: SecretString::from(text), authorization })
     }
 
-    /// The header that carries it.
+    /// Takes the key that a file holds.
+    pub(super) fn from_file(content: Vec<u8>) -> Result<Self, KeyFileError> {
+        if content.trim_ascii().is_empty() {
+            return Err(KeyFileError::Empty);
+        }
+        let text = String::from_utf8(content).map_err(|_| KeyFileError::Malformed(InvalidKey))?;
+        Self::new(&SecretString::from(text)).map_err(KeyFileError::Malformed)
+    }
+
+    /// The value of the header `Authorization`.
     #[must_use]
     pub const fn authorization(&self) -> &HeaderValue {
         &self.authorization
     }
 
-    /// Whether it stands somewhere in a text.
+    /// Returns true if a text contains it.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
         text.contains(self.secret.expose_secret())
     }
 }
 
-/// Which key it is; compared with our own keys only, so its time tells nobody anything.
+/// Compared with our own keys only, so the time that it takes tells nobody anything.
 impl PartialEq for ApiKey {
     fn eq(&self, other: &Self) -> bool {
         self.secret.expose_secret() == other.secret.expose_secret()
@@ -73,6 +93,20 @@ mod tests {
         assert!(key.is_in("https://x/?key=nk-1&y"));
         for text in ["", " \n", "a b", "a\nb", "ü", &"x".repeat(4097)] {
             assert_eq!(ApiKey::new(&SecretString::from(text)).err(), Some(InvalidKey));
+        }
+    }
+
+    #[test]
+    fn a_file_gives_its_key_or_says_why_not_without_showing_it() {
+        for (content, expected) in [
+            (&b"nk-canary\n"[..], "Ok(ApiKey([redacted]))"),
+            (b" \n\n", "Err(Empty)"),
+            (b"", "Err(Empty)"),
+            (b"nk-canary second", "Err(Malformed(InvalidKey))"),
+            (b"nk-canary\xff", "Err(Malformed(InvalidKey))"),
+            (&[b'x'; 5_000], "Err(Malformed(InvalidKey))"),
+        ] {
+            assert_eq!(format!("{:?}", ApiKey::from_file(content.to_vec())), expected);
         }
     }
 

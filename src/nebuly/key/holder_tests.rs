@@ -1,4 +1,4 @@
-//! Keys from files that change under way, over a clock that the tests move.
+//! Keys from files that change, over a clock that the tests move.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,14 +21,14 @@ impl Bench {
         if let Some(content) = content {
             std::fs::write(&path, content).unwrap();
         }
-        Self::new(folder, KeySource::File(path.into()))
+        Self::new(folder, ApiKeySource::File(path.into()))
     }
 
-    fn new(folder: tempfile::TempDir, source: KeySource) -> Self {
+    fn new(folder: tempfile::TempDir, source: ApiKeySource) -> Self {
         let project = ProjectName::try_from("default").unwrap();
         let seconds = Arc::new(AtomicU64::new(0));
         let (start, passed) = (Instant::now(), Arc::clone(&seconds));
-        let clock = SteadyClock::new(move || start + Duration::from_secs(passed.load(Ordering::SeqCst)));
+        let clock = Arc::new(move || start + Duration::from_secs(passed.load(Ordering::SeqCst)));
         let metrics = KeyMetrics::new(&project);
         let holder = Arc::new(KeyHolder::new(project, source, clock, metrics));
         let bench = Self { folder, holder, seconds };
@@ -38,8 +38,8 @@ impl Bench {
 
     /// Reads the file, as the start does.
     fn read(&self) {
-        if let Some(reading) = self.holder.begin_reading() {
-            self.holder.take_over(reading.wait());
+        if let Some(load) = self.holder.begin_load() {
+            load();
         }
     }
 
@@ -62,7 +62,7 @@ fn api_key(text: &str) -> ApiKey {
 }
 
 #[test]
-fn a_changed_file_is_taken_over_and_the_key_before_is_remembered() {
+fn a_changed_file_is_taken_over_and_the_previous_key_is_remembered() {
     let bench = Bench::with_file(Some("first-key\n"));
     assert!(bench.uses("first-key"));
     bench.write("second-key");
@@ -73,7 +73,7 @@ fn a_changed_file_is_taken_over_and_the_key_before_is_remembered() {
 }
 
 #[test]
-fn a_file_that_goes_bad_keeps_the_key_and_is_complained_of_until_it_is_good() {
+fn a_file_that_becomes_invalid_keeps_the_key_and_is_complained_of_until_it_is_valid() {
     let bench = Bench::with_file(Some("first-key"));
     for bad in ["", "\n", "two words", "ümlaut"] {
         bench.write(bad);
@@ -87,7 +87,7 @@ fn a_file_that_goes_bad_keeps_the_key_and_is_complained_of_until_it_is_good() {
 }
 
 #[test]
-fn without_a_key_at_the_start_calls_are_refused_until_the_file_has_one() {
+fn without_a_key_at_the_start_calls_fail_until_the_file_has_one() {
     let bench = Bench::with_file(None);
     assert_eq!((bench.holder.check(), bench.holder.lease().err()), (Err(NO_KEY), Some(NO_KEY)));
     bench.write("late-key");
@@ -111,7 +111,7 @@ fn a_mounted_secret_that_is_exchanged_by_a_symbolic_link_is_seen() {
     publish(folder.path(), "..2026_11_20", "first-key");
     symlink("..data/key", folder.path().join("key")).unwrap();
     let path = folder.path().join("key");
-    let bench = Bench::new(folder, KeySource::File(path.into()));
+    let bench = Bench::new(folder, ApiKeySource::File(path.into()));
     assert!(bench.uses("first-key"));
     publish(bench.folder.path(), "..2026_11_21", "second-key");
     std::fs::remove_dir_all(bench.folder.path().join("..2026_11_20")).unwrap();
@@ -124,25 +124,25 @@ async fn a_401_finds_the_key_that_the_file_has_now() {
     let bench = Bench::with_file(Some("first-key"));
     let lease = bench.holder.lease().unwrap();
     std::fs::write(bench.path(), "second-key").unwrap();
-    let again = lease.refused_unless_changed().await.unwrap();
+    let again = lease.rejected_unless_changed().await.unwrap();
     assert_eq!(again.key(), &api_key("second-key"));
     again.accepted();
     assert_eq!(bench.holder.check(), Ok(()));
 }
 
 #[tokio::test]
-async fn a_401_without_another_key_refuses_it_for_ten_seconds() {
-    for source in [None, Some(KeySource::Inline(api_key("first-key")))] {
+async fn after_a_401_without_another_key_calls_fail_for_ten_seconds() {
+    for source in [None, Some(ApiKeySource::Inline(api_key("first-key")))] {
         let bench = match source {
             None => Bench::with_file(Some("first-key")),
             Some(inline) => Bench::new(tempfile::tempdir().unwrap(), inline),
         };
         let lease = bench.holder.lease().unwrap();
-        assert!(lease.refused_unless_changed().await.is_none());
-        assert_eq!((bench.holder.check(), bench.holder.lease().err()), (Err(REFUSED), Some(REFUSED)));
+        assert!(lease.rejected_unless_changed().await.is_none());
+        assert_eq!((bench.holder.check(), bench.holder.lease().err()), (Err(REJECTED), Some(REJECTED)));
         bench.seconds.store(10, Ordering::SeqCst);
         let trial = bench.holder.lease().unwrap();
-        assert_eq!(bench.holder.check(), Err(REFUSED));
+        assert_eq!(bench.holder.check(), Err(REJECTED));
         drop(trial);
         let trial = bench.holder.lease().unwrap();
         trial.accepted();
@@ -151,41 +151,41 @@ async fn a_401_without_another_key_refuses_it_for_ten_seconds() {
 }
 
 #[tokio::test]
-async fn whoever_cannot_wait_for_another_key_still_tells_that_this_one_is_refused() {
+async fn a_call_that_is_dropped_while_it_looks_for_another_key_still_marks_its_own_as_rejected() {
     let bench = Bench::with_file(Some("first-key"));
-    let looking = bench.holder.lease().unwrap().refused_unless_changed();
+    let looking = bench.holder.lease().unwrap().rejected_unless_changed();
     assert!(tokio::time::timeout(SECOND_LOOK / 10, looking).await.is_err());
-    assert_eq!((bench.holder.check(), bench.holder.lease().err()), (Err(REFUSED), Some(REFUSED)));
+    assert_eq!((bench.holder.check(), bench.holder.lease().err()), (Err(REJECTED), Some(REJECTED)));
 }
 
 #[tokio::test]
-async fn a_refused_key_is_forgotten_as_soon_as_the_file_has_another() {
+async fn a_rejected_key_is_forgotten_as_soon_as_the_file_has_another() {
     let bench = Bench::with_file(Some("first-key"));
-    assert!(bench.holder.lease().unwrap().refused_unless_changed().await.is_none());
+    assert!(bench.holder.lease().unwrap().rejected_unless_changed().await.is_none());
     bench.write("second-key");
     bench.holder.lease().unwrap().accepted();
     assert_eq!(bench.holder.check(), Ok(()));
 }
 
 #[tokio::test]
-async fn many_calls_that_are_refused_at_once_look_once() {
+async fn of_many_calls_that_are_rejected_at_once_one_reads_the_file() {
     let bench = Bench::with_file(Some("first-key"));
     let leases: Vec<_> = (0..100).map(|_| bench.holder.lease().unwrap()).collect();
     let began = Instant::now();
     let mut calls = tokio::task::JoinSet::new();
     for lease in leases {
-        calls.spawn(async move { lease.refused_unless_changed().await.is_none() });
+        calls.spawn(async move { lease.rejected_unless_changed().await.is_none() });
     }
-    assert!(calls.join_all().await.into_iter().all(|refused| refused));
+    assert!(calls.join_all().await.into_iter().all(|rejected| rejected));
     assert!(began.elapsed() < SECOND_LOOK * 20, "each of them has looked");
 }
 
 #[tokio::test]
-async fn while_nebuly_does_not_take_the_new_key_the_one_before_is_used() {
+async fn while_nebuly_rejects_the_new_key_the_previous_one_is_used() {
     let bench = Bench::with_file(Some("first-key"));
     bench.write("second-key");
     let lease = bench.holder.lease().unwrap();
-    let again = lease.refused_unless_changed().await.unwrap();
+    let again = lease.rejected_unless_changed().await.unwrap();
     assert_eq!(again.key(), &api_key("first-key"));
     again.accepted();
     for _ in 0..3 {
@@ -201,14 +201,14 @@ async fn while_nebuly_does_not_take_the_new_key_the_one_before_is_used() {
 }
 
 #[tokio::test]
-async fn a_call_with_the_key_before_that_is_refused_is_made_once_more_with_the_new_one() {
+async fn a_call_whose_previous_key_is_rejected_is_made_once_more_with_the_new_one() {
     let bench = Bench::with_file(Some("first-key"));
     bench.write("second-key");
-    bench.holder.lease().unwrap().refused_unless_changed().await.unwrap().accepted();
+    bench.holder.lease().unwrap().rejected_unless_changed().await.unwrap().accepted();
     let under_way = [(); 3].map(|()| bench.holder.lease().unwrap());
     for lease in under_way {
         assert_eq!(lease.key(), &api_key("first-key"));
-        let again = lease.refused_unless_changed().await.unwrap();
+        let again = lease.rejected_unless_changed().await.unwrap();
         assert_eq!(again.key(), &api_key("second-key"));
         again.accepted();
     }
@@ -216,10 +216,10 @@ async fn a_call_with_the_key_before_that_is_refused_is_made_once_more_with_the_n
 }
 
 #[tokio::test]
-async fn when_nebuly_takes_neither_key_no_call_is_made() {
+async fn when_nebuly_rejects_both_keys_no_call_is_made() {
     let bench = Bench::with_file(Some("first-key"));
     bench.write("second-key");
-    let again = bench.holder.lease().unwrap().refused_unless_changed().await.unwrap();
-    again.refused();
-    assert_eq!((bench.holder.check(), bench.holder.lease().err()), (Err(REFUSED), Some(REFUSED)));
+    let again = bench.holder.lease().unwrap().rejected_unless_changed().await.unwrap();
+    again.rejected();
+    assert_eq!((bench.holder.check(), bench.holder.lease().err()), (Err(REJECTED), Some(REJECTED)));
 }

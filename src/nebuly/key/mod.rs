@@ -2,11 +2,10 @@
 
 mod api_key;
 mod holder;
-mod key_file;
 mod project_keys;
 mod rejection;
 
 pub use self::api_key::{ApiKey, InvalidKey};
-pub use self::holder::KeySource;
-pub(in crate::nebuly) use self::holder::{KeyHolder, Lease};
-pub use self::project_keys::Keys;
+pub use self::holder::ApiKeySource;
+pub(super) use self::holder::{KeyHolder, KeyLease};
+pub use self::project_keys::ProjectKeys;

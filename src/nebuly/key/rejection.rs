@@ -1,87 +1,86 @@
-//! Whether Nebuly takes a key. A rule over given moments.
+//! The state of a key that Nebuly has rejected (401): no call uses it for a while, and then one tries it again. A rule
+//! over given moments.
 
 use std::time::{Duration, Instant};
 
-/// How long a refused key is not tried again.
-pub(in crate::nebuly) const PAUSE: Duration = Duration::from_secs(10);
+/// The time for which a rejected key is not tried again.
+pub(super) const PAUSE: Duration = Duration::from_secs(10);
 
-/// What is known of a key: as long as it is not refused, nothing.
+/// The last rejection of a key, if it has not been accepted since.
 #[derive(Debug, Default)]
-pub(in crate::nebuly) struct KeyStanding {
-    refusal: Option<Refusal>,
-}
+pub(super) struct RejectionState(Option<Rejection>);
 
 #[derive(Debug)]
-struct Refusal {
-    again_at: Instant,
-    /// A call that tries it again is on its way.
+struct Rejection {
+    retry_at: Instant,
+    /// A call that tries the key again is in flight.
     is_tried: bool,
 }
 
-/// What a call uses a key for.
+/// The reason for which a call uses a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::nebuly) enum Use {
-    /// As any call does.
-    Plain,
-    /// To see whether it is still refused.
+pub(super) enum KeyUse {
+    /// The key is not known to be rejected.
+    Normal,
+    /// The key was rejected: the call tries it again.
     Trial,
 }
 
-impl KeyStanding {
-    /// Whether Nebuly refused it last.
-    pub(in crate::nebuly) const fn is_refused(&self) -> bool {
-        self.refusal.is_some()
+impl RejectionState {
+    /// Returns true if Nebuly has rejected the key and not accepted it since.
+    pub(super) const fn is_rejected(&self) -> bool {
+        self.0.is_some()
     }
 
-    /// Whether a call may use it. Nothing is claimed by asking.
-    pub(in crate::nebuly) fn allows(&self, now: Instant) -> bool {
-        self.refusal.as_ref().is_none_or(|refusal| !refusal.is_tried && now >= refusal.again_at)
+    /// Returns true if a call may use the key. It changes nothing.
+    pub(super) fn allows(&self, now: Instant) -> bool {
+        self.0.as_ref().is_none_or(|rejection| !rejection.is_tried && now >= rejection.retry_at)
     }
 
-    /// Claims its use for a call, if a call may use it. A trial is to end with one of the methods below.
-    pub(in crate::nebuly) fn claim(&mut self, now: Instant) -> Option<Use> {
+    /// Claims the key for a call, if a call may use it. A trial must end with one of the methods below.
+    pub(super) fn claim(&mut self, now: Instant) -> Option<KeyUse> {
         if !self.allows(now) {
             return None;
         }
-        Some(match &mut self.refusal {
-            Some(refusal) => {
-                refusal.is_tried = true;
-                Use::Trial
+        Some(match &mut self.0 {
+            Some(rejection) => {
+                rejection.is_tried = true;
+                KeyUse::Trial
             }
-            None => Use::Plain,
+            None => KeyUse::Normal,
         })
     }
 
-    /// What is known is outdated: it may be taken by now.
-    pub(in crate::nebuly) fn forget(&mut self) {
-        self.refusal = None;
+    /// Forgets the rejection: Nebuly may accept the key by now.
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
     }
 
-    /// Nebuly took it. An answer that was on its way when it was refused changes nothing.
-    pub(in crate::nebuly) fn accepted(&mut self, used: Use) {
-        if used == Use::Trial {
-            self.refusal = None;
+    /// Nebuly accepted the key. An answer to a call from before the rejection changes nothing.
+    pub(super) fn accepted(&mut self, used: KeyUse) {
+        if used == KeyUse::Trial {
+            self.0 = None;
         }
     }
 
-    /// Nebuly refused it.
-    pub(in crate::nebuly) fn refused(&mut self, used: Use, now: Instant) {
-        if self.refusal.is_none() || used == Use::Trial {
-            self.refusal = Some(Refusal { again_at: now + PAUSE, is_tried: false });
+    /// Nebuly rejected the key.
+    pub(super) fn rejected(&mut self, used: KeyUse, now: Instant) {
+        if self.0.is_none() || used == KeyUse::Trial {
+            self.0 = Some(Rejection { retry_at: now + PAUSE, is_tried: false });
         }
     }
 
-    /// What came of the call said nothing of the key: the next trial is as far away as after a refusal.
-    pub(in crate::nebuly) fn said_nothing(&mut self, used: Use, now: Instant) {
-        if used == Use::Trial {
-            self.refused(used, now);
+    /// The call said nothing of the key: the next trial is as far away as after a rejection.
+    pub(super) fn inconclusive(&mut self, used: KeyUse, now: Instant) {
+        if used == KeyUse::Trial {
+            self.rejected(used, now);
         }
     }
 
-    /// The call was given up: the next one may try.
-    pub(in crate::nebuly) fn given_up(&mut self, used: Use) {
-        if let (Use::Trial, Some(refusal)) = (used, &mut self.refusal) {
-            refusal.is_tried = false;
+    /// The call was abandoned: the next one may try the key.
+    pub(super) fn abandoned(&mut self, used: KeyUse) {
+        if let (KeyUse::Trial, Some(rejection)) = (used, &mut self.0) {
+            rejection.is_tried = false;
         }
     }
 }
@@ -92,44 +91,44 @@ mod tests {
 
     const JUST_BEFORE: Duration = Duration::from_millis(9_999);
 
-    fn refused() -> (KeyStanding, Instant) {
-        let (mut standing, now) = (KeyStanding::default(), Instant::now());
-        assert_eq!(standing.claim(now), Some(Use::Plain));
-        standing.refused(Use::Plain, now);
-        (standing, now)
+    fn rejected() -> (RejectionState, Instant) {
+        let (mut state, now) = (RejectionState::default(), Instant::now());
+        assert_eq!(state.claim(now), Some(KeyUse::Normal));
+        state.rejected(KeyUse::Normal, now);
+        (state, now)
     }
 
     #[test]
-    fn a_refused_key_is_not_tried_for_ten_seconds_and_then_by_one_call() {
-        let (mut standing, now) = refused();
-        assert_eq!(standing.claim(now + JUST_BEFORE), None);
-        assert_eq!(standing.claim(now + PAUSE), Some(Use::Trial));
-        assert_eq!(standing.claim(now + PAUSE * 9), None);
-        standing.refused(Use::Trial, now + PAUSE);
-        assert_eq!(standing.claim(now + PAUSE + JUST_BEFORE), None);
-        assert_eq!(standing.claim(now + PAUSE * 2), Some(Use::Trial));
-        standing.accepted(Use::Trial);
-        assert_eq!(standing.claim(now + PAUSE * 2), Some(Use::Plain));
+    fn a_rejected_key_is_not_tried_for_ten_seconds_and_then_by_one_call() {
+        let (mut state, now) = rejected();
+        assert_eq!(state.claim(now + JUST_BEFORE), None);
+        assert_eq!(state.claim(now + PAUSE), Some(KeyUse::Trial));
+        assert_eq!(state.claim(now + PAUSE * 9), None);
+        state.rejected(KeyUse::Trial, now + PAUSE);
+        assert_eq!(state.claim(now + PAUSE + JUST_BEFORE), None);
+        assert_eq!(state.claim(now + PAUSE * 2), Some(KeyUse::Trial));
+        state.accepted(KeyUse::Trial);
+        assert_eq!(state.claim(now + PAUSE * 2), Some(KeyUse::Normal));
     }
 
     #[test]
-    fn answers_that_were_on_their_way_change_nothing() {
-        let (mut standing, now) = refused();
-        standing.accepted(Use::Plain);
-        assert!(standing.is_refused());
-        standing.refused(Use::Plain, now + PAUSE);
-        assert!(standing.allows(now + PAUSE));
+    fn late_answers_change_nothing() {
+        let (mut state, now) = rejected();
+        state.accepted(KeyUse::Normal);
+        assert!(state.is_rejected());
+        state.rejected(KeyUse::Normal, now + PAUSE);
+        assert!(state.allows(now + PAUSE));
     }
 
     #[test]
-    fn a_trial_that_is_given_up_is_left_to_the_next_call_and_one_that_says_nothing_is_not() {
-        let (mut standing, now) = refused();
+    fn after_an_abandoned_trial_the_next_call_may_try_and_after_an_inconclusive_one_it_may_not() {
+        let (mut state, now) = rejected();
         let later = now + PAUSE;
-        let used = standing.claim(later).unwrap();
-        standing.given_up(used);
-        let used = standing.claim(later).unwrap();
-        standing.said_nothing(used, later);
-        assert_eq!(standing.claim(later), None);
-        assert_eq!(standing.claim(later + PAUSE), Some(Use::Trial));
+        let used = state.claim(later).unwrap();
+        state.abandoned(used);
+        let used = state.claim(later).unwrap();
+        state.inconclusive(used, later);
+        assert_eq!(state.claim(later), None);
+        assert_eq!(state.claim(later + PAUSE), Some(KeyUse::Trial));
     }
 }

@@ -1,6 +1,7 @@
-//! The file of the tokens, as it changes.
+//! The file of the tokens while it changes.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -98,7 +99,7 @@ async fn a_changed_file_is_read_again_and_a_bad_one_leaves_the_last_good_set_wit
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_an_error_at_the_start() {
+fn a_file_that_is_not_valid_is_an_error_at_the_start() {
     let (folder, path) = file("one = canary");
     let error = ApiTokensFile::open((&path).into()).unwrap_err();
     assert!(error.to_string().contains("line 1"), "{error}");
@@ -116,7 +117,7 @@ fn a_file_that_cannot_be_used_is_an_error_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_watched_file_is_looked_at_again_and_again() {
+async fn a_watched_file_is_read_again_and_again() {
     let (_folder, path) = file(&format!("one = {ONE}"));
     let mut file = ApiTokensFile::open((&path).into()).unwrap();
     let tokens = file.tokens();

@@ -1,4 +1,4 @@
-//! The tokens for `/api`: which one was sent, and the file that they come from.
+//! The tokens for `/api`: which one a request carries, and the file that they come from.
 
 mod file;
 mod set;
@@ -15,15 +15,15 @@ pub use self::set::InvalidApiTokens;
 
 use self::set::TokenSet;
 
-/// The scheme of RFC 6750, whose case does not matter.
+/// The scheme of RFC 6750, in any case.
 const BEARER: &str = "bearer";
 
-/// The tokens that are good now.
+/// The tokens that are valid now.
 #[derive(Default)]
 pub struct ApiTokens(ArcSwap<TokenSet>);
 
 impl ApiTokens {
-    /// The name of the token that a request carries: it is there once, and known.
+    /// The name of the token that a request carries. `None` unless it carries exactly one, which is known.
     pub(super) fn name_of(&self, headers: &HeaderMap) -> Option<Arc<str>> {
         let mut lines = headers.get_all(AUTHORIZATION).into_iter();
         let (Some(line), None) = (lines.next(), lines.next()) else { return None };
@@ -39,7 +39,7 @@ impl ApiTokens {
     }
 }
 
-/// Says nothing of any token.
+/// Shows no token.
 impl fmt::Debug for ApiTokens {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("ApiTokens([redacted])")

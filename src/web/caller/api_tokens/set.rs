@@ -12,16 +12,16 @@ const MIN_TOKEN: usize = 16;
 /// The longest name of a token, in bytes.
 const MAX_NAME: usize = 64;
 
-/// The tokens of one reading of the file, as digests: the tokens themselves are kept nowhere.
+/// The tokens of one reading of the file, as digests: the tokens themselves are not kept.
 #[derive(Default)]
-pub(super) struct TokenSet(Vec<Token>);
+pub(super) struct TokenSet(Vec<ApiToken>);
 
-struct Token {
+struct ApiToken {
     name: Arc<str>,
     digest: [u8; 32],
 }
 
-/// Why a file holds no set of tokens. It says where, and nothing of the line.
+/// Why a file holds no set of tokens. It says which line is wrong, and nothing of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidApiTokens {
     /// A line has no `=`.
@@ -30,23 +30,23 @@ pub enum InvalidApiTokens {
     /// A name is empty, too long, or of other characters.
     #[error("the name in line {0} is not 1 to 64 letters, digits, dots, underscores or hyphens")]
     Name(usize),
-    /// A name is there already.
+    /// A name is not unique.
     #[error("the name in line {0} is that of an earlier line")]
     SameName(usize),
     /// A token is too short, or of other characters.
     #[error("the token in line {0} is not 16 or more visible ASCII characters")]
     Token(usize),
-    /// Something else than text.
+    /// The file is not UTF-8.
     #[error("the file is not UTF-8 text")]
     NotText,
 }
 
 impl TokenSet {
-    /// Reads lines `name = token`; empty ones and those that begin with `#` are left out.
+    /// Parses lines of the form `name = token`; empty lines and those that begin with `#` are ignored.
     pub(super) fn parse(text: &str) -> Result<Self, InvalidApiTokens> {
         let mut names = std::collections::HashSet::new();
         let mut tokens = Vec::new();
-        // Editors on Windows begin a text with a mark.
+        // Editors on Windows begin a text with a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (line, number) in text.lines().map(str::trim).zip(1..) {
             if line.is_empty() || line.starts_with('#') {
@@ -63,17 +63,17 @@ impl TokenSet {
             if token.len() < MIN_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(InvalidApiTokens::Token(number));
             }
-            tokens.push(Token { name: name.into(), digest: digest(token) });
+            tokens.push(ApiToken { name: name.into(), digest: digest(token) });
         }
         Ok(Self(tokens))
     }
 
-    /// How many tokens there are.
+    /// The number of tokens.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The name of a token.
+    /// The name of a token, if it is one of these.
     ///
     /// The time that this takes tells nothing of any token: each one is compared, as a digest of which no byte can be
     /// chosen, in constant time, whichever it is and whether or not one was found before. It grows with the number of
