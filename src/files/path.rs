@@ -1,4 +1,4 @@
-//! The path of a file, shown only if it is one.
+//! The path of a file, which is shown only if it looks like one.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ fn looks_like_a_path(text: &str) -> bool {
     is_rooted && !is_url && !text.split('/').any(looks_like_base64)
 }
 
-/// Whether a part of a path is more likely one of a key: base64 has slashes too, and may begin with one.
+/// Returns true if a part of a path is more likely one of a key: base64 has slashes too, and may begin with one.
 fn looks_like_base64(part: &str) -> bool {
     let has = |class: fn(&u8) -> bool| part.bytes().any(|byte| class(&byte));
     part.len() >= MIN_BASE64

@@ -15,10 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::FilePath;
 
-/// How long a read may take before it counts as failed: far more than a disk needs, and short for a person who waits.
+/// The longest time for a read: far more than a disk needs, and short for a person who waits.
 pub const DEADLINE: Duration = Duration::from_secs(2);
 
-/// The longest file that is read where nothing else is said, in bytes. All public certificate authorities take a
+/// The usual longest file, in bytes. All public certificate authorities take a
 /// sixteenth of it.
 pub const MAX_LEN: u64 = 4 << 20;
 
@@ -40,7 +40,8 @@ pub struct SmallFile {
 /// A read that has begun.
 #[derive(Debug)]
 pub struct PendingRead {
-    content: mpsc::Receiver<io::Result<Vec<u8>>>,
+    /// The error is why the read could not begin.
+    content: io::Result<mpsc::Receiver<io::Result<Vec<u8>>>>,
     deadline: Instant,
 }
 
@@ -57,7 +58,7 @@ impl SmallFile {
         Self { may_be_pipe: true, ..Self::new(path, max_len) }
     }
 
-    /// Where it is.
+    /// The path of the file.
     #[must_use]
     pub const fn path(&self) -> &FilePath {
         &self.path
@@ -80,18 +81,9 @@ impl SmallFile {
     #[must_use]
     pub fn begin(&self) -> PendingRead {
         let (sender, content) = mpsc::sync_channel(1);
-        let begun = match Arc::clone(&self.turn).try_acquire_owned() {
-            Ok(turn) => {
-                let sender = sender.clone();
-                self.spawn(turn, move |content| drop(sender.send(content)))
-            }
-            Err(_) => Err(timed_out()),
-        };
-        if let Err(error) = begun {
-            // There is room for one, and nobody else sends.
-            drop(sender.send(Err(error)));
-        }
-        PendingRead { content, deadline: Instant::now() + DEADLINE }
+        let turn = Arc::clone(&self.turn).try_acquire_owned().map_err(|_| timed_out());
+        let begun = turn.and_then(|turn| self.spawn(turn, move |content| drop(sender.send(content))));
+        PendingRead { content: begun.map(|()| content), deadline: Instant::now() + DEADLINE }
     }
 
     fn spawn(
@@ -112,7 +104,7 @@ impl SmallFile {
 impl PendingRead {
     /// Returns the content of the file. Blocks until it is read, or fails with `TimedOut` at [`DEADLINE`] after the begin.
     pub fn wait(self) -> io::Result<Vec<u8>> {
-        receive(&self.content, self.deadline)?
+        receive(&self.content?, self.deadline)?
     }
 }
 

@@ -16,10 +16,10 @@
 //! # Why no call waits for ever
 //!
 //! Every change that may let a call in (a permit comes back, a waiting call is abandoned) ends with
-//! [`SemaphoreState::let_in`], which goes on until no call may enter. A key that holds nothing may always enter when nothing is in flight, because
-//! each bound is at least 1: so whenever calls wait, at least one holds a permit, and its return is the next change.
-//! A permit travels to a waiting call as a value; if that call has been abandoned in the meantime, the value is
-//! dropped, and that is its return.
+//! [`SemaphoreState::let_in`], which goes on until no call may enter. A key that holds nothing may always enter when
+//! nothing is in flight, because each bound is at least 1: so whenever calls wait, at least one holds a permit, and its
+//! return is the next change. A permit travels to a waiting call as a value; if that call has been abandoned in the
+//! meantime, the value is dropped, and that is its return.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -86,7 +86,7 @@ impl Bench {
 }
 
 #[test]
-fn one_caller_alone_takes_three_quarters_and_a_newcomer_finds_room_at_once() {
+fn one_caller_alone_takes_three_quarters_and_a_newcomer_gets_a_permit_at_once() {
     for (max, alone) in [(1, 1), (2, 1), (3, 2), (4, 3), (8, 6), (64, 48)] {
         let mut bench = Bench::new(max);
         bench.enter_many(A, max * 2);
@@ -179,7 +179,7 @@ fn more_than_1024_do_not_wait() {
 }
 
 #[test]
-fn when_all_places_are_taken_a_newcomer_gets_the_newest_of_those_who_have_the_most() {
+fn when_all_places_are_taken_a_newcomer_gets_the_newest_of_the_key_with_the_most() {
     let mut bench = Bench::new(1);
     bench.enter_many(A, 1 + MAX_WAITING);
     bench.enter(B);
@@ -189,7 +189,7 @@ fn when_all_places_are_taken_a_newcomer_gets_the_newest_of_those_who_have_the_mo
 }
 
 #[test]
-fn a_call_that_waits_behind_a_flood_enters_at_the_turn_of_another_caller_who_wants_it() {
+fn a_call_that_waits_behind_a_flood_enters_at_the_turn_of_another_caller_that_wants_it() {
     let mut bench = Bench::new(1);
     bench.enter_many(A, 500);
     // The last call of the flood, for whoever follows it.
@@ -201,7 +201,7 @@ fn a_call_that_waits_behind_a_flood_enters_at_the_turn_of_another_caller_who_wan
 }
 
 #[test]
-fn who_follows_takes_no_place_and_loses_none() {
+fn waiting_under_a_further_key_takes_no_place_and_loses_none() {
     let mut bench = Bench::new(1);
     bench.enter_many(A, 1 + MAX_WAITING);
     bench.enter_as(B, Wait::Further);
@@ -292,7 +292,7 @@ proptest! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn thousands_who_come_go_and_give_up_at_once_leave_no_hole_and_lose_no_wake_up() {
+async fn thousands_of_calls_that_come_end_or_are_abandoned_at_once_leave_no_hole_and_lose_no_wake_up() {
     const MAX: usize = 8;
     const CALLS: usize = 1_000;
     let semaphore = Arc::new(FairSemaphore::new(MAX));

@@ -20,7 +20,7 @@ pub(super) enum StatusMeaning {
     KeyRejected,
     /// Nebuly asks us to slow down.
     Throttled,
-    /// What stands before Nebuly cannot reach it, which may pass.
+    /// A gateway before Nebuly cannot reach it, which may pass.
     Outage,
     /// Nebuly failed, which the id may have caused.
     Failed,

@@ -42,7 +42,7 @@ impl CircuitBreaker {
         Self {
             project,
             clock,
-            circuit: Mutex::new(Circuit::new()),
+            circuit: Mutex::default(),
             opened: Notify::new(),
             hasher: RandomState::new(),
             is_open,
@@ -58,32 +58,6 @@ impl CircuitBreaker {
     /// The seconds after which another call may be admitted.
     pub(super) fn retry_after(&self) -> u32 {
         retry_after(lock(&self.circuit).pause_left((self.clock)()))
-    }
-
-    fn settle(&self, ticket: Ticket, item: &Item<'_>, evidence: Evidence) {
-        let link = self.hasher.hash_one(item);
-        let (transition, is_open) = {
-            let mut circuit = lock(&self.circuit);
-            let transition = circuit.settle(ticket, link, evidence, (self.clock)());
-            let is_open = circuit.is_open();
-            // Under the lock, so that the metric ends with the latest state.
-            self.is_open.set(if is_open { 1.0 } else { 0.0 });
-            (transition, is_open)
-        };
-        if is_open {
-            self.opened.notify_waiters();
-        }
-        let project = &self.project;
-        match transition {
-            Some(Transition::Opened(pause)) => {
-                tracing::warn!(%project, ?pause, ?evidence, "circuit breaker opened");
-            }
-            Some(Transition::Reopened(pause)) => {
-                tracing::warn!(%project, ?pause, ?evidence, "circuit breaker reopened");
-            }
-            Some(Transition::Closed) => tracing::info!(%project, "circuit breaker closed"),
-            None => {}
-        }
     }
 }
 
@@ -113,8 +87,29 @@ impl AdmittedCall<'_> {
 
     /// Records what the call says of Nebuly.
     pub(super) fn settle(self, item: &Item<'_>, evidence: Evidence) {
-        // Dropping it afterwards changes nothing: the circuit is no longer half-open then.
-        self.breaker.settle(self.ticket, item, evidence);
+        let CircuitBreaker { project, clock, circuit, opened, hasher, is_open } = self.breaker;
+        let link = hasher.hash_one(item);
+        let (transition, is_open_now) = {
+            let mut circuit = lock(circuit);
+            let transition = circuit.settle(self.ticket, link, evidence, clock());
+            // Under the lock, so that the metric ends with the latest state.
+            is_open.set(if circuit.is_open() { 1.0 } else { 0.0 });
+            (transition, circuit.is_open())
+        };
+        if is_open_now {
+            opened.notify_waiters();
+        }
+        match transition {
+            Some(Transition::Opened(pause)) => {
+                tracing::warn!(%project, ?pause, ?evidence, "circuit breaker opened");
+            }
+            Some(Transition::Reopened(pause)) => {
+                tracing::warn!(%project, ?pause, ?evidence, "circuit breaker reopened");
+            }
+            Some(Transition::Closed) => tracing::info!(%project, "circuit breaker closed"),
+            None => {}
+        }
+        // Dropped here, it abandons nothing: the circuit is no longer half-open, or the ticket is not current.
     }
 }
 

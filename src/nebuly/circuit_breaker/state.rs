@@ -1,8 +1,8 @@
 //! The states of a circuit breaker and the rules between them, over given moments.
 //!
 //! It opens when, within the last [`WINDOW`], at least [`ENOUGH_LINKS`] links failed and they were at least half of those
-//! that were asked for; and at once on a 429. After a pause it is half-open: one call, the probe,
-//! is admitted. Any answer to it closes the circuit, and another failure opens it again, for longer.
+//! that were asked for; and at once on a 429. After a pause it is half-open: one call, the probe, is admitted. Any answer
+//! to it closes the circuit, and another failure opens it again, for longer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -27,7 +27,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The shortest pause that a `Retry-After` can ask for: at 0 every call would be admitted while Nebuly throttles.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A circuit, over which calls go while it is closed.
+/// The state of a circuit breaker, and the outcomes that it depends on.
+#[derive(Default)]
 pub(super) struct Circuit {
     state: CircuitState,
     /// Grows with each transition, so that the outcome of a call from before it is recognized.
@@ -36,8 +37,9 @@ pub(super) struct Circuit {
     links: RecentLinks,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum CircuitState {
+    #[default]
     Closed,
     Open {
         until: Instant,
@@ -86,10 +88,6 @@ struct RecentLinks {
 }
 
 impl Circuit {
-    pub(super) fn new() -> Self {
-        Self { state: CircuitState::Closed, generation: 0, failed_probes: 0, links: RecentLinks::default() }
-    }
-
     /// Returns a ticket if a call would be admitted now, or else the rest of the pause. It changes nothing: a call that
     /// waits for its turn after this is no probe yet.
     pub(super) fn check(&self, now: Instant) -> Result<Ticket, Duration> {
@@ -138,9 +136,9 @@ impl Circuit {
         evidence: Evidence,
         now: Instant,
     ) -> Option<Transition> {
-        let is_probe = self.state == CircuitState::HalfOpen && self.is_current(ticket);
         match (evidence, self.state) {
-            (Evidence::Throttled(pause), _) => {
+            (Evidence::Throttled(pause), state) => {
+                let is_probe = state == CircuitState::HalfOpen && self.is_current(ticket);
                 self.failed_probes += u32::from(is_probe);
                 let pause = pause.map(|pause| pause.clamp(SHORTEST_PAUSE, backoff::LONGEST_RETRY_AFTER));
                 self.open(pause.unwrap_or_else(|| self.next_pause()), now)

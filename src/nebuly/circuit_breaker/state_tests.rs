@@ -12,7 +12,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { circuit: Circuit::new(), now: Instant::now(), next_link: 0 }
+        Self { circuit: Circuit::default(), now: Instant::now(), next_link: 0 }
     }
 
     fn pass(&mut self, seconds: u64) {
