@@ -74,14 +74,14 @@ pub fn headers(input: &[u8]) {
 /// `10.0.0.1` is a trusted proxy, as every address that begins with `10.` is.
 fn forwarded(lines: &[HeaderValue]) {
     let proxy = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-    let stranger = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    let untrusted = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     let person = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
     let with = |more: &'static str| {
         let mut lines = lines.to_vec();
         lines.push(HeaderValue::from_static(more));
         lines
     };
-    assert_eq!(caller(stranger, lines), stranger, "nobody else is trusted");
+    assert_eq!(caller(untrusted, lines), untrusted, "nobody else is trusted");
     // An address that proxies append on the right counts, in a line of its own or in the last one.
     assert_eq!(caller(proxy, &with("203.0.113.9")), person);
     assert_eq!(caller(proxy, &with("203.0.113.9, 10.7.7.1 ,10.8.8.8")), person);
@@ -92,8 +92,8 @@ fn forwarded(lines: &[HeaderValue]) {
     }
     // Hop by hop from the right: each is an address, and all but the last are trusted.
     let found = caller(proxy, lines);
-    let items = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
-    let hops = items.map_while(address);
+    let elements = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    let hops = elements.map_while(address);
     let mut nearest = proxy;
     for hop in hops {
         if !is_trusted(nearest) {
@@ -108,9 +108,9 @@ fn is_trusted(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(address) if address.octets()[0] == 10)
 }
 
-/// The address of an item, read in another way than the program does: by where brackets and the last colon are.
-fn address(item: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(item.trim_ascii()).ok().filter(|text| text.len() <= 80)?;
+/// The address of an element, read in another way than the program does: by where brackets and the last colon are.
+fn address(element: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(element.trim_ascii()).ok().filter(|text| text.len() <= 80)?;
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let is_port = |text: &str| is_number(text) && text.parse::<u16>().is_ok();
     let address: IpAddr = match text.strip_prefix('[') {
