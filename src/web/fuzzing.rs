@@ -135,14 +135,14 @@ fn address(element: &[u8]) -> Option<IpAddr> {
 
 /// The address by which a caller is known that comes from this peer with this header.
 fn caller(peer: IpAddr, lines: &[HeaderValue]) -> IpAddr {
-    let callers = Arc::new(RecordingCallers::default());
+    let callers = Arc::new(AddressRecorder::default());
     let authenticator = Authenticator::new(Access {
         identity_header: None,
         api_tokens: None,
         cors_origins: Vec::new(),
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         peer: |extensions| extensions.get::<SocketAddr>().copied(),
-        callers: Arc::<RecordingCallers>::clone(&callers),
+        callers: Arc::<AddressRecorder>::clone(&callers),
     });
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.extensions.insert(SocketAddr::new(peer, 4711));
@@ -156,9 +156,9 @@ fn caller(peer: IpAddr, lines: &[HeaderValue]) -> IpAddr {
 
 /// Records the address that is looked up.
 #[derive(Default)]
-struct RecordingCallers(Mutex<Option<IpAddr>>);
+struct AddressRecorder(Mutex<Option<IpAddr>>);
 
-impl Callers for RecordingCallers {
+impl Callers for AddressRecorder {
     fn of(&self, key: &CallerKey<'_>) -> Caller {
         if let CallerKey::Address(address) = key {
             *self.0.lock() = Some(*address);
