@@ -48,7 +48,7 @@ pub(super) fn around(router: Router, web: &Arc<Web>, route: Route) -> Router {
     router.layer(rules).layer(from_fn(move |request, next| answer(Arc::clone(&web), route, request, next)))
 }
 
-/// Gives a preflight the headers and the line in the log that every answer has, and other origins none of the rules.
+/// Gives a preflight the headers and the line in the log that every answer has, and tells other origins none of the rules.
 async fn answer(web: Arc<Web>, route: Route, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let preflight = (request.method() == Method::OPTIONS).then(|| RequestId::of(request.headers()));

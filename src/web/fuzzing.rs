@@ -74,14 +74,14 @@ pub fn headers(input: &[u8]) {
 /// `10.0.0.1` is a trusted proxy, as every address that begins with `10.` is.
 fn forwarded(lines: &[HeaderValue]) {
     let proxy = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-    let stranger = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    let untrusted = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     let person = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
     let with = |more: &'static str| {
         let mut lines = lines.to_vec();
         lines.push(HeaderValue::from_static(more));
         lines
     };
-    assert_eq!(caller(stranger, lines), stranger, "nobody else is trusted");
+    assert_eq!(caller(untrusted, lines), untrusted, "nobody else is trusted");
     // An address that proxies append on the right counts, in a line of its own or in the last one.
     assert_eq!(caller(proxy, &with("203.0.113.9")), person);
     assert_eq!(caller(proxy, &with("203.0.113.9, 10.7.7.1 ,10.8.8.8")), person);
@@ -92,8 +92,8 @@ fn forwarded(lines: &[HeaderValue]) {
     }
     // Hop by hop from the right: each is an address, and all but the last are trusted.
     let found = caller(proxy, lines);
-    let items = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
-    let hops = items.map_while(address);
+    let elements = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    let hops = elements.map_while(address);
     let mut nearest = proxy;
     for hop in hops {
         if !is_trusted(nearest) {
@@ -108,9 +108,9 @@ fn is_trusted(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(address) if address.octets()[0] == 10)
 }
 
-/// The address of an item, read in another way than the program does: by where brackets and the last colon are.
-fn address(item: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(item.trim_ascii()).ok().filter(|text| text.len() <= 80)?;
+/// The address of an element, read in another way than the program does: by where brackets and the last colon are.
+fn address(element: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(element.trim_ascii()).ok().filter(|text| text.len() <= 80)?;
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let is_port = |text: &str| is_number(text) && text.parse::<u16>().is_ok();
     let address: IpAddr = match text.strip_prefix('[') {
@@ -135,14 +135,14 @@ fn address(item: &[u8]) -> Option<IpAddr> {
 
 /// The address by which a caller is known that comes from this peer with this header.
 fn caller(peer: IpAddr, lines: &[HeaderValue]) -> IpAddr {
-    let callers = Arc::new(RecordingCallers::default());
+    let callers = Arc::new(AddressRecorder::default());
     let authenticator = Authenticator::new(Access {
         identity_header: None,
         api_tokens: None,
         cors_origins: Vec::new(),
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         peer: |extensions| extensions.get::<SocketAddr>().copied(),
-        callers: Arc::<RecordingCallers>::clone(&callers),
+        callers: Arc::<AddressRecorder>::clone(&callers),
     });
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.extensions.insert(SocketAddr::new(peer, 4711));
@@ -156,9 +156,9 @@ fn caller(peer: IpAddr, lines: &[HeaderValue]) -> IpAddr {
 
 /// Records the address that is looked up.
 #[derive(Default)]
-struct RecordingCallers(Mutex<Option<IpAddr>>);
+struct AddressRecorder(Mutex<Option<IpAddr>>);
 
-impl Callers for RecordingCallers {
+impl Callers for AddressRecorder {
     fn of(&self, key: &CallerKey<'_>) -> Caller {
         if let CallerKey::Address(address) = key {
             *self.0.lock() = Some(*address);

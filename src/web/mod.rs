@@ -65,7 +65,7 @@ pub type ExtendDeadline = fn(&http::Extensions, Duration);
 pub type Disconnected = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// Finds out if the client of the request with these extensions has disconnected. It returns `None` unless the client has
-/// finished sending: only then a disconnect does not show before the answer is sent.
+/// finished sending: otherwise the server notices a disconnect at once.
 pub type WatchDisconnect = fn(&http::Extensions) -> Option<Disconnected>;
 
 /// The options of [`Web`].

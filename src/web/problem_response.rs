@@ -15,7 +15,7 @@ use super::problem::Problem;
 pub(super) struct ProblemResponse {
     pub(super) problem: Problem,
     /// The headers that say how the answer came about.
-    pub(super) status: Option<LinkStatus>,
+    pub(super) link_status: Option<LinkStatus>,
     /// The address of the same link, to ask for it again.
     pub(super) link: Option<SelfLink>,
     /// The links to choose from.
@@ -37,14 +37,14 @@ struct ProblemDetails<'a> {
 
 impl From<Problem> for ProblemResponse {
     fn from(problem: Problem) -> Self {
-        Self { problem, status: None, link: None, choices: Vec::new() }
+        Self { problem, link_status: None, link: None, choices: Vec::new() }
     }
 }
 
 impl ProblemResponse {
     /// Writes the answer to a request with these headers.
     pub(super) fn into_response(self, request: &HeaderMap, request_id: &RequestId) -> Response {
-        let Self { problem, status, link, choices } = self;
+        let Self { problem, link_status, link, choices } = self;
         let page = if wants_page(request) {
             problem_page(problem, request_id, link.as_ref(), &choices)
         } else {
@@ -58,8 +58,8 @@ impl ProblemResponse {
         };
         let mut response = secure_response(problem.row().status, content_type, body);
         let headers = response.headers_mut();
-        if let Some(status) = status {
-            status.add_to(headers);
+        if let Some(link_status) = link_status {
+            link_status.add_to(headers);
         }
         if problem == Problem::MethodNotAllowed {
             headers.insert(ALLOW, HeaderValue::from_static("GET,HEAD"));

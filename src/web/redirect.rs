@@ -64,9 +64,9 @@ pub(super) async fn answer<'a>(
     }
     let request = ResolveRequest { candidates: &candidates, scope, mode, wait, caller };
     let resolution = web.resolver.resolve(&request).await;
-    let status = LinkStatus::of(&resolution);
-    let outcome = Some(status.outcome);
-    let result = respond(web, &request, &parameters, resolution, status);
+    let link_status = LinkStatus::of(&resolution);
+    let outcome = Some(link_status.outcome);
+    let result = respond(web, &request, &parameters, resolution, link_status);
     LinkAnswer { result, item: Some(candidates.into_first()), outcome }
 }
 
@@ -110,20 +110,21 @@ impl Web {
     }
 }
 
+/// Writes the redirect to the link that was found, or the problem that stands in its place.
 fn respond(
     web: &Web,
     request: &ResolveRequest<'_>,
     parameters: &Parameters<'_>,
     resolution: Resolution,
-    status: LinkStatus,
+    link_status: LinkStatus,
 ) -> Result<Response, Box<ProblemResponse>> {
     let mut choices = Vec::new();
     let problem = match resolution.outcome {
         Outcome::Resolved(found) => {
             let is_cacheable = request.mode == Mode::Cached
-                && !matches!(status.outcome, LinkOutcome::Stale | LinkOutcome::Constructed);
+                && !matches!(link_status.outcome, LinkOutcome::Stale | LinkOutcome::Constructed);
             let cache_control = if is_cacheable { web.cacheable.clone() } else { NO_STORE };
-            return redirect(found.url, cache_control, status);
+            return redirect(found.url, cache_control, link_status);
         }
         Outcome::Absent => Problem::NotFound,
         Outcome::Ambiguous(found) => {
@@ -137,20 +138,20 @@ fn respond(
         Scope::Only(project) => web.name_of(project),
     };
     let link = SelfLink::new(&web.options.base_path, request.candidates, project, parameters.looks);
-    Err(Box::new(ProblemResponse { problem, status: Some(status), link: Some(link), choices }))
+    Err(Box::new(ProblemResponse { problem, link_status: Some(link_status), link: Some(link), choices }))
 }
 
 fn redirect(
     url: TargetUrl,
     cache_control: HeaderValue,
-    status: LinkStatus,
+    link_status: LinkStatus,
 ) -> Result<Response, Box<ProblemResponse>> {
     let location =
         HeaderValue::from_maybe_shared(url.into_bytes()).map_err(|_| Box::new(Problem::Internal.into()))?;
     let mut headers = HeaderMap::with_capacity(HEADERS);
     headers.insert(LOCATION, location);
     headers.insert(CACHE_CONTROL, cache_control);
-    status.add_to(&mut headers);
+    link_status.add_to(&mut headers);
     headers.insert(X_ROBOTS_TAG, NO_ROBOTS);
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::FOUND;

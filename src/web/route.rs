@@ -58,7 +58,7 @@ const PATHS: [(&str, &str, Option<Kind>); 5] = [
 ];
 
 impl Route {
-    /// How many patterns there are: each path with the id in path or query, and `unmatched`.
+    /// The number of patterns: each path with the id in path or query, and `unmatched`.
     pub(super) const PATTERNS: usize = 1 + 2 * PATHS.len();
 
     /// The index of the route's pattern, below [`Self::PATTERNS`].
@@ -77,7 +77,7 @@ impl Route {
         }
     }
 
-    /// The same, but only of a path that is ours.
+    /// The route's pattern; `None` for a path that is not ours.
     pub(super) fn pattern_if_matched(self) -> Option<&'static str> {
         Some(self.pattern()).filter(|pattern| *pattern != UNMATCHED)
     }

@@ -51,7 +51,7 @@ pub enum Escaping {
     ByFormat,
 }
 
-/// An answered request, as it is counted, logged and traced.
+/// A request that was answered or whose client disconnected, as it is counted, logged and traced.
 #[derive(Clone, Copy)]
 pub(in crate::web) struct RequestRecord<'a> {
     pub(in crate::web) request_id: &'a RequestId,

@@ -24,31 +24,22 @@ pub(in crate::web) enum LinkOutcome {
 }
 
 impl LinkOutcome {
-    /// In the order of the discriminants.
-    const ALL: [Self; 9] = [
-        Self::Hit,
-        Self::Shared,
-        Self::Stale,
-        Self::Negative,
-        Self::Resolved,
-        Self::Collapsed,
-        Self::Absent,
-        Self::Constructed,
-        Self::Failed,
+    /// Every outcome with its label, in the order of the discriminants.
+    const LABELS: [(Self, &str); 9] = [
+        (Self::Hit, "hit"),
+        (Self::Shared, "shared"),
+        (Self::Stale, "stale"),
+        (Self::Negative, "negative"),
+        (Self::Resolved, "resolved"),
+        (Self::Collapsed, "collapsed"),
+        (Self::Absent, "absent"),
+        (Self::Constructed, "constructed"),
+        (Self::Failed, "failed"),
     ];
 
-    pub(in crate::web) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Shared => "shared",
-            Self::Stale => "stale",
-            Self::Negative => "negative",
-            Self::Resolved => "resolved",
-            Self::Collapsed => "collapsed",
-            Self::Absent => "absent",
-            Self::Constructed => "constructed",
-            Self::Failed => "failed",
-        }
+    /// The label in log, metric and span.
+    pub(in crate::web) fn as_str(self) -> &'static str {
+        Self::LABELS.get(self as usize).map_or("", |(_, label)| label)
     }
 
     /// Returns true if the request waited for calls to Nebuly, or for calls that could not be made.
@@ -139,8 +130,8 @@ fn value(text: String) -> HeaderValue {
 
 /// A counter for each kind and outcome. Their handles are resolved once, so that a redirect only adds one.
 pub(in crate::web) struct ResolutionMetrics {
-    interactions: [Counter; LinkOutcome::ALL.len()],
-    conversations: [Counter; LinkOutcome::ALL.len()],
+    interactions: [Counter; LinkOutcome::LABELS.len()],
+    conversations: [Counter; LinkOutcome::LABELS.len()],
 }
 
 impl ResolutionMetrics {
@@ -151,8 +142,8 @@ impl ResolutionMetrics {
             "Links asked for, by kind and by what became of them"
         );
         let counters = |kind: Kind| {
-            LinkOutcome::ALL.map(|outcome| {
-                metrics::counter!("nebulink_resolutions_total", "kind" => kind.as_str(), "outcome" => outcome.as_str())
+            LinkOutcome::LABELS.map(|(_, label)| {
+                metrics::counter!("nebulink_resolutions_total", "kind" => kind.as_str(), "outcome" => label)
             })
         };
         Self { interactions: counters(Kind::Interaction), conversations: counters(Kind::Conversation) }
@@ -176,7 +167,7 @@ mod tests {
 
     #[test]
     fn each_outcome_has_the_index_of_its_counter() {
-        for (index, outcome) in LinkOutcome::ALL.into_iter().enumerate() {
+        for (index, (outcome, _)) in LinkOutcome::LABELS.into_iter().enumerate() {
             assert_eq!(outcome as usize, index);
         }
     }

@@ -106,7 +106,7 @@ impl Series {
     }
 }
 
-/// The index of a series in the table; `None` for a status that is none of ours.
+/// The index of a series in the table; `None` for a status that is not in [`STATUSES`].
 fn index(route: Route, method: &Method, status: StatusCode) -> Option<usize> {
     let status = STATUSES.iter().position(|own| *own == status.as_u16())?;
     let method = STANDARD_METHODS.iter().position(|standard| standard == method);

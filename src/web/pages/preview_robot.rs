@@ -31,8 +31,8 @@ fn is_at(agent: &[u8], at: usize, name: &str) -> bool {
 /// The beginnings of the names of robots of chats, trackers and the services behind them, by their first letter.
 ///
 /// Only names that stand for a robot and nothing else: not those of apps in which people open links (`Slack_SSB`,
-/// `Teams`, `[Pinterest/iOS]`), of search engines, of libraries such as curl, or of browsers without a head. All of those
-/// want the redirect.
+/// `Teams`, `[Pinterest/iOS]`), of search engines, of libraries such as curl, or of headless browsers. All of those want
+/// the redirect.
 const fn names_from(letter: u8) -> &'static [&'static str] {
     match letter.to_ascii_lowercase() {
         b'a' => &["atlassian"],
