@@ -325,7 +325,7 @@ async fn a_secret_in_place_of_a_path_is_not_logged_while_it_serves() {
     };
     let mut process = LoggedProcess::start(with_secrets()).await;
     process.logged("failed to load the API key file").await;
-    process.logged("removed what a crash left").await;
+    process.logged("removed a leftover temporary file").await;
     assert_eq!(request(process.address, "GET", "/c/abc?project=project-1", &[]).await.status, 302);
     process.logged("snapshot written").await;
     process.running.signal(Signal::TERM);

@@ -1,4 +1,4 @@
-//! What must hold of an entry of the shared cache, whatever its bytes are.
+//! The properties of an entry of the shared cache, whatever its bytes are.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -16,7 +16,7 @@ use crate::domain::{AllowedHosts, Item, ProjectName, Timestamp};
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
 
-/// An entry counts for the item and project that it repeats alone. It then leads to an allowed host, is not from the
+/// An entry is valid only for the item and project that it repeats. It then leads to an allowed host, is not from the
 /// future, and is the same once it is written and read again.
 pub fn shared_entry(input: &[u8]) {
     let mut allowed_hosts = AllowedHosts::default();

@@ -1,4 +1,4 @@
-//! What must hold of a snapshot, whatever its bytes are.
+//! The properties of a snapshot, whatever its bytes are.
 
 #![expect(
     clippy::missing_panics_doc,
@@ -10,15 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::link_filter::LoadedLink;
-use super::{LinkFilter, Record, SnapshotError, SnapshotReader};
+use super::reader::VERSION;
+use super::{LinkFilter, LinkRecord, SnapshotError, SnapshotReader};
 use crate::domain::{AllowedHosts, ProjectName, Timestamp};
 use crate::files::FilePath;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A link that is let in leads to an allowed host, and is the same once it is written and read again. A file of a newer
-/// version is found out before anything is taken from it.
+/// A link that is loaded leads to an allowed host, and is the same once it is written and read again. A file of a newer
+/// version is detected before anything is loaded from it.
 pub fn snapshot(input: &[u8]) {
     let filter = filter();
     let is_newer = reader(input).check_versions().is_err();
@@ -53,10 +54,10 @@ fn reader(bytes: &[u8]) -> SnapshotReader<&[u8]> {
     SnapshotReader::new(bytes, &FilePath::new("links"))
 }
 
-/// What reading gives once a link is written.
+/// The link that is read once this one is written.
 fn read_back(filter: &LinkFilter, (scope, item, link): &LoadedLink) -> LoadedLink {
-    let id = item.id();
     let project = filter.name(link.project).unwrap();
-    let written = serde_json::to_vec(&Record::new(*scope, item.kind(), &id, project, link).unwrap()).unwrap();
+    let record = LinkRecord::new(VERSION, *scope, item, project, &link.url, link.resolved_at).unwrap();
+    let written = serde_json::to_vec(&record).unwrap();
     filter.accept(reader(&written).read().unwrap().unwrap().unwrap(), NOW).unwrap()
 }

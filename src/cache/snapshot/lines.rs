@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read as _};
 
-/// Reads line by line, and no more of a line into memory than it may be long.
+/// Reads line by line, and keeps no more of a line in memory than [`Self::MAX_LEN`].
 #[derive(Debug)]
 pub struct Lines<R> {
     source: R,
@@ -12,14 +12,14 @@ pub struct Lines<R> {
 /// A line without its end.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// All of it.
+    /// The whole line.
     Whole(&'a [u8]),
-    /// It is longer than [`Lines::<R>::MAX_LEN`]; the rest of it was passed over.
+    /// The line is longer than [`Lines::<R>::MAX_LEN`], and was skipped.
     TooLong,
 }
 
 impl<R: BufRead> Lines<R> {
-    /// The longest line that is read, in bytes: a link's takes at most some 5 KiB, unless most of it is escaped.
+    /// The longest line that is read, in bytes: that of a link takes at most some 5 KiB, unless most of it is escaped.
     pub const MAX_LEN: usize = 16 * 1024;
 
     /// The lines of this source.
@@ -27,7 +27,7 @@ impl<R: BufRead> Lines<R> {
         Self { source, line: Vec::new() }
     }
 
-    /// The next line; nothing at the end. The last one needs no line end.
+    /// The next line, or `None` at the end. The last one needs no line end.
     pub fn read(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         let limit = u64::try_from(Self::MAX_LEN + 1).unwrap_or(u64::MAX);
@@ -49,7 +49,7 @@ impl<R: BufRead> Lines<R> {
 mod tests {
     use super::*;
 
-    type Text<'a> = Lines<&'a [u8]>;
+    const MAX_LEN: usize = Lines::<&[u8]>::MAX_LEN;
 
     fn lines(text: &[u8]) -> Vec<Option<Vec<u8>>> {
         let mut lines = Lines::new(text);
@@ -71,15 +71,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_passed_over_and_not_kept() {
-        let longest = vec![b'x'; Text::MAX_LEN];
+    fn a_line_that_is_too_long_is_skipped_and_not_kept() {
+        let longest = vec![b'x'; MAX_LEN];
         let mut text = [b"a\n".to_vec(), longest.clone(), b"\n".to_vec()].concat();
-        text.extend(vec![b'y'; 100 * Text::MAX_LEN]);
+        text.extend(vec![b'y'; 100 * MAX_LEN]);
         text.extend(b"\nb");
         assert_eq!(lines(&text), [Some(b"a".into()), Some(longest.clone()), None, Some(b"b".into())]);
         assert_eq!(lines(&[longest, b"z".to_vec()].concat()), [None]);
         let mut reader = Lines::new(text.as_slice());
         while reader.read().unwrap().is_some() {}
-        assert!(reader.line.capacity() <= 4 * Text::MAX_LEN);
+        assert!(reader.line.capacity() <= 4 * MAX_LEN);
     }
 }

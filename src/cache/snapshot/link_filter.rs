@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::SnapshotLink;
+use super::reader::SnapshotLink;
 use crate::domain::{
     AllowedHosts, ContainsKey, Item, ProjectIndex, ProjectName, Refreshes, ResolvedLink, Scope, TargetUrl,
     Timestamp,

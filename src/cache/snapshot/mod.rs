@@ -1,10 +1,10 @@
 //! Links in a file, so that they outlive the process.
 //!
-//! A snapshot is JSON Lines, a link a line, without a header; [`link_record`](super::link_record) has the form of a line. Whoever reads one
-//! believes none of it: each line is checked like an answer from outside. Whoever writes one replaces the file in one
-//! step, so that there is a whole one at any time.
+//! A snapshot is JSON Lines, one link per line, without a header; [`link_record`](super::link_record) has the form of a
+//! line. Each line that is read is checked like an answer from outside. Writing replaces the file atomically, so that
+//! there is a whole one at any time.
 //!
-//! A file that is neither empty nor a snapshot is somebody else's, whom a mistake in the settings would cost their data:
+//! A file that is neither empty nor a snapshot belongs to somebody else, who would lose data by a mistake in our settings:
 //! it is neither read nor replaced. A snapshot has a line of its own form within its first 64 KiB, so it may begin with
 //! some broken ones.
 
@@ -15,40 +15,35 @@ mod link_filter;
 mod reader;
 mod replacement;
 
-use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Seek as _, Write as _};
+use std::io::{self, BufWriter, Seek as _, Write as _};
+use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use metrics::Counter;
+use parking_lot::Mutex;
 
 pub use self::lines::{Line, Lines};
 pub use self::link_filter::LinkFilter;
 use self::link_filter::{LoadedLink, SkipReason};
-pub use self::reader::{BrokenLine, SnapshotLink, SnapshotReader};
+use self::reader::{BUFFER_SIZE, VERSION, open};
+pub use self::reader::{BrokenLine, SnapshotError, SnapshotLink, SnapshotReader};
 use self::replacement::Replacement;
 use super::MemoryCache;
-use super::link_record::{Record, is_of_a_snapshot};
+use super::link_record::LinkRecord;
 use crate::domain::{CachedLink, Item, LinkCache as _, ResolvedLink, Scope, Timestamp};
-use crate::files::{FilePath, open_regular, within_deadline};
+use crate::files::{FilePath, within_deadline};
 
-/// How much is read or written at once: large enough that a million links take a few thousand calls.
-const BUFFER_SIZE: usize = 256 * 1024;
-
-/// How much of a file is looked at to tell whether it is a snapshot.
-const START_LEN: u64 = 64 * 1024;
-
-/// Links that go from one thread to the other at once.
+/// The links that go from one thread to the other at once.
 const BATCH_LEN: usize = 1024;
 
-/// Batches that may wait in between: together some two megabytes.
+/// The batches that may wait in between: together some two megabytes.
 const BATCHES: usize = 4;
 
 /// A snapshot of the links in memory. A clone is a handle to the same file.
 ///
-/// It decides nothing about when it is read and written. Only links that lead somewhere are kept, and nothing of what
-/// came of refreshing them.
+/// When it is read and written is decided elsewhere. It holds only links that lead somewhere, without the results of
+/// their refreshes.
 #[derive(Debug, Clone)]
 pub struct SnapshotFile(Arc<Inner>);
 
@@ -61,10 +56,10 @@ struct Inner {
     writing: Mutex<()>,
 }
 
-/// What became of a snapshot's lines.
+/// The number of lines of a snapshot, by result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Loaded {
-    /// Links that are in memory now, unless it is too small for them.
+    /// Links that were loaded into memory.
     pub links: u64,
     /// Lines that were skipped because something is wrong with them.
     pub broken: u64,
@@ -74,51 +69,15 @@ pub struct Loaded {
     pub expired: u64,
 }
 
-/// A snapshot cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// A newer nebulink wrote it. It is neither read nor ever overwritten: go on without one.
-    #[error(
-        "the snapshot {path} is from a newer version of nebulink (format {version}, this version knows {}): \
-         it is left alone; move it away or name another file",
-        super::link_record::VERSION
-    )]
-    NewerVersion {
-        /// The file.
-        path: FilePath,
-        /// The version of its format.
-        version: u64,
-    },
-    /// The file holds something, and no snapshot. It is neither read nor ever overwritten.
-    #[error(
-        "the snapshot {path} holds something else than a snapshot: it is left alone; move it away or name another file"
-    )]
-    NotASnapshot {
-        /// The file.
-        path: FilePath,
-    },
-    /// The operating system refused something, or no regular file stands there.
-    #[error("the snapshot {path} cannot be {what}")]
-    Io {
-        /// The file.
-        path: FilePath,
-        /// `read` or `written`.
-        what: &'static str,
-        /// Why.
-        #[source]
-        error: io::Error,
-    },
-}
-
-/// Fails if no snapshot can be kept at this path: something else stands there, or its folder is not writable. Nothing is
-/// changed, but that temporary files are removed that a crash left. What may pass by itself is no error here: a full disk,
-/// and a snapshot of a newer version. Blocks no longer than [`crate::files::DEADLINE`].
+/// Fails if no snapshot can be kept at this path: another file is there, or its folder is not writable. Nothing is changed,
+/// except that temporary files which a crash left are removed. Conditions that may pass by themselves are no error here: a
+/// full disk, and a snapshot of a newer version. Blocks no longer than [`crate::files::DEADLINE`].
 pub fn check(path: &FilePath) -> Result<(), SnapshotError> {
     let failed = |path: &FilePath, what, error| Err(SnapshotError::Io { path: path.clone(), what, error });
     let checked = path.clone();
     let check = move || {
         open(&checked)?;
-        // Only an attempt tells for certain, whatever kind of file system it is.
+        // Only an attempt tells for certain, on any kind of file system.
         match Replacement::begin(&checked) {
             Err(error)
                 if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
@@ -153,8 +112,8 @@ impl SnapshotFile {
         task.await.unwrap_or_else(|error| Err(self.0.failed("read", error.into())))
     }
 
-    /// Writes the links in memory in place of the file, and says how many. The file that was there stays as it is until
-    /// the new one is on the disk, and if anything fails.
+    /// Replaces the file by one with the links in memory, and returns their number. The old file stays until the new one is
+    /// on the disk, and if anything fails.
     pub async fn save_from(&self, cache: &MemoryCache) -> Result<u64, SnapshotError> {
         let (inner, cache) = (Arc::clone(&self.0), cache.clone());
         let task = tokio::task::spawn_blocking(move || inner.save(cache.resolved()));
@@ -165,10 +124,10 @@ impl SnapshotFile {
 impl Inner {
     fn load(&self, cache: &MemoryCache, now: Timestamp) -> Result<Loaded, SnapshotError> {
         let Some(mut file) = open(&self.path)? else {
-            tracing::info!(path = %self.path, "no snapshot to read yet");
+            tracing::info!(path = %self.path, "no snapshot found");
             return Ok(Loaded::default());
         };
-        // All of it first: nothing is to be taken from a file that a newer version wrote.
+        // The whole file first: nothing may be loaded from a file that a newer version wrote.
         SnapshotReader::new(&file, &self.path).check_versions()?;
         file.rewind().map_err(|error| self.failed("read", error))?;
         let reader = SnapshotReader::new(&file, &self.path);
@@ -189,7 +148,7 @@ impl Inner {
         Ok(loaded)
     }
 
-    /// Reads the lines and sends the links that are let in, batch by batch.
+    /// Reads the lines and sends the links that the filter accepts, batch by batch.
     fn read<R: io::Read>(
         &self,
         mut reader: SnapshotReader<R>,
@@ -211,7 +170,7 @@ impl Inner {
             }
             if batch.len() == BATCH_LEN {
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_LEN));
-                // Nobody takes them only if this whole load is being given up.
+                // The receiver is gone only if the whole load is being abandoned.
                 drop(loaded_links.send(full));
             }
         }
@@ -231,8 +190,8 @@ impl Inner {
         &self,
         links: impl Iterator<Item = (Scope, Item<'static>, ResolvedLink)>,
     ) -> Result<u64, SnapshotError> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        // Each time: it may have come while this process ran, say during a rolling update.
+        let _writing = self.writing.lock();
+        // Each time: another process may have written it meanwhile, say during a rolling update.
         if let Some(file) = open(&self.path)? {
             SnapshotReader::new(&file, &self.path).check_versions()?;
         }
@@ -247,8 +206,8 @@ impl Inner {
         let mut saved = 0;
         for (scope, item, link) in links {
             let Some(project) = self.filter.name(link.project) else { continue };
-            let id = item.id();
-            let Some(record) = Record::new(scope, item.kind(), &id, project, &link) else { continue };
+            let record = LinkRecord::new(VERSION, scope, &item, project, &link.url, link.resolved_at);
+            let Some(record) = record else { continue };
             serde_json::to_writer(&mut writer, &record)?;
             writer.write_all(b"\n")?;
             saved += 1;
@@ -262,22 +221,6 @@ impl Inner {
     fn failed(&self, what: &'static str, error: io::Error) -> SnapshotError {
         SnapshotError::Io { path: self.path.clone(), what, error }
     }
-}
-
-/// Opens a snapshot; nothing if it is not there. What is neither a snapshot nor empty is an error.
-fn open(path: &FilePath) -> Result<Option<File>, SnapshotError> {
-    let failed = |error| SnapshotError::Io { path: path.clone(), what: "read", error };
-    let mut file = match open_regular(path.as_path()) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file.map_err(failed)?,
-    };
-    let mut start = Vec::new();
-    (&file).take(START_LEN).read_to_end(&mut start).map_err(failed)?;
-    if !start.is_empty() && !start.split(|byte| *byte == b'\n').any(is_of_a_snapshot) {
-        return Err(SnapshotError::NotASnapshot { path: path.clone() });
-    }
-    file.rewind().map_err(failed)?;
-    Ok(Some(file))
 }
 
 #[cfg(test)]

@@ -1,4 +1,8 @@
-//! Replacing a file in one step: whoever reads it finds the old one or the new one, whatever happens in between.
+//! Replaces a file atomically: a reader finds the old one or the new one, whatever happens in between.
+//!
+//! Not with the crate tempfile: its builder puts the whole path into its errors, and a path here is a setting that may
+//! hold a key by mistake, which [`FilePath`] shows nowhere. Its names of random letters and digits also tell leftovers of a
+//! crash from files of other programs less surely. What would be left for it to do is a few lines.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -8,21 +12,21 @@ use std::path::{Path, PathBuf};
 
 use crate::files::FilePath;
 
-/// What stands between a file's name and the random part of a temporary file's, which is 16 hexadecimal digits.
+/// The text between the file's name and the random part of a temporary file's name, which is 16 hexadecimal digits.
 const INFIX: &str = ".nebulink-";
 
-/// How temporary files' names end.
+/// The end of the names of temporary files.
 const SUFFIX: &str = ".tmp";
 
-/// Links lead to what people said: nobody else reads them.
+/// Only the owner may read the file: its links lead to what people said.
 const OWNER_ALONE: u32 = 0o600;
 
-/// How often another name is tried, when somebody else takes the temporary file for a leftover before it is locked.
+/// The most names that are tried, when another process takes the temporary file for a leftover before it is locked.
 const ATTEMPTS: u32 = 8;
 
-/// A file that is to take the place of another, in the same folder. Dropped, it leaves nothing behind.
+/// A temporary file that is to replace another, in the same folder. It is removed when it is dropped.
 ///
-/// It is locked as long as it is written, so that temporary files without a lock are those that a crash left.
+/// It is locked while it is written, so temporary files without a lock are those that a crash left.
 #[derive(Debug)]
 pub(super) struct Replacement {
     file: File,
@@ -32,8 +36,8 @@ pub(super) struct Replacement {
 }
 
 impl Replacement {
-    /// Begins to replace a file; also removes what crashes left of earlier attempts. A link is followed: it is its
-    /// target that is replaced.
+    /// Begins to replace a file, and removes temporary files that crashes left. A symbolic link is followed: its target is
+    /// replaced.
     pub(super) fn begin(path: &FilePath) -> io::Result<Self> {
         let target = match fs::canonicalize(path.as_path()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => path.as_path().to_owned(),
@@ -49,8 +53,8 @@ impl Replacement {
             let mut options = OpenOptions::new();
             let file = options.write(true).create_new(true).mode(OWNER_ALONE).open(&temporary)?;
             let replacement = Self { file, temporary, target: target.clone(), folder: folder.clone() };
-            // Some file systems have no locks; there, leftovers stay. A lock that is taken is that of somebody who is about
-            // to remove the file.
+            // Some file systems have no locks; there, leftovers stay. A lock that is taken is that of a process about to
+            // remove the file.
             if matches!(replacement.file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
                 continue;
             }
@@ -63,16 +67,16 @@ impl Replacement {
         Err(io::Error::other("another process removes each temporary file"))
     }
 
-    /// What is to be written to.
+    /// The temporary file, to be written to.
     pub(super) const fn file(&self) -> &File {
         &self.file
     }
 
-    /// Puts the file in the other's place once it is on the disk.
+    /// Syncs the temporary file to the disk, and renames it to the name of the other.
     pub(super) fn commit(self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.temporary, &self.target)?;
-        // The name, too, is to outlive a power failure. Some file systems cannot do that for a folder.
+        // The new name must survive a power failure as well. Some file systems cannot sync a folder.
         match File::open(&self.folder)?.sync_all() {
             Err(error)
                 if !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
@@ -86,7 +90,7 @@ impl Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        // After a commit there is none under this name.
+        // After a commit there is no file of this name.
         drop(fs::remove_file(&self.temporary));
     }
 }
@@ -98,7 +102,7 @@ fn temporary_name(name: &OsStr, random: u64) -> OsString {
     temporary
 }
 
-/// Whether this is the name of a temporary file for a file of that name.
+/// Returns true if this is the name of a temporary file for a file of that name.
 fn is_temporary_name(candidate: &OsStr, name: &OsStr) -> bool {
     let random = candidate
         .as_encoded_bytes()
@@ -111,14 +115,14 @@ fn is_temporary_name(candidate: &OsStr, name: &OsStr) -> bool {
     })
 }
 
-/// Removes temporary files that nobody writes any more: regular ones, of the same owner, under a name of ours.
-/// What cannot be looked at stays: it is in nobody's way.
+/// Removes temporary files that no process is writing: regular files of the same owner with a name of ours. One that
+/// cannot be examined stays, which does no harm.
 fn remove_leftovers(folder: &Path, name: &OsStr, owner: u32, snapshot: &FilePath) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if !is_temporary_name(&entry.file_name(), name) {
             continue;
         }
-        // They may go away any moment: another process tidies up, too.
+        // Another process may remove it at any moment.
         let path = entry.path();
         let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
         if !metadata.is_file() || metadata.uid() != owner {
@@ -127,9 +131,9 @@ fn remove_leftovers(folder: &Path, name: &OsStr, owner: u32, snapshot: &FilePath
         let Ok(leftover) = OpenOptions::new().write(true).open(&path) else { continue };
         if leftover.try_lock().is_ok() {
             match fs::remove_file(&path) {
-                Ok(()) => tracing::info!(%snapshot, "removed what a crash left of a snapshot"),
+                Ok(()) => tracing::info!(%snapshot, "removed a leftover temporary file of the snapshot"),
                 Err(error) => {
-                    tracing::warn!(%snapshot, %error, "failed to remove what a crash left of a snapshot");
+                    tracing::warn!(%snapshot, %error, "failed to remove a leftover temporary file of the snapshot");
                 }
             }
         }
