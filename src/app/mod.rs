@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::Mutex;
 use tracing::field::display;
 
 use self::background::Background;
@@ -261,11 +260,8 @@ fn watch(
     background.supervise("metrics", move || metrics.clone().keep_up());
     background.supervise("keys", move || Arc::clone(&keys).watch());
     if let Some(file) = api_tokens_file {
-        let file = Arc::new(Mutex::new(file));
-        background.supervise("api_tokens", move || {
-            let file = Arc::clone(&file);
-            async move { file.lock().await.watch(files::RELOAD_PERIOD).await }
-        });
+        let file = Arc::new(file);
+        background.supervise("api_tokens", move || Arc::clone(&file).watch(files::RELOAD_PERIOD));
     }
 }
 

@@ -404,7 +404,7 @@ fn learn(lease: KeyLease, outcome: &CallOutcome) {
         CallOutcome::KeyRejected => lease.rejected(),
         // Another server than Nebuly's may have answered.
         CallOutcome::Throttled(_) | CallOutcome::Retryable(_) | CallOutcome::NonRetryable(_) => {
-            lease.inconclusive()
+            lease.inconclusive();
         }
     }
 }

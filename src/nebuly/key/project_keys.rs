@@ -38,7 +38,9 @@ impl ProjectKeys {
     pub fn load(&self) {
         let holders = self.holders();
         let loads: Vec<_> = holders.iter().filter_map(|holder| holder.begin_load()).collect();
-        loads.into_iter().for_each(|load| load());
+        for finish in loads {
+            finish();
+        }
     }
 
     /// Reads all files again, at the same time, so that one that hangs delays no other.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+
 use super::ApiTokens;
 use super::set::{InvalidApiTokens, TokenSet};
 use crate::files::{FilePath, WatchedFile, WatchedFileError};
@@ -13,7 +15,8 @@ const MAX_LEN: u64 = 1 << 20;
 /// `access.api_tokens_file`, and the tokens that it held when it was last valid.
 #[derive(Debug)]
 pub struct ApiTokensFile {
-    file: WatchedFile<TokenSet, InvalidApiTokens>,
+    /// Locked while the file is read, so that readings take effect in their order.
+    file: Mutex<WatchedFile<TokenSet, InvalidApiTokens>>,
     tokens: Arc<ApiTokens>,
 }
 
@@ -27,7 +30,7 @@ impl ApiTokensFile {
         let read = file.begin();
         let tokens = ApiTokens::default();
         tokens.replace(file.finish(read).value?);
-        Ok(Self { file, tokens: Arc::new(tokens) })
+        Ok(Self { file: Mutex::new(file), tokens: Arc::new(tokens) })
     }
 
     /// The tokens, which change with the file.
@@ -37,7 +40,7 @@ impl ApiTokensFile {
     }
 
     /// Reads the file again once in `period`, for ever.
-    pub async fn watch(&mut self, period: Duration) {
+    pub async fn watch(self: Arc<Self>, period: Duration) {
         loop {
             tokio::time::sleep(period).await;
             self.poll().await;
@@ -45,8 +48,9 @@ impl ApiTokensFile {
     }
 
     /// Reads the file again. If it is not valid, the last valid tokens stay in use, and each such change is logged once.
-    pub async fn poll(&mut self) {
-        let reload = self.file.reload().await;
+    pub async fn poll(&self) {
+        let mut file = self.file.lock().await;
+        let reload = file.reload().await;
         if !reload.is_changed {
             return;
         }

@@ -66,7 +66,7 @@ async fn a_changed_file_is_read_again_and_a_bad_one_leaves_the_last_good_set_wit
     let _guard =
         tracing::subscriber::set_default(subscriber(LogFormat::Text, everything, false, log.clone()));
     let (_folder, path) = file(&format!("one = {ONE}"));
-    let mut file = ApiTokensFile::open((&path).into()).unwrap();
+    let file = ApiTokensFile::open((&path).into()).unwrap();
     let tokens = file.tokens();
     file.poll().await;
     assert_eq!(log.text(), "");
@@ -119,9 +119,9 @@ fn a_file_that_is_not_valid_is_an_error_at_the_start() {
 #[tokio::test]
 async fn a_watched_file_is_read_again_and_again() {
     let (_folder, path) = file(&format!("one = {ONE}"));
-    let mut file = ApiTokensFile::open((&path).into()).unwrap();
+    let file = ApiTokensFile::open((&path).into()).unwrap();
     let tokens = file.tokens();
-    let watch = tokio::spawn(async move { file.watch(Duration::from_millis(5)).await });
+    let watch = tokio::spawn(Arc::new(file).watch(Duration::from_millis(5)));
     for (content, token) in [(format!("other = {OTHER}"), OTHER), (format!("one = {ONE}"), ONE)] {
         fs::write(&path, content).unwrap();
         let known = async {
