@@ -111,8 +111,8 @@ async fn faulty(state: &StandInState, call: &Call, fault: Fault) -> Result<Stand
             tokio::time::sleep(by).await;
             Box::pin(faulty(state, call, *fault)).await?
         }
-        Fault::Gate => {
-            state.faults.pass_gate().await;
+        Fault::Hold => {
+            state.faults.wait_for_release().await;
             answers::usual(state, call)
         }
         Fault::Status { code, headers, body } => {
