@@ -100,14 +100,14 @@ mod tests {
     }
 
     /// The effects of a task under supervision.
-    struct Outcome {
+    struct Supervised {
         runs: u32,
         metrics: String,
         log: Vec<serde_json::Value>,
     }
 
     /// Runs a task under supervision for this time, on a paused clock.
-    async fn supervised<T>(start: fn(u32) -> T, time: Duration) -> Outcome
+    async fn supervised<T>(start: fn(u32) -> T, time: Duration) -> Supervised
     where
         T: Future<Output = ()> + Send + 'static,
     {
@@ -126,7 +126,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(Arc::strong_count(&runs), 1, "the task outlives what supervises it");
         let runs = runs.load(Ordering::SeqCst);
-        Outcome { runs, metrics: registry.reader().render(), log: log.lines() }
+        Supervised { runs, metrics: registry.reader().render(), log: log.lines() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -135,7 +135,7 @@ mod tests {
             assert!(run > 0, "canary");
             std::future::pending::<()>().await;
         };
-        let Outcome { runs, metrics, log } = supervised(start, Duration::from_secs(3600)).await;
+        let Supervised { runs, metrics, log } = supervised(start, Duration::from_secs(3600)).await;
         assert_eq!(runs, 2);
         assert!(metrics.contains("nebulink_background_task_restarts_total{task=\"test\"} 1\n"), "{metrics}");
         assert_eq!(log.len(), 1, "{log:?}");
@@ -178,7 +178,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_ends_is_restarted() {
-        let Outcome { runs, metrics, log } = supervised(|_| async {}, Duration::from_millis(1500)).await;
+        let Supervised { runs, metrics, log } = supervised(|_| async {}, Duration::from_millis(1500)).await;
         assert_eq!((runs, log.len()), (2, 2));
         assert_eq!(log[0]["reason"], "ended");
         assert!(metrics.contains("nebulink_background_task_restarts_total{task=\"test\"} 2\n"), "{metrics}");

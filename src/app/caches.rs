@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::background::Background;
+use super::error::StartError;
 use super::nebuly_clients::{NebulyClients, ids, read_authorities};
-use super::{Background, StartError};
 use crate::cache::snapshot::{self, LinkFilter, SnapshotError, SnapshotFile};
 use crate::cache::{MemoryCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
 use crate::domain::{Clock, Construction, Lifetimes, ProjectName, SharedLinks};
@@ -15,7 +16,7 @@ use crate::nebuly::{Nebuly, ProjectKeys};
 use crate::resolver::{Construct, Policy, Resolver, ResolverDependencies, ResolverProject};
 use crate::settings::{self, OnOutage, Resolve, Settings};
 
-/// The pause between two rounds of evicting from memory and counting what is in it.
+/// The pause between two rounds of housekeeping of the memory cache.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// The longest that the shutdown waits for the snapshot to be written.
@@ -98,31 +99,22 @@ impl Caches {
         }
         background.supervise("housekeeping", {
             let memory = memory.clone();
-            move || {
-                let memory = memory.clone();
-                async move {
-                    let mut interval = tokio::time::interval(HOUSEKEEPING);
-                    loop {
-                        interval.tick().await;
-                        memory.housekeep();
-                    }
-                }
-            }
+            move || housekeep(memory.clone())
         });
         let saver = SnapshotSaver { memory, snapshot };
         if saver.snapshot.is_some() {
             let saver = saver.clone();
-            background.supervise("snapshot", move || {
-                let saver = saver.clone();
-                async move {
-                    loop {
-                        tokio::time::sleep(snapshot_interval).await;
-                        saver.save().await;
-                    }
-                }
-            });
+            background.supervise("snapshot", move || saver.clone().save_every(snapshot_interval));
         }
         saver
+    }
+}
+
+async fn housekeep(memory: MemoryCache) {
+    let mut interval = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        interval.tick().await;
+        memory.housekeep();
     }
 }
 
@@ -134,8 +126,15 @@ pub(super) struct SnapshotSaver {
 }
 
 impl SnapshotSaver {
+    async fn save_every(self, interval: Duration) {
+        loop {
+            tokio::time::sleep(interval).await;
+            self.save().await;
+        }
+    }
+
     /// Writes the snapshot, if there is one.
-    pub(super) async fn save(&self) {
+    async fn save(&self) {
         if let Some(snapshot) = &self.snapshot {
             match snapshot.save_from(&self.memory).await {
                 Ok(links) => tracing::debug!(links, "snapshot written"),
@@ -147,7 +146,7 @@ impl SnapshotSaver {
         }
     }
 
-    /// Writes the snapshot at shutdown, which does not wait for a disk that hangs.
+    /// Writes the snapshot at shutdown. Gives up after a while, in case the disk hangs.
     pub(super) async fn save_last(&self) {
         if timeout(LAST_SAVE_TIMEOUT, self.save()).await.is_err() {
             tracing::error!(timeout = ?LAST_SAVE_TIMEOUT, "failed to write the snapshot: timeout");

@@ -29,7 +29,7 @@ pub use self::listeners::{AcceptLoopEnded, Listeners};
 pub use self::nebuly_clients::{NebulyClients, nebuly_clients_of};
 pub use self::telemetry::{log_options, traces_of};
 pub use self::web_options::api_tokens_of;
-use self::web_options::{access, departure, extend_deadline};
+use self::web_options::{access, extend_deadline, watch_disconnect};
 use crate::domain::{Clock, SystemClock};
 use crate::files;
 use crate::nebuly::ProjectKeys;
@@ -101,7 +101,7 @@ impl App {
                 projects: caches::project_names(settings),
                 max_wait: settings.redirect.max_wait,
                 extend_deadline,
-                watch_disconnect: departure,
+                watch_disconnect,
                 access_log: telemetry::access_log(&settings.log),
                 access: access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
@@ -202,7 +202,7 @@ impl App {
             self.open.spared(),
         );
         tracing::info!(version, listen, management_listen, "starting");
-        watch(&mut background, self.metrics, self.keys, self.api_tokens_file);
+        start_tasks(&mut background, self.metrics, self.keys, self.api_tokens_file);
 
         let stopped = tokio::select! {
             biased;
@@ -251,7 +251,7 @@ impl App {
 }
 
 /// Starts the background tasks that do not depend on the caches.
-fn watch(
+fn start_tasks(
     background: &mut Background,
     metrics: MetricsReader,
     keys: Arc<ProjectKeys>,

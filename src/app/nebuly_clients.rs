@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry_sdk::trace::SdkTracer;
 
-use super::StartError;
+use super::error::StartError;
 use crate::domain::ProjectIds;
 use crate::files::{self, FilePath, SmallFile};
 use crate::nebuly::{self, ApiKey, Endpoint, Nebuly, ProjectKeys};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::StartError;
+use super::error::StartError;
 use super::nebuly_clients::read_authorities;
 use crate::server::OpenConnections;
 use crate::settings;

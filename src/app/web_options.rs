@@ -1,9 +1,9 @@
-//! What the web layer is given: who has access, and two functions to reach the connection of a request.
+//! Options of the web layer: who has access, and two functions to reach the connection of a request.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::StartError;
+use super::error::StartError;
 use crate::files::FilePath;
 use crate::limits;
 use crate::server;
@@ -50,6 +50,6 @@ pub(super) fn extend_deadline(extensions: &http::Extensions, by: Duration) {
 }
 
 /// Tells the web layer, which knows nothing of connections, if a caller was gone before its answer came.
-pub(super) fn departure(extensions: &http::Extensions) -> Option<web::Disconnected> {
-    Some(Box::pin(extensions.get::<server::Connection>()?.departure()?))
+pub(super) fn watch_disconnect(extensions: &http::Extensions) -> Option<web::Disconnected> {
+    Some(Box::pin(extensions.get::<server::Connection>()?.watch_disconnect()?))
 }

@@ -36,27 +36,21 @@ pub(super) fn usual(state: &StandInState, call: &Call) -> StandInAnswer {
         return refusal(StatusCode::UNAUTHORIZED, "no such API key");
     };
     if let Some(method) = call.kind.method()
-        && method != call.method
+        && call.method != method
     {
         let mut answer = refusal(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-        answer
-            .headers_mut()
-            .extend(HeaderValue::from_str(method.as_str()).ok().map(|allowed| (ALLOW, allowed)));
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(method));
         return answer;
     }
     // Not when the call came in: a fault may have delayed it.
     let now = Instant::now();
     let id = call.id.as_deref().unwrap_or_default();
     match call.kind {
-        CallKind::Interaction => match interaction_id(id) {
-            Some(id) => deep_link(state, project, &StandInItem::Interaction(id), now),
-            None => no_uuid(),
-        },
+        CallKind::Interaction => {
+            with_uuid(id, |id| deep_link(state, project, &StandInItem::Interaction(id), now))
+        }
         CallKind::Conversation => deep_link(state, project, &StandInItem::from(id), now),
-        CallKind::InteractionDetail => match interaction_id(id) {
-            Some(id) => interaction_detail(project, id, now),
-            None => no_uuid(),
-        },
+        CallKind::InteractionDetail => with_uuid(id, |id| interaction_detail(project, id, now)),
         CallKind::ConversationDetail if call.id.is_none() => malformed(),
         CallKind::ConversationDetail => conversation_detail(project, id, now),
         CallKind::GetInteractions => listing(call, |query: &ListingQuery| query.interactions(project, now)),
@@ -125,10 +119,6 @@ fn json_answer(status: StatusCode, body: &Value) -> StandInAnswer {
     json_text(status, AnswerBody::whole(body.to_string()))
 }
 
-fn no_uuid() -> StandInAnswer {
-    refusal(StatusCode::UNPROCESSABLE_ENTITY, "an interaction's id is a UUID")
-}
-
 fn malformed() -> StandInAnswer {
     refusal(StatusCode::UNPROCESSABLE_ENTITY, "the body is not of its form")
 }
@@ -137,8 +127,12 @@ fn not_found() -> StandInAnswer {
     refusal(StatusCode::NOT_FOUND, "no such item")
 }
 
-fn interaction_id(text: &str) -> Option<Uuid> {
-    (text.len() == UUID_LEN).then(|| Uuid::try_parse(text).ok()).flatten()
+/// Answers for the id of an interaction, if it is one.
+fn with_uuid(id: &str, answer: impl FnOnce(Uuid) -> StandInAnswer) -> StandInAnswer {
+    match Uuid::try_parse(id) {
+        Ok(uuid) if id.len() == UUID_LEN => answer(uuid),
+        _ => refusal(StatusCode::UNPROCESSABLE_ENTITY, "an interaction's id is a UUID"),
+    }
 }
 
 fn deep_link(

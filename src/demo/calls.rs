@@ -40,12 +40,10 @@ pub enum CallKind {
 
 impl CallKind {
     /// The only method that this call is documented with.
-    pub(super) fn method(self) -> Option<Method> {
+    pub(super) fn method(self) -> Option<&'static str> {
         match self {
-            Self::Interaction | Self::Conversation | Self::InteractionDetail => Some(Method::GET),
-            Self::GetInteractions | Self::GetInteractionAggregates | Self::ConversationDetail => {
-                Some(Method::POST)
-            }
+            Self::Interaction | Self::Conversation | Self::InteractionDetail => Some("GET"),
+            Self::GetInteractions | Self::GetInteractionAggregates | Self::ConversationDetail => Some("POST"),
             Self::Other => None,
         }
     }

@@ -48,16 +48,16 @@ pub enum Fault {
     Url(String),
     /// The usual answer, after this delay.
     Delay(Duration),
-    /// Another fault, after a delay. It does not close the gate.
+    /// Another fault, after a delay. [`Self::Hold`] in it holds no calls.
     Late {
         /// The delay.
         by: Duration,
         /// The other fault.
         fault: Box<Self>,
     },
-    /// The usual answer, as soon as the gate is opened. Setting this fault closes the gate; once it is open, all calls
-    /// pass until the fault is set again.
-    Gate,
+    /// The usual answer, as soon as the held calls are released. Setting this fault begins to hold calls; once they are
+    /// released, all calls pass until the fault is set again.
+    Hold,
     /// A 200 as documented, but sent as gzip, whether or not the caller takes that.
     Compressed,
     /// A 302 to this address.
@@ -173,11 +173,11 @@ impl fmt::Debug for Matching {
     }
 }
 
-/// All faults that are set, and the gate.
+/// All faults that are set.
 #[derive(Default)]
 pub(super) struct Faults {
     set: Mutex<FaultSet>,
-    gate_is_closed: watch::Sender<bool>,
+    is_holding: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -191,12 +191,12 @@ struct FaultSet {
 
 impl Faults {
     pub(super) fn set_general(&self, fault: Option<Fault>) {
-        self.close_gate_for(fault.as_ref());
+        self.hold_for(fault.as_ref());
         self.set.lock().general = fault;
     }
 
     pub(super) fn set_for(&self, matching: Matching, fault: Fault) {
-        self.close_gate_for(Some(&fault));
+        self.hold_for(Some(&fault));
         let mut set = self.set.lock();
         if let Some(times) = matching.times {
             set.counted.push((matching, times, fault));
@@ -208,7 +208,7 @@ impl Faults {
 
     pub(super) fn clear(&self) {
         *self.set.lock() = FaultSet::default();
-        self.open_gate();
+        self.release_held();
     }
 
     /// Takes the fault of this call; one with a count is used up by it.
@@ -224,19 +224,19 @@ impl Faults {
         lasting.or(set.general.as_ref()).cloned()
     }
 
-    pub(super) fn open_gate(&self) {
-        self.gate_is_closed.send_replace(false);
+    pub(super) fn release_held(&self) {
+        self.is_holding.send_replace(false);
     }
 
-    /// Returns when the gate is open.
-    pub(super) async fn pass_gate(&self) {
+    /// Returns when no calls are held.
+    pub(super) async fn wait_for_release(&self) {
         // The sender lives as long as this value, so the wait cannot fail.
-        drop(self.gate_is_closed.subscribe().wait_for(|is_closed| !is_closed).await);
+        drop(self.is_holding.subscribe().wait_for(|is_holding| !is_holding).await);
     }
 
-    fn close_gate_for(&self, fault: Option<&Fault>) {
-        if fault == Some(&Fault::Gate) {
-            self.gate_is_closed.send_replace(true);
+    fn hold_for(&self, fault: Option<&Fault>) {
+        if fault == Some(&Fault::Hold) {
+            self.is_holding.send_replace(true);
         }
     }
 }

@@ -193,7 +193,6 @@ impl ProjectsByKey {
 
 /// A project and its items. A conversation exists as long as it has an interaction, as in Nebuly.
 #[derive(Default)]
-#[expect(clippy::struct_field_names, reason = "`project_id` is Nebuly's word")]
 pub(super) struct ProjectItems {
     pub(super) project_id: String,
     organization_id: String,

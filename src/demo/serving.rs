@@ -32,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection ends without an answer.
 #[derive(Debug, thiserror::Error)]
-enum NoAnswer {
+enum Disconnect {
     #[error("closed on purpose")]
     Closed,
     #[error("reset on purpose")]
@@ -67,7 +67,7 @@ async fn serve(socket: TcpStream, state: Arc<StandInState>) {
         let (state, reset) = (Arc::clone(&state), Arc::clone(&reset));
         async move {
             let answer = answer(&state, request).await;
-            reset.store(matches!(answer, Err(NoAnswer::Reset)), Ordering::Relaxed);
+            reset.store(matches!(answer, Err(Disconnect::Reset)), Ordering::Relaxed);
             answer
         }
     });
@@ -80,7 +80,7 @@ async fn serve(socket: TcpStream, state: Arc<StandInState>) {
     }
 }
 
-async fn answer(state: &StandInState, request: Request<Incoming>) -> Result<StandInAnswer, NoAnswer> {
+async fn answer(state: &StandInState, request: Request<Incoming>) -> Result<StandInAnswer, Disconnect> {
     let (parts, body) = request.into_parts();
     if !is_of_api(parts.uri.path()) {
         return Ok(page::answer(state, &parts));
@@ -98,10 +98,10 @@ async fn answer(state: &StandInState, request: Request<Incoming>) -> Result<Stan
 }
 
 /// Answers as a Nebuly with this fault.
-async fn faulty(state: &StandInState, call: &Call, fault: Fault) -> Result<StandInAnswer, NoAnswer> {
+async fn faulty(state: &StandInState, call: &Call, fault: Fault) -> Result<StandInAnswer, Disconnect> {
     Ok(match fault {
-        Fault::Drop => return Err(NoAnswer::Closed),
-        Fault::Reset => return Err(NoAnswer::Reset),
+        Fault::Drop => return Err(Disconnect::Closed),
+        Fault::Reset => return Err(Disconnect::Reset),
         Fault::Hang => match future::pending::<Infallible>().await {},
         Fault::Delay(time) => {
             tokio::time::sleep(time).await;
@@ -111,8 +111,8 @@ async fn faulty(state: &StandInState, call: &Call, fault: Fault) -> Result<Stand
             tokio::time::sleep(by).await;
             Box::pin(faulty(state, call, *fault)).await?
         }
-        Fault::Gate => {
-            state.faults.pass_gate().await;
+        Fault::Hold => {
+            state.faults.wait_for_release().await;
             answers::usual(state, call)
         }
         Fault::Status { code, headers, body } => {

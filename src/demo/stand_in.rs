@@ -97,7 +97,7 @@ impl StandIn {
     }
 }
 
-/// ProjectsByKey and their items.
+/// Projects and their items.
 impl StandIn {
     /// Adds a project without items.
     pub fn add_project(&self, project: StandInProject) {
@@ -168,14 +168,14 @@ impl StandIn {
         self.state().faults.set_for(matching, fault);
     }
 
-    /// Ends all faults and opens the gate.
+    /// Ends all faults and releases held calls.
     pub fn clear_faults(&self) {
         self.state().faults.clear();
     }
 
-    /// Lets the calls go on that [`Fault::Gate`] holds, and those that come until it is set again.
-    pub fn open_gate(&self) {
-        self.state().faults.open_gate();
+    /// Releases the calls that [`Fault::Hold`] holds, and those that come until it is set again.
+    pub fn release_held(&self) {
+        self.state().faults.release_held();
     }
 }
 

@@ -48,7 +48,7 @@ struct ConnectionState {
     task: OnceLock<AbortHandle>,
     /// Made when somebody asks for it. True if the peer turned out to be gone when it was answered; `None` until that is
     /// known.
-    departure: OnceLock<watch::Sender<Option<bool>>>,
+    disconnect: OnceLock<watch::Sender<Option<bool>>>,
 }
 
 /// The timeouts of one listener in microseconds, and the moment that its deadlines count from.
@@ -76,7 +76,7 @@ impl Connection {
             times,
             drain,
             task: OnceLock::new(),
-            departure: OnceLock::new(),
+            disconnect: OnceLock::new(),
         }))
     }
 
@@ -97,23 +97,23 @@ impl Connection {
     /// Tells, after the answer has been sent, if the peer was gone before: it was if it then resets the connection, and was not
     /// if it takes the answer. `None` unless the peer has finished sending.
     #[must_use]
-    pub fn departure(&self) -> Option<impl Future<Output = bool> + use<>> {
+    pub fn watch_disconnect(&self) -> Option<impl Future<Output = bool> + use<>> {
         self.half_closed()?;
-        let mut departure = self.0.departure.get_or_init(|| watch::Sender::new(None)).subscribe();
+        let mut disconnect = self.0.disconnect.get_or_init(|| watch::Sender::new(None)).subscribe();
         Some(async move {
-            departure.wait_for(Option::is_some).await.is_ok_and(|departure| *departure == Some(true))
+            disconnect.wait_for(Option::is_some).await.is_ok_and(|disconnect| *disconnect == Some(true))
         })
     }
 
-    /// Returns true if somebody has called [`Self::departure`].
-    pub(super) fn departure_is_awaited(&self) -> bool {
-        self.0.departure.get().is_some()
+    /// Returns true if somebody has called [`Self::watch_disconnect`].
+    pub(super) fn disconnect_is_awaited(&self) -> bool {
+        self.0.disconnect.get().is_some()
     }
 
-    /// Answers [`Self::departure`]. Only the first report counts.
-    pub(super) fn report_departure(&self, was_gone: bool) {
-        if let Some(departure) = self.0.departure.get() {
-            departure.send_if_modified(|reported| {
+    /// Answers [`Self::watch_disconnect`]. Only the first report counts.
+    pub(super) fn report_disconnect(&self, was_gone: bool) {
+        if let Some(disconnect) = self.0.disconnect.get() {
+            disconnect.send_if_modified(|reported| {
                 let is_new = reported.is_none();
                 reported.get_or_insert(was_gone);
                 is_new
@@ -221,7 +221,7 @@ impl Connection {
     /// Its task has ended: it cannot be evicted any more.
     pub(super) fn task_ended(&self) {
         self.0.state.store(PhaseAndDeadline::new(Phase::Ended, 0));
-        self.report_departure(false);
+        self.report_disconnect(false);
     }
 }
 

@@ -162,7 +162,7 @@ where
     .await;
 
     if hyper_ended && connection.is_busy() {
-        connection.report_departure(true);
+        connection.report_disconnect(true);
     } else if hyper_ended {
         connection.begin_lingering();
         slot.notify_evictable();
@@ -181,8 +181,8 @@ async fn lingering_close(mut socket: Socket, connection: &Connection) {
         poll_fn(|cx| Pin::new(&mut socket).poll_shutdown(cx)).await.ok();
     }
     timeout(LINGER, poll_fn(|cx| socket.poll_discard(cx))).await.ok();
-    if connection.departure_is_awaited() && timeout(LINGER, socket.wait_for_reset()).await.is_ok() {
-        connection.report_departure(true);
+    if connection.disconnect_is_awaited() && timeout(LINGER, socket.wait_for_reset()).await.is_ok() {
+        connection.report_disconnect(true);
     }
 }
 

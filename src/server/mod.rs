@@ -19,7 +19,7 @@
 //! | `socket` | the TCP stream: notices a flushed response, an endless request line, a peer that has closed or reset |
 //! | `drain` | the steps of a graceful shutdown |
 //!
-//! What a peer may cost:
+//! The cost of a peer is bounded:
 //!
 //! - A request head has at most 16 KiB. A longer one gets a bare 431, or 414 if its first line alone is longer,
 //!   whatever its length. More than 100 header lines get 431, too. What is not HTTP gets a bare 400.
@@ -32,7 +32,7 @@
 //!   another request on a connection that is about to be closed.
 //! - A half-closed peer (it has shut down its sending side) gets its answers, and an idle one is then closed. It may be
 //!   gone altogether, so it can be evicted for a new connection when none is idle. Only the answer shows whether it was
-//!   gone ([`Connection::departure`]). A peer that resets the connection cancels its request.
+//!   gone ([`Connection::watch_disconnect`]). A peer that resets the connection cancels its request.
 //! - Upgrades are not made. A connection that begins with HTTP/2 is closed without an answer.
 
 mod accept;

@@ -14,8 +14,8 @@ use super::phase::PhaseAndDeadline;
 
 /// The number of candidates for eviction that one search finds.
 ///
-/// A search looks at every connection, 10,000 by default. One search for so many evictions costs each connection of a flood
-/// only a few microseconds.
+/// A search looks at every connection, 10,000 by default. Because one search serves so many evictions, it costs a new
+/// connection of a flood only a few microseconds.
 const MAX_CANDIDATES: usize = 64;
 
 /// The open connections of one listener, as other parts see them: their number, and a way to ask that one is closed. Clones
@@ -25,7 +25,7 @@ pub struct OpenConnections {
     count: Arc<AtomicUsize>,
     /// Notified when one of them must be closed, because the process has no file descriptor left.
     descriptor_wanted: Arc<Notify>,
-    /// None of these is closed for that, but one of the listener that this was made for.
+    /// None of these is closed for that, but one of those that [`Self::spared`] was called on.
     is_spared: bool,
 }
 

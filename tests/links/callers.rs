@@ -381,7 +381,7 @@ async fn a_forwarding_peer_that_is_not_trusted_is_warned_of() {
 
 /// A request for a link that Nebuly is asked for, and that nothing answers yet.
 async fn wait_for(id: &str, stand_in: &StandIn, nebulink: &Nebulink) -> TcpStream {
-    stand_in.set_fault(Some(Fault::Gate));
+    stand_in.set_fault(Some(Fault::Hold));
     let calls = stand_in.call_count();
     let mut stream = TcpStream::connect(nebulink.address).await.unwrap();
     let head = format!("GET /c/{id} HTTP/1.1\r\nhost: test\r\n{EMAIL}: ada@example.com\r\n\r\n");
@@ -429,7 +429,7 @@ async fn a_caller_that_closes_its_connection_is_found_gone_when_it_is_answered()
     stand_in.add_conversation(KEY, "closed-early");
     let nebulink = Nebulink::start(&stand_in, &BEHIND_PROXY).await;
     drop(wait_for("closed-early", &stand_in, &nebulink).await);
-    stand_in.open_gate();
+    stand_in.release_held();
     let line: serde_json::Value = serde_json::from_str(&log.line("closed-early").await).unwrap();
     assert_eq!((&line["status"], &line["outcome"]), (&499.into(), &serde_json::Value::Null));
     assert_eq!((&line["id"], &line["identity"]), (&"closed-early".into(), &"ada@example.com".into()));
@@ -453,7 +453,7 @@ async fn a_caller_that_reads_the_answer_and_resets_the_connection_is_audited() {
     let nebulink = Nebulink::start(&stand_in, &settings).await;
     let mut stream = wait_for("read-and-reset", &stand_in, &nebulink).await;
     stream.shutdown().await.unwrap();
-    stand_in.open_gate();
+    stand_in.release_held();
     assert_eq!(stream.read_u8().await.unwrap(), b'H');
     stream.set_zero_linger().unwrap();
     drop(stream);
@@ -490,7 +490,7 @@ async fn a_caller_that_has_only_finished_sending_gets_its_answer() {
     let nebulink = Nebulink::start(&stand_in, &BEHIND_PROXY).await;
     let mut stream = wait_for("half-closed", &stand_in, &nebulink).await;
     stream.shutdown().await.unwrap();
-    stand_in.open_gate();
+    stand_in.release_held();
     let mut answer = String::new();
     tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 302"), "{answer}");

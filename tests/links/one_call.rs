@@ -12,7 +12,7 @@ const CALLERS: usize = 300;
 async fn three_hundred_callers_of_one_cold_link_make_one_call() {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "abc");
-    stand_in.set_fault(Some(Fault::Gate));
+    stand_in.set_fault(Some(Fault::Hold));
     let nebulink = Nebulink::start(&stand_in, &[]).await;
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
@@ -21,7 +21,7 @@ async fn three_hundred_callers_of_one_cold_link_make_one_call() {
             .spawn(async move { crate::support::request(address, "GET", "/go/conversation/abc", &[]).await });
     }
     stand_in.wait_for_calls(1).await;
-    stand_in.open_gate();
+    stand_in.release_held();
     let url = stand_in.url_of(KEY, StandInItem::from("abc"));
     let answers = callers.join_all().await;
     let count =
@@ -39,13 +39,13 @@ async fn three_hundred_callers_of_one_cold_link_make_one_call() {
 async fn a_caller_who_goes_away_stops_nothing() {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "abc");
-    stand_in.set_fault(Some(Fault::Gate));
+    stand_in.set_fault(Some(Fault::Hold));
     let nebulink = Nebulink::start(&stand_in, &[]).await;
     let mut began = TcpStream::connect(nebulink.address).await.unwrap();
     began.write_all(b"GET /c/abc HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     stand_in.wait_for_calls(1).await;
     drop(began);
-    stand_in.open_gate();
+    stand_in.release_held();
     let answer = nebulink.get("/c/abc").await;
     assert_eq!((answer.status, stand_in.call_count()), (302, 1));
 }
@@ -71,13 +71,13 @@ async fn different_links_do_not_wait_for_each_other() {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "slow");
     stand_in.add_conversation(KEY, "quick");
-    stand_in.set_fault_for(nebulink::demo::Matching::id("slow"), Fault::Gate);
+    stand_in.set_fault_for(nebulink::demo::Matching::id("slow"), Fault::Hold);
     let nebulink = Nebulink::start(&stand_in, &[]).await;
     let address = nebulink.address;
     let slow = tokio::spawn(async move { crate::support::request(address, "GET", "/c/slow", &[]).await });
     stand_in.wait_for_calls(1).await;
     assert_eq!(nebulink.get("/c/quick").await.status, 302);
     assert!(!slow.is_finished());
-    stand_in.open_gate();
+    stand_in.release_held();
     assert_eq!(slow.await.unwrap().status, 302);
 }

@@ -162,14 +162,14 @@ async fn a_short_deadline_leaves_time_for_a_call() {
 #[tokio::test]
 async fn a_flood_of_one_caller_leaves_room_for_another() {
     let stand_in = with_conversations(101).await;
-    stand_in.set_fault(Some(Fault::Gate));
+    stand_in.set_fault(Some(Fault::Hold));
     let client = Setup { max_in_flight: 8, ..Setup::default() }.client(&stand_in);
     let flood: Vec<_> = (0..100).map(|n| client.begin(&format!("c{n}"), FairnessKey::Caller(1))).collect();
     soon(stand_in.wait_for_calls(6)).await;
     let other = client.begin("c100", FairnessKey::Caller(2));
     soon(stand_in.wait_for_calls(7)).await;
     assert_eq!((stand_in.calls_for("c100"), stand_in.in_flight()), (1, 7));
-    stand_in.open_gate();
+    stand_in.release_held();
     for asked in flood.into_iter().chain([other]) {
         assert!(soon(asked).await.unwrap().is_ok());
     }
@@ -179,13 +179,13 @@ async fn a_flood_of_one_caller_leaves_room_for_another() {
 #[tokio::test]
 async fn who_waits_until_the_deadline_has_cost_no_call() {
     let stand_in = with_conversations(2).await;
-    stand_in.set_fault(Some(Fault::Gate));
+    stand_in.set_fault(Some(Fault::Hold));
     let client = Setup { max_in_flight: 1, ..Setup::default() }.client(&stand_in);
     let first = client.begin("c0", FairnessKey::Caller(1));
     soon(stand_in.wait_for_calls(1)).await;
     let options = CallOptions { deadline: Instant::now() + Duration::from_millis(50), ..client.options() };
     assert_eq!(cause(client.ask_with("c1", options).await), Cause::Overloaded { retry_after: None });
-    stand_in.open_gate();
+    stand_in.release_held();
     assert!(soon(first).await.unwrap().is_ok());
     assert_eq!((stand_in.calls_for("c1"), client.spent()), (0, 1));
 }
@@ -236,11 +236,11 @@ async fn the_circuit_opens_lets_one_call_through_to_see_and_closes() {
     assert_eq!(cause(client.ask("c10").await), Cause::Overloaded { retry_after: Some(10) });
 
     client.pass(10);
-    stand_in.set_fault(Some(Fault::Gate));
+    stand_in.set_fault(Some(Fault::Hold));
     let probe = client.begin("c10", FairnessKey::Caller(1));
     soon(stand_in.wait_for_calls(12)).await;
     assert_eq!(cause(client.ask("c11").await), Cause::Overloaded { retry_after: Some(1) });
-    stand_in.open_gate();
+    stand_in.release_held();
     assert!(soon(probe).await.unwrap().is_ok());
     assert!(client.finds("c11").await);
     assert_eq!(stand_in.call_count(), 13);

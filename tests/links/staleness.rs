@@ -36,14 +36,14 @@ async fn until(nebulink: &Nebulink, target: &str, status: Option<&str>) {
 #[tokio::test]
 async fn a_stale_link_is_served_at_once_while_one_refresh_runs_behind_it() {
     let (stand_in, nebulink) = a_day_later().await;
-    stand_in.set_fault(Some(Fault::Gate));
+    stand_in.set_fault(Some(Fault::Hold));
     for _ in 0..20 {
         let answer = nebulink.get("/c/abc").await;
         assert_eq!((answer.status, answer.header("cache-status")), (302, STALE));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     tokio::time::timeout(PATIENCE, stand_in.wait_for_calls(1)).await.unwrap();
-    stand_in.open_gate();
+    stand_in.release_held();
     until(&nebulink, "/c/abc", HIT).await;
     assert_eq!(stand_in.call_count(), 1);
 }

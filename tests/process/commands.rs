@@ -20,7 +20,7 @@ async fn sigterm_drains_in_two_phases_and_loses_no_request() {
     stand_in.add_conversation(KEY, "new");
     let process = Process::serve(&stand_in, &[("NEBULINK__SERVER__DRAIN_DELAY", "3s")]);
     assert_eq!(process.readiness().await, 200);
-    stand_in.set_fault_for(nebulink::demo::Matching::id("slow"), Fault::Gate);
+    stand_in.set_fault_for(nebulink::demo::Matching::id("slow"), Fault::Hold);
     let address = process.address;
     let open = tokio::spawn(async move { request(address, "GET", "/c/slow", &[]).await });
     stand_in.wait_for_calls(1).await;
@@ -55,7 +55,7 @@ async fn sigterm_drains_in_two_phases_and_loses_no_request() {
     };
     tokio::time::timeout(PATIENCE, closed).await.unwrap();
     assert_eq!(process.readiness().await, 503);
-    stand_in.open_gate();
+    stand_in.release_held();
     assert_eq!(open.await.unwrap().status, 302);
     assert_eq!(process.exit_code().await, 0);
 }

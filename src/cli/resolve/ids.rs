@@ -15,11 +15,6 @@ pub(super) enum KindArgument {
     Conversation,
 }
 
-/// Prints on standard error why an id has no URL.
-pub(super) fn complain_of(id: &str, why: &str) {
-    complain(&format!("{id:?}: {why}"));
-}
-
 impl KindArgument {
     pub(super) const fn kind(self) -> Kind {
         match self {
@@ -27,6 +22,11 @@ impl KindArgument {
             Self::Conversation => Kind::Conversation,
         }
     }
+}
+
+/// Prints on standard error why an id has no URL.
+pub(super) fn complain_of(id: &str, why: &str) {
+    complain(&format!("{id:?}: {why}"));
 }
 
 /// Reads ids, one a line; empty lines are skipped.

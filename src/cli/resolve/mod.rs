@@ -24,7 +24,7 @@ const STANDARD_INPUT: &str = "-";
 /// The ids to resolve, and where to look them up.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(super) struct ResolveArguments {
-    /// What kind of items the ids are of
+    /// The kind of items that the ids are of
     #[arg(value_enum)]
     kind: KindArgument,
 

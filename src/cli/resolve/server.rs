@@ -200,7 +200,7 @@ fn printable(text: &str) -> String {
     shown
 }
 
-/// What stopped a request, without the URL, in which the id is: the innermost cause says most.
+/// The cause of a failed request, without the URL, which has the id. The innermost cause is the most precise.
 fn cause(error: &reqwest::Error) -> String {
     let what = if error.is_connect() { "no connection" } else { "no answer" };
     let innermost = http_client::causes(error).last();

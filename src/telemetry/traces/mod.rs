@@ -12,9 +12,9 @@
 //! The sampling decision is made once, before there is a span: every span that reaches this module is sent, and a request that
 //! is not traced costs a comparison. There is no global tracer; each [`Traces`] has its own.
 //!
-//! # What a collector can do to us
+//! # A collector cannot harm requests
 //!
-//! Nothing. Spans wait in a queue of bounded length and are dropped beyond it. A thread of their own sends them, with a
+//! Spans wait in a queue of bounded length and are dropped beyond it. A thread of their own sends them, with a
 //! runtime of its own, so that not even a collector that never answers takes a thread from requests. The shutdown waits at
 //! most [`FLUSH_TIMEOUT`] for it. Dropped spans are logged at most once a minute, and their total at the end. Sending makes no
 //! spans, since only the places above do.

@@ -163,20 +163,20 @@ async fn another_fault_can_come_late() {
 }
 
 #[tokio::test]
-async fn a_gate_holds_all_calls_and_lets_all_go_on_at_once() {
-    let stand_in = with(Fault::Gate).await;
+async fn held_calls_all_go_on_when_they_are_released() {
+    let stand_in = with(Fault::Hold).await;
     let client = client();
     let url = format!("{}/deeplinks/interaction/{KNOWN}", stand_in.api_base_url());
     let calls: Vec<_> = (0..200).map(|_| tokio::spawn(status(client.get(&url).bearer_auth(KEY)))).collect();
     tokio::time::timeout(BOUND, stand_in.wait_for_calls(200)).await.unwrap();
     assert_eq!((stand_in.in_flight(), stand_in.most_in_flight()), (200, 200));
     assert!(calls.iter().all(|call| !call.is_finished()));
-    stand_in.open_gate();
+    stand_in.release_held();
     for call in calls {
         assert_eq!(call.await.unwrap(), 200);
     }
-    assert_eq!(status(get_known(&stand_in)).await, 200, "an open gate holds nobody");
-    stand_in.set_fault(Some(Fault::Gate));
+    assert_eq!(status(get_known(&stand_in)).await, 200, "nothing is held after the release");
+    stand_in.set_fault(Some(Fault::Hold));
     let held = tokio::spawn(status(get_known(&stand_in)));
     stand_in.wait_for_calls(202).await;
     assert!(!held.is_finished(), "setting it closes it again");

@@ -116,7 +116,7 @@ async fn a_request_and_the_call_that_it_cost_are_one_trace_in_which_nobody_is_na
 async fn a_request_whose_caller_leaves_has_the_status_of_its_line_in_the_log() {
     let Some(collector) = Collector::start().await else { return };
     let stand_in = with_items().await;
-    stand_in.set_fault(Some(Fault::Gate));
+    stand_in.set_fault(Some(Fault::Hold));
     let program = serve(&stand_in, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint())]).await;
     let mut stream = TcpStream::connect(program.address).await.unwrap();
     stream.write_all(b"GET /c/canary-conversation HTTP/1.1\r\nhost: test\r\n\r\n").await.unwrap();
@@ -127,7 +127,7 @@ async fn a_request_whose_caller_leaves_has_the_status_of_its_line_in_the_log() {
     while program.metric("nebulink_connections").await > 0.0 {
         assert!(start.elapsed() < PATIENCE, "the connection is still open");
     }
-    stand_in.open_gate();
+    stand_in.release_held();
     let log = program.end().await;
     let received = collector.end();
     let all = spans(&received);
@@ -196,7 +196,7 @@ async fn each_call_for_the_same_is_counted_whether_the_key_or_nebuly_was_to_blam
         ("NEBULY_API_KEY_FILE", key_file.to_str().unwrap()),
     ];
     let program = serve(&stand_in, &variables).await;
-    stand_in.set_fault_for(Matching::key("nk-wrong"), Fault::Gate);
+    stand_in.set_fault_for(Matching::key("nk-wrong"), Fault::Hold);
     let unavailable = Fault::status(http::StatusCode::SERVICE_UNAVAILABLE);
     stand_in.set_fault_for(Matching::key(KEY).times(1), unavailable);
     let exchange = async {
@@ -208,7 +208,7 @@ async fn each_call_for_the_same_is_counted_whether_the_key_or_nebuly_was_to_blam
         let new = folder.path().join("new");
         std::fs::write(&new, KEY).unwrap();
         std::fs::rename(new, &key_file).unwrap();
-        stand_in.open_gate();
+        stand_in.release_held();
     };
     let (answer, ()) = tokio::join!(program.get("/c/canary-conversation", &[]), exchange);
     assert_eq!(answer.status, 302);
