@@ -73,6 +73,13 @@ pub struct SharedClientState {
     clock: SteadyClock,
 }
 
+/// A link that is asked for, and the number of calls that were made for it.
+struct LinkCalls<'a> {
+    item: &'a Item<'static>,
+    options: &'a CallOptions,
+    made: u32,
+}
+
 /// The right of a caller to have a call made.
 struct Turn {
     permit: Permit,
@@ -181,14 +188,14 @@ impl Nebuly {
     /// Calls, and retries while the outcome may pass and another attempt is allowed.
     async fn ask(&self, item: &Item<'static>, options: &CallOptions) -> Result<Answer, CallFailure> {
         let retries = if options.may_retry { self.retries } else { 0 };
-        let mut made = 0;
-        let mut outcome = self.call(item, options, &mut made).await?;
+        let mut link = LinkCalls { item, options, made: 0 };
+        let mut outcome = self.call(&mut link).await?;
         for failed in 1..=retries {
             if !matches!(outcome, CallOutcome::Retryable(_)) || !self.pause(failed, options.deadline).await {
                 break;
             }
             // The outcome of the last call says more than that no other one was made.
-            let Ok(again) = self.call(item, options, &mut made).await else { break };
+            let Ok(again) = self.call(&mut link).await else { break };
             outcome = again;
         }
         self.conclude(outcome)
@@ -205,27 +212,21 @@ impl Nebuly {
     }
 
     /// Makes one call, or, if the key was rejected and there is another one, two. An error means that none was made.
-    /// `made` counts those that are.
-    async fn call(
-        &self,
-        item: &Item<'static>,
-        options: &CallOptions,
-        made: &mut u32,
-    ) -> Result<CallOutcome, CallFailure> {
+    async fn call(&self, link: &mut LinkCalls<'_>) -> Result<CallOutcome, CallFailure> {
         self.key.check()?;
         let mut admitted = self.breaker.admit()?;
-        let turn = self.turn(options, &admitted).await?;
+        let Turn { permit, token, caller } = self.turn(link.options, &admitted).await?;
         // While it waited, the circuit may have opened, and other calls may have learnt that the key is rejected.
         admitted.begin()?;
         let lease = self.key.lease()?;
 
-        let mut outcome = self.attempt(item, options, &turn.permit, turn.token, &lease, made).await?;
+        let mut outcome = self.attempt(link, &permit, token, &lease).await?;
         if matches!(outcome, CallOutcome::KeyRejected) {
-            outcome = self.with_another_key(item, options, &turn.permit, &turn.caller, lease, made).await;
+            outcome = self.with_another_key(link, &permit, &caller, lease).await;
         } else {
             learn(lease, &outcome);
         }
-        admitted.settle(item, outcome.evidence());
+        admitted.settle(link.item, outcome.evidence());
         Ok(outcome)
     }
 
@@ -290,22 +291,20 @@ impl Nebuly {
     /// After a 401: makes the same call with another key, if there is one. It keeps its permit while it looks.
     async fn with_another_key(
         &self,
-        item: &Item<'static>,
-        options: &CallOptions,
+        link: &mut LinkCalls<'_>,
         permit: &Permit,
         caller: &Caller,
         lease: KeyLease,
-        made: &mut u32,
     ) -> CallOutcome {
         // Not longer, because it holds its permit meanwhile, and the file may be on a mount that hangs.
-        let patience = time_left(options.deadline).min(KEY_LOOK);
+        let patience = time_left(link.options.deadline).min(KEY_LOOK);
         let looked = tokio::time::timeout(patience, lease.rejected_unless_changed()).await;
         let Ok(Some(another)) = looked else { return CallOutcome::KeyRejected };
         // Its token may be available only later: a call in flight does not wait for that.
         let Ok((token, _)) = RateLimitToken::acquire(&caller.rate_limit, Duration::MAX) else {
             return CallOutcome::KeyRejected;
         };
-        let Ok(outcome) = self.attempt(item, options, permit, token, &another, made).await else {
+        let Ok(outcome) = self.attempt(link, permit, token, &another).await else {
             return CallOutcome::KeyRejected;
         };
         learn(another, &outcome);
@@ -315,24 +314,22 @@ impl Nebuly {
     /// Makes a call, if there is enough time for one.
     async fn attempt(
         &self,
-        item: &Item<'static>,
-        options: &CallOptions,
+        link: &mut LinkCalls<'_>,
         permit: &Permit,
         token: RateLimitToken,
         lease: &KeyLease,
-        made: &mut u32,
     ) -> Result<CallOutcome, CallFailure> {
-        let timeout = self.attempt_timeout.min(time_left(options.deadline));
+        let timeout = self.attempt_timeout.min(time_left(link.options.deadline));
         if timeout < self.min_timeout {
             return Err(OUT_OF_TIME);
         }
-        let url = self.api.endpoint.deep_link(item).map_err(|error| {
+        let url = self.api.endpoint.deep_link(link.item).map_err(|error| {
             tracing::error!(project = %self.project, %error, "failed to build the URL of a call");
             CallFailure { cause: Cause::Internal, status: None }
         })?;
         token.spend();
-        let span = self.spans.as_ref().and_then(|spans| spans.begin(permit.key(), *made));
-        *made += 1;
+        let span = self.spans.as_ref().and_then(|spans| spans.begin(permit.key(), link.made));
+        link.made += 1;
         let began = Instant::now();
         let outcome = {
             let _in_flight = self.deep_links.in_flight();

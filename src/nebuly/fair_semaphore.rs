@@ -193,13 +193,8 @@ impl SemaphoreState {
         }
         let places = |queue: &VecDeque<Waiter>| queue.iter().filter(|waiter| waiter.has_place()).count();
         let own = self.queues.get(&key).map_or(0, places);
-        let (longest, most) = self
-            .queues
-            .values_mut()
-            .map(|queue| (places(queue), queue))
-            .max_by_key(|(places, _)| *places)
-            .map(|(places, queue)| (queue, places))
-            .ok_or(QueueFull)?;
+        let queues = self.queues.values_mut().map(|queue| (places(queue), queue));
+        let (most, longest) = queues.max_by_key(|(places, _)| *places).ok_or(QueueFull)?;
         // It keeps at least one, so that its turn stays as it is.
         if most <= own + 1 {
             return Err(QueueFull);
