@@ -78,7 +78,7 @@ impl Caches {
         {
             let cause = cause_of(&error);
             tracing::error!(%error, cause, "failed to read the snapshot");
-            // What could not be read may be worth more than what is known now, so it is not overwritten.
+            // The unread file may be worth more than what is in memory, so it is not overwritten.
             self.snapshot = None;
         }
     }
