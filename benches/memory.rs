@@ -1,5 +1,5 @@
-//! What links take in memory, what finding one costs, and how long their snapshot takes: `cargo bench --bench memory`, with `-- --short` for a tenth of
-//! the links.
+//! Measures the memory of links, the time of a look-up, and the time of their snapshot: `cargo bench --bench memory`, with
+//! `-- --short` for a tenth of the links.
 //!
 //! Each figure comes from a process of its own, so that none is disturbed by what another left behind. "Plain" is the
 //! straightforward way to keep links, each with its whole URL: what the compact one is compared with.
@@ -41,7 +41,7 @@ const ROUNDS: u64 = 40;
 /// Interactions, conversations whose ids are UUIDs, and conversations with other ids.
 const KINDS: [&str; 3] = ["interaction", "conversation", "text"];
 
-/// What tells a child what to do.
+/// The environment variable with the task of a child.
 const TASK: &str = "NEBULINK_BENCH_TASK";
 
 /// The cache under measurement.

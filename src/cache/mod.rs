@@ -1,4 +1,4 @@
-//! Caches, as adapters: where resolved links are remembered, and how they outlive the process.
+//! Caches, as adapters: links in memory, links that replicas share, and the snapshot by which links outlive the process.
 
 mod link_record;
 mod memory;

@@ -1,4 +1,4 @@
-//! A model of what may stand before Nebuly: it decodes a path again, and resolves its dot parts.
+//! A model of servers in front of Nebuly, for fuzzing: they decode a path again, and resolve its dot parts.
 
 use percent_encoding::percent_decode;
 use url::Url;
@@ -6,7 +6,7 @@ use url::Url;
 /// The path of a call in front of its id.
 const BASE: &[u8] = b"/api/external/deeplinks/conversation/";
 
-/// The path, as some back end reads it, on which an id leaves its segment.
+/// The path on which an id leaves its segment, as some back end reads it; `None` if it stays there.
 ///
 /// The back end decodes in many passes. In the first, it decodes those escapes whose bit in `choices` is set, as a proxy
 /// does that decodes letters and dots but no slashes; in the others, all of them. If the highest bit is set, it drops tabs
@@ -51,7 +51,7 @@ fn decode_some(text: &[u8], choices: u64) -> Vec<u8> {
     decoded
 }
 
-/// Whether a path has a dot part, for servers that know parameters, queries and fragments in each part, or leads elsewhere
+/// Returns true if a path has a dot part, for servers that know parameters, queries and fragments in each part, or leads elsewhere
 /// than below [`BASE`], for URL parsers.
 fn has_left(path: &[u8]) -> bool {
     let mut parts = path.split(|byte| matches!(byte, b'/' | b'\\'));

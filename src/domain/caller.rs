@@ -1,10 +1,10 @@
-//! Who asks, as far as it matters for what that may cost.
+//! Callers, their rate limits, and their shares of the calls in flight.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What tells one caller from another. Callers of different sorts are never the same.
+/// The identity of a caller. Callers of different variants are never the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallerKey<'a> {
     /// The person that a trusted proxy names.
@@ -17,10 +17,10 @@ pub enum CallerKey<'a> {
     Address(IpAddr),
 }
 
-/// A caller, as far as calls to Nebuly are shared out among callers.
+/// A caller, as far as its calls to Nebuly are concerned.
 #[derive(Clone)]
 pub struct Caller {
-    /// Under which key its calls in flight are counted.
+    /// The key under which its calls in flight are counted.
     pub fairness_key: FairnessKey,
     /// The rate limit that its calls count against.
     pub rate_limit: Arc<dyn RateLimit>,
@@ -67,14 +67,14 @@ impl RateLimit for Unlimited {
     fn release(&self, _calls: u32) {}
 }
 
-/// Knows what each caller may still cost.
+/// Gives each caller its rate limit.
 pub trait Callers: Send + Sync + 'static {
     /// The caller with this key.
     fn of(&self, key: &CallerKey<'_>) -> Caller;
 }
 
-/// The caller of one request, found out only when a call to Nebuly may be needed: what the cache knows costs it nothing.
+/// The caller of one request, determined only when a call to Nebuly may be needed: a cache hit costs it nothing.
 pub trait LazyCaller: Send + Sync {
-    /// The caller. Only the first time costs more than a look.
+    /// The caller. It is determined by the first call, and kept.
     fn caller(&self) -> &Caller;
 }

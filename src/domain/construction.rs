@@ -1,11 +1,11 @@
-//! Building the URL of an item without asking for it, from ids that are known.
+//! Builds the URL of an item from known ids, without a call to Nebuly.
 
 use url::Url;
 
 use super::{AllowedHosts, Item, Kind, TargetUrl};
 use crate::text::percent_encoded;
 
-/// What a URL of a project is built from, beside the item.
+/// The ids from which the URLs of a project are built, beside that of the item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectIds {
     /// `projectId`.
@@ -33,14 +33,14 @@ impl Construction {
         Self { platform: platform.as_str().trim_end_matches('/').to_owned(), allowed_hosts }
     }
 
-    /// The URL of an item; nothing if it may not be redirected to, say because it is too long.
+    /// The URL of an item, or `None` if it may not be redirected to, say because it is too long.
     #[must_use]
     pub fn build(&self, ids: &ProjectIds, item: &Item<'_>) -> Option<TargetUrl> {
-        TargetUrl::accept(&self.written(ids, item), &self.allowed_hosts, |_| false).ok()
+        TargetUrl::accept(&self.url_text(ids, item), &self.allowed_hosts, |_| false).ok()
     }
 
-    /// The ids in a URL that Nebuly gave for an item; nothing unless building it from them gives that URL again, byte
-    /// for byte. What is constructed is then what Nebuly would say.
+    /// The ids in a URL that Nebuly gave for an item; `None` unless building it from them gives that URL again, byte for
+    /// byte. A constructed URL is then the one that Nebuly would give.
     #[must_use]
     pub fn learn(&self, url: &TargetUrl, item: &Item<'_>) -> Option<ProjectIds> {
         let parsed = Url::parse(url.as_str()).ok()?;
@@ -48,10 +48,10 @@ impl Construction {
             parsed.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
         };
         let ids = ProjectIds { project_id: value("projectId")?, organization_id: value("organizationId")? };
-        (self.written(&ids, item) == url.as_str()).then_some(ids)
+        (self.url_text(&ids, item) == url.as_str()).then_some(ids)
     }
 
-    fn written(&self, ids: &ProjectIds, item: &Item<'_>) -> String {
+    fn url_text(&self, ids: &ProjectIds, item: &Item<'_>) -> String {
         let (id, tab) = match item.kind() {
             Kind::Interaction => ("interactionId", "interactions"),
             Kind::Conversation => ("conversationId", "conversations"),

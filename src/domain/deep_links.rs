@@ -1,4 +1,4 @@
-//! The interface of the one who knows where links lead: Nebuly.
+//! The interface to Nebuly, which knows where links lead.
 
 use std::future::{Future, pending, ready};
 use std::pin::Pin;
@@ -13,14 +13,14 @@ pub trait DeepLinks: Send + Sync + 'static {
     fn resolve<'a>(&'a self, item: &'a Item<'static>, options: &'a CallOptions) -> CallFuture<'a>;
 }
 
-/// On whose behalf Nebuly is asked, and within which bounds.
+/// The callers on whose behalf Nebuly is asked, and the bounds of the call.
 #[derive(Clone)]
 pub struct CallOptions {
     /// Those who wait for the answer: each call is made at the turn of whichever of them comes first.
     pub callers: Arc<dyn WaitingCallers>,
-    /// When the answer is of no more use.
+    /// The time from which nobody waits for the answer any more.
     pub deadline: Instant,
-    /// Whether an attempt that failed may be made again.
+    /// True if a failed attempt may be retried.
     pub may_retry: bool,
 }
 
@@ -40,10 +40,10 @@ impl WaitingCallers for Caller {
     }
 }
 
-/// What [`DeepLinks::resolve`] returns.
+/// The future that [`DeepLinks::resolve`] returns.
 pub type CallFuture<'a> = Pin<Box<dyn Future<Output = Result<Answer, CallFailure>> + Send + 'a>>;
 
-/// An answer that settles what becomes of a link.
+/// A conclusive answer about an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// The item is there.
@@ -56,15 +56,15 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Whether it says that an item is gone that was there before: other refusals may be about the call (what Nebuly's
-    /// answers are taken for is in the last section of its notes).
+    /// Returns true if an item that was there before is gone now. Other refusals may be about the call: the last section of
+    /// the notes on Nebuly says what its answers are taken for.
     #[must_use]
     pub const fn is_gone(&self) -> bool {
         matches!(self, Self::Absent { status: 404 | 410 })
     }
 }
 
-/// A call that settled nothing.
+/// A call without a conclusive answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallFailure {
     /// Why.
@@ -73,7 +73,7 @@ pub struct CallFailure {
     pub status: Option<u16>,
 }
 
-/// Why a call settled nothing. The web layer has one table that turns these into statuses.
+/// The reason why a call had no conclusive answer. The web layer has one table that turns these into statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// Nebuly refuses our key: the operator must act. Becomes 502.
@@ -84,12 +84,12 @@ pub enum Cause {
     Unavailable,
     /// Nebuly asks us to slow down, its circuit is open, or too many calls wait already. Becomes 503.
     Overloaded {
-        /// In how many seconds it may be worth to ask again. Without it, the time was up before the call could begin.
+        /// The seconds after which asking again may succeed. Without it, the time was up before the call could begin.
         retry_after: Option<u32>,
     },
     /// This caller asked for too many cold links. Becomes 429.
     RateLimited {
-        /// In how many seconds it may ask again.
+        /// The seconds after which it may ask again.
         retry_after: u32,
     },
     /// Nothing came in time. Becomes 504.
@@ -98,7 +98,7 @@ pub enum Cause {
     Internal,
 }
 
-/// A pause in whole seconds, at least one, rather too late than too early: as `Retry-After` says it.
+/// A pause in the whole seconds of `Retry-After`: at least one, rounded up.
 #[must_use]
 pub fn retry_after(pause: Duration) -> u32 {
     let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));

@@ -1,6 +1,7 @@
-//! How long an answer may be used, and what becomes of it when Nebuly answers again.
+//! The rules of freshness: [`Lifetimes::freshness`] decides whether a link is fresh, stale or expired, and
+//! [`ResolvedLink::answered`] and [`ResolvedLink::failed`] what a refresh makes of it.
 //!
-//! All of it is a rule over given moments; nothing here looks at a clock.
+//! They are rules over given moments: nothing here reads a clock.
 
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use super::{
     TargetUrl, Timestamp,
 };
 
-/// How far apart two answers must be that end a link which was resolved: a wrong route in front of Nebuly also answers
-/// 404, but seldom for long.
+/// The time between two answers that together end a resolved link: a wrong route in front of Nebuly also answers 404, but
+/// seldom for long.
 const GONE_APART: Duration = Duration::from_secs(60);
 
 /// The pause after the first refresh that failed; it doubles with each further one.
@@ -24,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 pub enum Freshness {
     /// It may be answered.
     Fresh,
-    /// It may be answered, while it is asked for again behind.
+    /// It may be answered, while it is refreshed in the background.
     Stale,
     /// It has to be asked for again.
     Expired,
@@ -42,9 +43,9 @@ pub struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// How a link that was resolved then may be used now.
+    /// Decides whether a link that was resolved at one time is fresh, stale or expired at another.
     ///
-    /// One from the future is stale: the clock was set back since, so nobody knows its age. It is served, and refreshed.
+    /// A link from the future is stale: the clock was set back since, so its age is unknown. It is served, and refreshed.
     #[must_use]
     pub fn freshness(&self, resolved_at: Timestamp, now: Timestamp) -> Freshness {
         let is_from_the_future = resolved_at.since(now) > CLOCK_SKEW;
@@ -64,14 +65,14 @@ impl Lifetimes {
         self.ttl.saturating_add(self.stale)
     }
 
-    /// The projects whose word that they do not have an item still counts.
+    /// The projects whose answer that they do not have an item still counts.
     #[must_use]
     pub fn absent_in(&self, link: &AbsentLink, now: MonotonicTime) -> ProjectSet {
         if now.since(link.said_at) < self.negative_ttl { link.said_by } else { ProjectSet::default() }
     }
 }
 
-/// What is known of a resolved link once Nebuly has answered for it again.
+/// The result of a refresh of a resolved link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
     /// It leads somewhere; perhaps still where it did.
@@ -87,15 +88,15 @@ impl ResolvedLink {
         Self { url, project, resolved_at: now, refreshes: Refreshes::default() }
     }
 
-    /// Whether a refresh may be tried now.
+    /// Returns true if a refresh may be tried now.
     #[must_use]
     pub fn may_refresh(&self, now: MonotonicTime) -> bool {
         now >= self.refreshes.not_before
     }
 
-    /// What is known once a refresh was answered: `at` that moment of the wall clock, which is `now`.
+    /// The link after a refresh that was answered. `at` is the present on the wall clock, `now` on the monotonic one.
     ///
-    /// It ends only when Nebuly has said twice, a minute or more apart, that its item is gone.
+    /// A link ends only when Nebuly has said twice, a minute or more apart, that its item is gone.
     #[must_use]
     pub fn answered(self, answer: Answer, at: Timestamp, now: MonotonicTime) -> Refreshed {
         let gone = answer.is_gone();
@@ -114,7 +115,7 @@ impl ResolvedLink {
         }
     }
 
-    /// What is known once a refresh has failed: as before, but not to be asked for again for a growing pause.
+    /// The link after a refresh that failed: as before, with a growing pause until the next refresh.
     #[must_use]
     pub fn failed(mut self, now: MonotonicTime) -> Self {
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.refreshes.failures.min(16));

@@ -1,4 +1,4 @@
-//! Which hosts a link may lead to.
+//! The hosts that a link may lead to.
 
 use std::fmt;
 
@@ -62,7 +62,7 @@ impl AllowedHosts {
         Ok(())
     }
 
-    /// Whether a URL's host and port are allowed.
+    /// Returns true if a URL's host and port are allowed.
     #[must_use]
     pub fn allows(&self, url: &Url) -> bool {
         let Some(host) = url.host() else { return false };

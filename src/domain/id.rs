@@ -15,7 +15,7 @@ const MAX_LEN: usize = 512;
 /// Why a text cannot be an id. Each is answered with 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
-    /// Nothing is left of it.
+    /// Nothing is left of it once it is trimmed.
     #[error("it is empty")]
     Empty,
     /// It is longer than [`MAX_LEN`].
@@ -60,7 +60,7 @@ impl<'a> ConversationId<'a> {
     }
 }
 
-/// The UUID that a text means, once what surrounds it in chats and logs is dropped.
+/// Reads the UUID in a text, without the quotes, brackets and names that surround it in chats and logs.
 pub(super) fn interaction(text: &str) -> Result<Uuid, InvalidId> {
     if text.len() > MAX_LEN {
         return Err(InvalidId::TooLong);
@@ -96,7 +96,7 @@ fn parse_uuid(text: &str) -> Option<Uuid> {
     Uuid::try_parse(bare).ok()
 }
 
-/// Whether a character is white space or a quotation mark.
+/// Returns true if a character is white space or a quotation mark.
 pub(super) fn is_space_or_quote(char: char) -> bool {
     char.is_whitespace()
         || matches!(
@@ -117,7 +117,7 @@ fn trim_surroundings(text: &str) -> &str {
     text.trim_start_matches(around).trim_end_matches(behind)
 }
 
-/// Whether a text may be asked for at all.
+/// Fails if a text can be no id.
 fn check(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty);
@@ -146,7 +146,7 @@ fn check(text: &str) -> Result<(), InvalidId> {
     }
 }
 
-/// Whether a part between slashes is `.` or `..`. What follows a `;`, `?` or `#` in a part is ignored, because a server
+/// Returns true if a part between slashes is `.` or `..`. The text that follows a `;`, `?` or `#` in a part is ignored, because a server
 /// that decodes takes it for parameters, a query or a fragment.
 fn has_dot_part(text: &[u8]) -> bool {
     text.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| {

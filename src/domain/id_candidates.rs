@@ -1,4 +1,4 @@
-//! What a caller's text may mean, in the order in which Nebuly is asked.
+//! The items that a caller's text may mean, in the order in which Nebuly is asked.
 
 use std::borrow::Cow;
 
@@ -46,10 +46,10 @@ impl<'a> IdCandidates<'a> {
         }
     }
 
-    /// Finds out the kind: a UUID may be an interaction or a conversation, of the address of a page of Nebuly's kind and
-    /// id are taken and nothing else, and any other text is a conversation.
+    /// Finds out the kind: a UUID may be an interaction or a conversation; of the URL of a page of Nebuly's only kind and id
+    /// are taken; and any other text is a conversation.
     pub fn of_any_kind(text: IdText<'a>, hosts: &AllowedHosts) -> Result<Self, InvalidId> {
-        if let Some(page) = Page::parse(&text.decoded) {
+        if let Some(page) = NebulyPageUrl::parse(&text.decoded) {
             if !hosts.allows(&page.url) {
                 return Err(InvalidId::ForeignUrl);
             }
@@ -92,13 +92,13 @@ impl<'a> IdCandidates<'a> {
         }
     }
 
-    /// Whether the caller named the kind, rather than leaving it to be found out.
+    /// Returns true if the caller named the kind, rather than leaving it to be found out.
     #[must_use]
     pub const fn kind_was_named(&self) -> bool {
         self.kind_was_named
     }
 
-    /// What else the text may mean, in order; worked out only when the first is unknown.
+    /// The other items that the text may mean, in order; worked out only when the first is unknown.
     #[must_use]
     pub fn others(&self) -> Vec<Item<'static>> {
         let Some(text) = &self.conversation else { return Vec::new() };
@@ -111,15 +111,13 @@ impl<'a> IdCandidates<'a> {
     }
 }
 
-/// The one cleaned spelling of a conversation's id: the first of these that differs from it and passes the checks of ids.
+/// The cleaned form of a conversation's id: the first of these that differs from it and passes the checks of ids.
 fn cleaned<'a>(text: &'a IdText<'_>) -> Option<Item<'a>> {
     let decoded = percent_decode_str(&text.decoded).decode_utf8().ok();
     let bare = Some(Cow::Borrowed(without_surroundings(&text.decoded)));
     let with_plus = text.with_plus.as_deref().map(Cow::Borrowed);
     let candidates = [decoded, bare, with_plus].into_iter().flatten();
-    candidates
-        .filter(|spelling| *spelling != text.decoded)
-        .find_map(|spelling| Item::conversation(spelling).ok())
+    candidates.filter(|form| *form != text.decoded).find_map(|form| Item::conversation(form).ok())
 }
 
 fn without_surroundings(text: &str) -> &str {
@@ -132,15 +130,15 @@ fn without_surroundings(text: &str) -> &str {
     }
 }
 
-/// The address of a page of Nebuly's.
-struct Page {
+/// The URL of a page of Nebuly's.
+struct NebulyPageUrl {
     url: Url,
     kind: Kind,
-    /// As it stands in the query.
+    /// Still encoded, as in the query.
     raw_id: String,
 }
 
-impl Page {
+impl NebulyPageUrl {
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if !text.starts_with("https://") && !text.starts_with("http://") {

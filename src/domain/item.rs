@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::id::{self, ConversationId, InvalidId};
 
-/// What kind of item a link leads to.
+/// The kind of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// One exchange between a user and the model.
@@ -45,7 +45,7 @@ impl fmt::Display for Kind {
 }
 
 impl<'a> Item<'a> {
-    /// The interaction that a text names, whatever usual spelling its UUID is written in.
+    /// The interaction that a text names, in any usual form of its UUID.
     pub fn interaction(text: &str) -> Result<Self, InvalidId> {
         id::interaction(text).map(Self::Interaction)
     }
@@ -55,7 +55,7 @@ impl<'a> Item<'a> {
         ConversationId::new(text.into()).map(Self::Conversation)
     }
 
-    /// What kind of item it is.
+    /// The kind of the item.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -64,7 +64,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// The id as Nebuly is asked for it: a UUID in its canonical spelling, a conversation's text as it is.
+    /// The id as Nebuly is asked for it: a UUID in its canonical form, a conversation's text as it is.
     #[must_use]
     pub fn id(&self) -> Cow<'_, str> {
         match self {
@@ -73,8 +73,8 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Whether no other project can have another item of this id: it is a UUID. Any other conversation id is the
-    /// customer's own text, unique only within a project.
+    /// Returns true if the id is a UUID, so that no other project can have another item of this id. Any other conversation
+    /// id is the customer's own text, unique only within a project.
     #[must_use]
     pub fn is_unique(&self) -> bool {
         match self {

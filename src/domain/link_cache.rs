@@ -1,4 +1,4 @@
-//! What is remembered of a link, and the interfaces of what remembers it.
+//! Links as they are cached, and the interfaces of the caches.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Item, MonotonicTime, ProjectIndex, ProjectSet, Scope, TargetUrl, Timestamp};
 
-/// A link as it was found.
+/// A link in a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CachedLink {
     /// It leads somewhere.
@@ -21,65 +21,65 @@ pub enum CachedLink {
 /// A link that leads somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedLink {
-    /// Where it leads.
+    /// The URL that it leads to.
     pub url: TargetUrl,
-    /// Which project has the item.
+    /// The project that has the item.
     pub project: ProjectIndex,
-    /// When Nebuly said so.
+    /// The time at which Nebuly said so.
     pub resolved_at: Timestamp,
-    /// What came of asking again since.
+    /// The refreshes since then.
     pub refreshes: Refreshes,
 }
 
-/// What came of asking again for a link that was resolved, since it last succeeded.
+/// The refreshes of a resolved link that did not find it again, since one last did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Refreshes {
-    /// How many failed, one after the other.
+    /// The number of them.
     pub failures: u8,
-    /// Before this moment none is tried.
+    /// The moment before which none is tried.
     pub not_before: MonotonicTime,
-    /// When Nebuly first said that the item is gone.
+    /// The moment at which Nebuly first said that the item is gone.
     pub gone_since: Option<MonotonicTime>,
 }
 
 /// An item that some projects do not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AbsentLink {
-    /// Those that said so.
+    /// The projects that said so.
     pub said_by: ProjectSet,
-    /// When the first of them did.
+    /// The moment at which the first of them did.
     pub said_at: MonotonicTime,
 }
 
-/// A memory of links. It may forget any of them at any time.
+/// A cache of links. It may evict any of them at any time.
 pub trait LinkCache: Send + Sync + 'static {
     /// The link of this item, however old.
     fn get(&self, scope: Scope, item: &Item<'_>) -> Option<CachedLink>;
 
-    /// Remembers a link in place of any earlier one of the same scope and item.
+    /// Inserts a link in place of any earlier one of the same scope and item.
     fn insert(&self, scope: Scope, item: Item<'static>, link: CachedLink);
 }
 
 /// A link that replicas share. Absences are not shared, nor is anything else that only one of them saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedLink {
-    /// Where it leads.
+    /// The URL that it leads to.
     pub url: TargetUrl,
-    /// Which project has the item.
+    /// The project that has the item.
     pub project: ProjectIndex,
-    /// When Nebuly said so.
+    /// The time at which Nebuly said so.
     pub resolved_at: Timestamp,
 }
 
-/// A memory of links that replicas share. It may be slow, gone or full of nonsense at any time: whatever happens there,
-/// it only knows nothing.
+/// A cache of links that replicas share. It may be slow, unreachable or full of nonsense at any time: a look-up is then a
+/// miss, and nothing worse.
 pub trait SharedLinks: Send + Sync + 'static {
-    /// What it knows of an item, at most one link for each project; each checked like an answer from outside.
+    /// The links of an item, at most one for each project; each is checked like an answer from outside.
     fn get<'a>(&'a self, scope: Scope, item: &'a Item<'static>) -> SharedFuture<'a>;
 
     /// Shares a link. Nobody waits for it.
     fn put(&self, scope: Scope, item: &Item<'static>, link: SharedLink);
 }
 
-/// What [`SharedLinks::get`] returns.
+/// The future that [`SharedLinks::get`] returns.
 pub type SharedFuture<'a> = Pin<Box<dyn Future<Output = Vec<SharedLink>> + Send + 'a>>;

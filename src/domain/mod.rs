@@ -1,8 +1,13 @@
-//! What a link is, independent of HTTP and of every library of the other layers.
+//! Links, independent of HTTP and of every library of the other layers.
 //!
-//! Also here: the interfaces that the resolver needs and the adapters fulfil ([`DeepLinks`], [`LinkCache`],
-//! [`SharedLinks`], [`Callers`], [`LazyCaller`], [`RateLimit`], [`WaitingCallers`]), and time as
-//! a value ([`Timestamp`], [`MonotonicTime`]), so that freshness is a rule and not a clock.
+//! | file | job |
+//! |---|---|
+//! | `id`, `item`, `id_candidates` | which texts are ids; a kind with its id; the items that a caller's text may mean |
+//! | `target`, `host` | which URLs a link may lead to |
+//! | `freshness` | decides whether a link is fresh, stale or expired, and when it is refreshed |
+//! | `construction`, `url_pattern` | building URLs from known ids; the part that the URLs of a project share |
+//! | `project`, `time` | names, indexes and sets of projects; time as a value, so that freshness reads no clock |
+//! | `deep_links`, `link_cache`, `caller` | the interfaces that the resolver needs and the adapters implement |
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod back_end;

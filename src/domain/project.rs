@@ -1,4 +1,4 @@
-//! Projects: their names, and their places among those that are configured.
+//! Projects: their names, and their indexes in the settings.
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,11 +47,11 @@ impl fmt::Debug for ProjectName {
     }
 }
 
-/// A project's place among those that are configured. It means nothing outside this process.
+/// The index of a project in the settings. It means nothing outside this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct ProjectIndex(u8);
 
-/// Which projects a link is looked for in.
+/// The projects in which a link is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// All that are configured.
@@ -68,7 +68,7 @@ impl ProjectIndex {
     /// The most projects that can be configured: sets of them are kept by the million, a bit for each.
     pub const MAX_PROJECTS: usize = 128;
 
-    /// The place at this position; nothing from [`Self::MAX_PROJECTS`] on.
+    /// The index at this position, or `None` from [`Self::MAX_PROJECTS`] on.
     #[must_use]
     pub fn new(position: usize) -> Option<Self> {
         u8::try_from(position).ok().filter(|_| position < Self::MAX_PROJECTS).map(Self)
@@ -87,13 +87,13 @@ impl ProjectSet {
         self.0 |= 1 << project.0;
     }
 
-    /// Those of both.
+    /// The projects of both sets.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether a project is among them.
+    /// Returns true if a project is among them.
     #[must_use]
     pub const fn contains(self, project: ProjectIndex) -> bool {
         self.0 & (1 << project.0) != 0

@@ -115,7 +115,7 @@ impl fmt::Debug for TargetUrl {
     }
 }
 
-/// Whether a host is this machine, as `http` without TLS is for nothing else.
+/// Returns true if a host is this machine: only for that is `http` without TLS allowed.
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => *name == "localhost",

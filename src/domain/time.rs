@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How far apart the clocks of machines may be: what another one wrote a moment ago may seem to come from the future.
+/// The most by which the clocks of machines may differ: a link that another one wrote just now may seem to be from the future.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// A moment, in milliseconds since the Unix epoch. Wall-clock time, because a link outlives the process that found it.
@@ -15,7 +15,7 @@ pub struct Timestamp(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct MonotonicTime(u64);
 
-/// Where the present comes from. Tests bring their own, so that they need not sleep.
+/// A clock. Tests have their own, so that they need not sleep.
 pub trait Clock: Send + Sync + 'static {
     /// The present as a wall clock shows it, which may be set back and forth.
     fn now(&self) -> Timestamp;

@@ -1,4 +1,4 @@
-//! What the URLs of a project have in common.
+//! The part that the URLs of a project share.
 
 use std::borrow::Cow;
 
@@ -19,8 +19,8 @@ pub struct UrlPattern<'a> {
     after: Cow<'a, str>,
 }
 
-/// An id as it stands in a URL.
-enum Written<'a> {
+/// An id in the form that it has in a URL.
+enum EncodedId<'a> {
     Uuid([u8; Hyphenated::LENGTH]),
     Text(Cow<'a, str>),
 }
@@ -31,8 +31,8 @@ impl<'a> UrlPattern<'a> {
     #[must_use]
     pub fn of(url: &'a TargetUrl, item: &Item<'_>) -> Option<Self> {
         let text = url.as_str();
-        let written = Written::of(item);
-        let id = written.as_str();
+        let encoded = EncodedId::of(item);
+        let id = encoded.as_str();
         // The host ends where the path, the query or the fragment begins: `accept` has seen to it that one of them
         // does, or nothing.
         let scheme = text.find("://")? + "://".len();
@@ -57,8 +57,8 @@ impl<'a> UrlPattern<'a> {
     /// would be too long.
     #[must_use]
     pub fn url(&self, item: &Item<'_>) -> Option<TargetUrl> {
-        let written = Written::of(item);
-        let id = written.as_str();
+        let encoded = EncodedId::of(item);
+        let id = encoded.as_str();
         let len = self.before.len() + id.len() + self.after.len();
         if len > TargetUrl::MAX_LEN {
             return None;
@@ -72,7 +72,7 @@ impl<'a> UrlPattern<'a> {
     }
 }
 
-impl<'a> Written<'a> {
+impl<'a> EncodedId<'a> {
     fn of(item: &'a Item<'_>) -> Self {
         match item {
             Item::Interaction(id) => {

@@ -6,8 +6,7 @@
 //! | `caller_key` | the key under which a caller is remembered |
 //! | `rate_limiter` | the callers that are remembered, with the lock, the clock and the counter |
 //!
-//! What it does not promise: limits are those of one process, so replicas each grant their own; and a restart forgets
-//! all debts.
+//! Limits are those of one process: each replica has its own, and a restart forgets all balances.
 
 mod bucket;
 mod caller_key;

@@ -74,7 +74,7 @@ struct Common {
     rate: Rate,
     rate_with_api_token: Rate,
     overdraft: u32,
-    /// What moments count from.
+    /// The moment from which `theoretical_arrival_time` counts.
     epoch: Instant,
     now: Box<dyn Fn() -> Instant + Send + Sync>,
     refused: Counter,

@@ -1,7 +1,10 @@
-//! What a resolution draws on, and what it leaves behind: memory, shared cache, projects, and the rules over them.
+//! The links that are known, in memory and in the shared cache: reads them, asks the projects for those that are missing
+//! or due for a refresh, and stores the answers.
+//!
+//! Whether a link is fresh, stale or expired is decided by [`Lifetimes::freshness`].
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::project_query::ProjectQuery;
 use super::projects::ResolverProjects;
@@ -11,7 +14,7 @@ use crate::domain::{
     LinkCache, ProjectIndex, ProjectSet, Refreshed, Refreshes, ResolvedLink, Scope, SharedLink, SharedLinks,
 };
 
-/// All of it; shared by every resolution.
+/// The caches and projects, shared by all resolutions.
 pub(super) struct LinkStore {
     pub(super) memory: Arc<dyn LinkCache>,
     pub(super) shared: Option<Arc<dyn SharedLinks>>,
@@ -20,39 +23,39 @@ pub(super) struct LinkStore {
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// A usable answer from memory.
-pub(super) struct Remembered {
+/// An answer from memory that may be used now.
+pub(super) struct MemoryHit {
     pub(super) resolution: Resolution,
-    /// Whether it is time to ask for it again.
+    /// True if the link is stale and may be refreshed now.
     pub(super) refresh_due: bool,
 }
 
-/// Where an item leads: one link, or one for each of several projects that have it. Never none.
-type Links = Arc<[ResolvedLink]>;
+/// The links of an item: one, or one for each of several projects that have it. Never none.
+type ResolvedLinks = Arc<[ResolvedLink]>;
 
 impl LinkStore {
-    /// What memory can answer, without asking anybody.
-    pub(super) fn remembered(&self, scope: Scope, item: &Item<'_>) -> Option<Remembered> {
+    /// Looks an item up in memory. An expired link is no hit.
+    pub(super) fn in_memory(&self, scope: Scope, item: &Item<'_>) -> Option<MemoryHit> {
         match self.memory.get(scope, item)? {
             CachedLink::Resolved(link) => {
                 let (source, refresh_due) = self.usable(&link)?;
                 let outcome = Outcome::Resolved(link.into());
-                Some(Remembered { resolution: Resolution { outcome, source }, refresh_due })
+                Some(MemoryHit { resolution: Resolution { outcome, source }, refresh_due })
             }
             CachedLink::Ambiguous(links) => {
                 let (source, refresh_due) = self.usable(links.first()?)?;
                 let outcome = Outcome::Ambiguous(links.iter().cloned().map(Found::from).collect());
-                Some(Remembered { resolution: Resolution { outcome, source }, refresh_due })
+                Some(MemoryHit { resolution: Resolution { outcome, source }, refresh_due })
             }
             CachedLink::Absent(link) => {
                 let said_by = self.lifetimes.absent_in(&link, self.clock.monotonic());
                 let resolution = Resolution { outcome: Outcome::Absent, source: AnswerSource::Memory };
-                (said_by == self.projects.of(scope)).then_some(Remembered { resolution, refresh_due: false })
+                (said_by == self.projects.of(scope)).then_some(MemoryHit { resolution, refresh_due: false })
             }
         }
     }
 
-    /// How a link that was resolved may be used now, and whether it is time to ask for it again; nothing if it is too old.
+    /// Decides how a resolved link may be used now, and whether it is due for a refresh; `None` if it is expired.
     fn usable(&self, link: &ResolvedLink) -> Option<(AnswerSource, bool)> {
         match self.lifetimes.freshness(link.resolved_at, self.clock.now()) {
             Freshness::Fresh => Some((AnswerSource::Memory, false)),
@@ -61,7 +64,7 @@ impl LinkStore {
         }
     }
 
-    /// How many calls a resolution of this item begins with.
+    /// The number of calls with which a resolution of this item begins.
     pub(super) fn first_calls(&self, scope: Scope, item: &Item<'_>) -> u32 {
         if item.is_unique() {
             return 1;
@@ -70,8 +73,8 @@ impl LinkStore {
         u32::try_from(self.projects.to_ask(scope, absent).len()).unwrap_or(u32::MAX)
     }
 
-    /// Resolves an item that memory could not answer, or that is to be asked for again: from memory, if the answer has
-    /// come there meanwhile; from the shared cache, unless Nebuly itself is wanted; from Nebuly. What it finds is kept.
+    /// Resolves an item after a miss in memory, or when the caller wants Nebuly to be asked: from memory, if the answer is
+    /// there by now; from the shared cache, unless the mode is [`Mode::Refresh`]; from Nebuly. Stores the answer.
     pub(super) async fn resolve(
         &self,
         scope: Scope,
@@ -80,43 +83,44 @@ impl LinkStore {
         options: CallOptions,
     ) -> Resolution {
         if mode == Mode::Cached {
-            if let Some(remembered) = self.remembered(scope, &item) {
-                return remembered.resolution;
+            if let Some(hit) = self.in_memory(scope, &item) {
+                return hit.resolution;
             }
             if let Some(result) = self.take_shared(scope, &item).await {
                 return result;
             }
         }
-        self.ask_again(scope, item, &options).await
+        self.ask_nebuly(scope, item, &options).await
     }
 
-    /// Asks again for a stale link, if that is still due.
+    /// Refreshes a stale link, if that is still due.
     pub(super) async fn refresh_if_due(
         &self,
         scope: Scope,
         item: Item<'static>,
         options: CallOptions,
     ) -> Resolution {
-        match self.remembered(scope, &item) {
-            Some(remembered) if !remembered.refresh_due => return remembered.resolution,
-            Some(_) | None => {}
+        if let Some(hit) = self.in_memory(scope, &item)
+            && !hit.refresh_due
+        {
+            return hit.resolution;
         }
         if let Some(result) = self.take_shared(scope, &item).await {
             return result;
         }
-        self.ask_again(scope, item, &options).await
+        self.ask_nebuly(scope, item, &options).await
     }
 
-    async fn ask_again(&self, scope: Scope, item: Item<'static>, options: &CallOptions) -> Resolution {
+    async fn ask_nebuly(&self, scope: Scope, item: Item<'static>, options: &CallOptions) -> Resolution {
         match self.known_resolved(scope, &item) {
             Some(known) => self.refresh(scope, item, known, options).await,
             None => self.ask(scope, item, options).await,
         }
     }
 
-    /// What the shared cache can answer, taken over into memory.
+    /// Looks an item up in the shared cache, and stores a hit in memory.
     ///
-    /// A link that memory holds longer than the shared cache does is no answer to asking for it again.
+    /// A link that is no newer than the one in memory is no hit, since it is that one which is to be refreshed.
     pub(super) async fn take_shared(&self, scope: Scope, item: &Item<'static>) -> Option<Resolution> {
         let mut links = self.shared.as_ref()?.get(scope, item).await;
         let now = self.clock.now();
@@ -140,7 +144,7 @@ impl LinkStore {
         Some(Resolution { outcome: Outcome::Resolved(link.into()), source })
     }
 
-    /// Asks every project that has not said that it does not have the item.
+    /// Asks every project, except those that have said a short time ago that they do not have the item.
     async fn ask(&self, scope: Scope, item: Item<'static>, options: &CallOptions) -> Resolution {
         let before = self.absence(scope, &item);
         let but = before.map(|absent| absent.said_by).unwrap_or_default();
@@ -148,22 +152,18 @@ impl LinkStore {
         let order = self.projects.to_ask(scope, but);
         let query = ProjectQuery::run(&self.projects, &order, &item, options).await;
         let duration = began.elapsed();
-        let failed = query.failure;
         let status = query.status;
         let outcome = if query.found.is_empty() {
-            self.settle_absent(scope, item, before, query.absent, failed)
+            self.settle_absent(scope, item, before, query.absent, query.failure)
         } else {
             self.settle_found(scope, item, &[], query)
         };
-        let status = match (&outcome, failed) {
-            (Outcome::Failed(failure), _) => failure.status,
-            _ => status,
-        };
+        let status = if let Outcome::Failed(failure) = &outcome { failure.status } else { status };
         Resolution { outcome, source: AnswerSource::nebuly(status, duration) }
     }
 
-    /// Draws the conclusion from the projects that have the item, and keeps it. What was `known` before stays known where a
-    /// project neither confirmed nor ended it.
+    /// Stores the links of the projects that have the item. A link that was `known` before stays if its project neither
+    /// found it again nor ended it.
     fn settle_found(
         &self,
         scope: Scope,
@@ -179,13 +179,13 @@ impl LinkStore {
             self.projects.note_found(*project, &item, url);
         }
         if item.is_unique() {
-            // The first that knows it wins.
+            // The first project that finds it wins.
             found.truncate(1);
         }
         let found: Vec<_> =
             found.into_iter().map(|(project, url)| ResolvedLink::new(url, project, now)).collect();
         if found.len() + kept.len() > 1 {
-            // Each is what its project says: kept for whoever chooses it.
+            // Stored under its own project as well, for callers who choose it.
             for link in &found {
                 let only = Scope::Only(link.project);
                 self.memory.insert(only, item.clone(), CachedLink::Resolved(link.clone()));
@@ -195,30 +195,31 @@ impl LinkStore {
         let mut links = [found, kept].concat();
         // In the order of the settings, not in that of the answers.
         links.sort_by_key(|link| link.project);
-        let links = Links::from(links);
+        let links = ResolvedLinks::from(links);
         if is_certain {
-            self.keep(scope, item, &links);
+            self.store(scope, item, &links);
             return outcome(&links);
         }
-        // It is answered now, and asked for again at its next use; if that was so before, after the pause of a refresh that
-        // failed.
-        let pause = self.paused(known).first().map(|link| link.refreshes).unwrap_or_default();
+        // Stored as stale: answered now, and refreshed at its next use; if it was so stored before, after the pause of a
+        // refresh that failed.
+        let paused = known.first().map(|link| link.clone().failed(self.clock.monotonic()));
+        let pause = paused.map(|link| link.refreshes).unwrap_or_default();
         let resolved_at = now.before(self.lifetimes.ttl);
         let due = links.iter().cloned().map(|link| {
             let refreshes = Refreshes { gone_since: link.refreshes.gone_since, ..pause };
             ResolvedLink { resolved_at, refreshes, ..link }
         });
-        self.remember(scope, item, &due.collect());
+        self.store_in_memory(scope, item, &due.collect());
         outcome(&links)
     }
 
-    /// The links whose projects have not found them again, and have not said twice that their items are gone.
+    /// The known links that their projects have not found again, without those that have ended.
     fn still_known(&self, known: &[ResolvedLink], query: &ProjectQuery) -> Vec<ResolvedLink> {
         let (at, now) = (self.clock.now(), self.clock.monotonic());
         let lost =
             known.iter().filter(|link| query.found.iter().all(|(project, _)| *project != link.project));
         let still_there = lost.cloned().filter_map(|link| {
-            // As long as one cannot be asked, none is ended.
+            // While a project cannot be asked, no link ends.
             if query.is_incomplete() || !query.gone.contains(link.project) {
                 return Some(link.failed(now));
             }
@@ -230,7 +231,7 @@ impl LinkStore {
         still_there.collect()
     }
 
-    /// Keeps which projects do not have an item that none was found to have.
+    /// Stores which projects do not have an item that no project was found to have.
     fn settle_absent(
         &self,
         scope: Scope,
@@ -252,16 +253,16 @@ impl LinkStore {
         Outcome::Failed(failure.unwrap_or(CallFailure { cause: Cause::Internal, status: None }))
     }
 
-    /// Asks again for a link that may still be used.
+    /// Refreshes links that may still be used.
     async fn refresh(
         &self,
         scope: Scope,
         item: Item<'static>,
-        known: Links,
+        known: ResolvedLinks,
         options: &CallOptions,
     ) -> Resolution {
         let began = Instant::now();
-        // An id that several projects may have is asked for everywhere, so that a second one comes to light.
+        // An id that several projects may have is asked for everywhere, so that a second one is found.
         let order = match known.first() {
             Some(link) if item.is_unique() => vec![link.project],
             _ => self.projects.to_ask(scope, ProjectSet::default()),
@@ -273,7 +274,7 @@ impl LinkStore {
             let outcome = self.settle_found(scope, item, &known, query);
             return Resolution { outcome, source: nebuly(status) };
         }
-        let links = Links::from(self.still_known(&known, &query));
+        let links = ResolvedLinks::from(self.still_known(&known, &query));
         if links.is_empty() {
             let absent = AbsentLink { said_by: query.absent, said_at: self.clock.monotonic() };
             self.memory.insert(scope, item.clone(), CachedLink::Absent(absent));
@@ -283,22 +284,13 @@ impl LinkStore {
             // Another project may have it.
             return self.ask(scope, item, options).await;
         }
-        let now = self.clock.now();
-        let source = match links.first().map(|link| self.lifetimes.freshness(link.resolved_at, now)) {
-            Some(Freshness::Fresh) => AnswerSource::Memory,
-            Some(Freshness::Stale | Freshness::Expired) | None => AnswerSource::Stale,
-        };
-        self.remember(scope, item, &links);
+        let usable = links.first().and_then(|link| self.usable(link));
+        let source = usable.map_or(AnswerSource::Stale, |(source, _)| source);
+        self.store_in_memory(scope, item, &links);
         Resolution { outcome: outcome(&links), source }
     }
 
-    /// Links whose refresh has failed: as before, but not to be asked for again for a growing pause.
-    fn paused(&self, links: &[ResolvedLink]) -> Links {
-        let now = self.clock.monotonic();
-        links.iter().cloned().map(|link| link.failed(now)).collect()
-    }
-
-    /// The URL that Nebuly would give, built from known ids: only where the project is certain.
+    /// Builds the URL that Nebuly would give from known ids, if the project is certain.
     pub(super) fn construct(&self, scope: Scope, item: &Item<'_>) -> Option<Found> {
         let project = self.projects.only(scope)?;
         self.construct_in(project, item)
@@ -310,16 +302,16 @@ impl LinkStore {
         Some(Found { url, project, resolved_at: None })
     }
 
-    /// Keeps a link that is certain, also for the other replicas. That several projects have an item is not shared.
-    fn keep(&self, scope: Scope, item: Item<'static>, links: &Links) {
+    /// Stores a link that is certain, in the shared cache as well. That several projects have an item is not shared.
+    fn store(&self, scope: Scope, item: Item<'static>, links: &ResolvedLinks) {
         if let (Some(shared), [link]) = (&self.shared, &**links) {
             let ResolvedLink { url, project, resolved_at, .. } = link.clone();
             shared.put(scope, &item, SharedLink { url, project, resolved_at });
         }
-        self.remember(scope, item, links);
+        self.store_in_memory(scope, item, links);
     }
 
-    fn remember(&self, scope: Scope, item: Item<'static>, links: &Links) {
+    fn store_in_memory(&self, scope: Scope, item: Item<'static>, links: &ResolvedLinks) {
         let link = match &**links {
             [link] => CachedLink::Resolved(link.clone()),
             _ => CachedLink::Ambiguous(Arc::clone(links)),
@@ -327,9 +319,9 @@ impl LinkStore {
         self.memory.insert(scope, item, link);
     }
 
-    /// The link of an item that may still be used; several, if several projects have it.
-    fn known_resolved(&self, scope: Scope, item: &Item<'_>) -> Option<Links> {
-        let links: Links = match self.memory.get(scope, item)? {
+    /// The links of an item in memory that are not expired.
+    fn known_resolved(&self, scope: Scope, item: &Item<'_>) -> Option<ResolvedLinks> {
+        let links: ResolvedLinks = match self.memory.get(scope, item)? {
             CachedLink::Resolved(link) => [link].into(),
             CachedLink::Ambiguous(links) => links,
             CachedLink::Absent(_) => return None,
@@ -338,13 +330,13 @@ impl LinkStore {
         (freshness != Freshness::Expired).then_some(links)
     }
 
-    /// The absences of an item that still count.
+    /// The projects that have said a short time ago that they do not have an item, unless all have.
     fn absence(&self, scope: Scope, item: &Item<'_>) -> Option<AbsentLink> {
         match self.memory.get(scope, item)? {
             CachedLink::Resolved(_) | CachedLink::Ambiguous(_) => None,
             CachedLink::Absent(link) => {
                 let said_by = self.lifetimes.absent_in(&link, self.clock.monotonic());
-                // If all of them said so, this is asked for again on purpose.
+                // If all of them said so, the caller wants them to be asked again.
                 let open = said_by != ProjectSet::default() && said_by != self.projects.of(scope);
                 open.then_some(AbsentLink { said_by, ..link })
             }
@@ -352,7 +344,7 @@ impl LinkStore {
     }
 }
 
-fn outcome(links: &Links) -> Outcome {
+fn outcome(links: &ResolvedLinks) -> Outcome {
     match &**links {
         [link] => Outcome::Resolved(link.clone().into()),
         links => Outcome::Ambiguous(links.iter().cloned().map(Found::from).collect()),
@@ -363,10 +355,4 @@ impl From<ResolvedLink> for Found {
     fn from(link: ResolvedLink) -> Self {
         Self { url: link.url, project: link.project, resolved_at: Some(link.resolved_at) }
     }
-}
-
-/// How long a call may take for its answer to be of use.
-pub(super) fn deadline(after: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(after).unwrap_or(now)
 }

@@ -1,23 +1,21 @@
-//! The policy of resolving: what is answered from where, when Nebuly is asked, and what is kept of what it says.
+//! Resolves links: decides from where a request is answered, when Nebuly is asked, and what is cached of its answers.
 //!
-//! In this order, stopping at the first answer: fresh in memory; stale in memory, with one refresh behind it; the shared
-//! cache; Nebuly; a constructed URL; an error. A text that may mean several items asks for each of them only while nobody
-//! has those before.
+//! In this order, stopping at the first answer: fresh in memory; stale in memory, with one refresh in the background; the
+//! shared cache; Nebuly; a constructed URL; an error. If a text may mean several items, each is asked for only while no
+//! project has those before.
 //!
 //! | file | job |
 //! |---|---|
 //! | `resolution` | the request of a caller, and the answer |
-//! | `single_flight` | one resolution of one item, however many wait |
-//! | `prepaid` | the tokens that a resolution costs its caller |
+//! | `single_flight` | one resolution per item at a time, however many callers wait |
 //! | `link_store` | memory and shared cache, and the rules by which links are used and kept |
 //! | `project_query` | asking several projects |
-//! | `projects` | their order, and what their URLs are built from |
+//! | `projects` | the projects' order, and the ids from which their URLs are built |
 
 #[cfg(test)]
 #[cfg(feature = "interleavings")]
 mod interleavings;
 mod link_store;
-mod prepaid;
 mod project_query;
 mod projects;
 mod resolution;
@@ -27,50 +25,50 @@ mod single_flight;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use self::link_store::{LinkStore, deadline};
-use self::prepaid::Prepaid;
+use self::link_store::LinkStore;
 pub use self::projects::ResolverProject;
 use self::projects::ResolverProjects;
 pub use self::resolution::{AnswerSource, Calls, Found, Mode, Outcome, Resolution, ResolveRequest};
 use self::single_flight::{Abandoned, Joined, SingleFlight};
 use crate::domain::{
     CallFailure, Caller, Cause, Clock, Construction, FairnessKey, Item, Lifetimes, LinkCache, ProjectSet,
-    RateLimit as _, Scope, SharedLinks, Unlimited, retry_after,
+    RateLimit, Scope, SharedLinks, Unlimited, retry_after,
 };
 
-/// The first pause before an item that is waited for is asked for again; it doubles each time.
+/// The first pause of a request that waits for an item before it asks again; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// The longest such pause.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How many flights a caller follows one after the other, each of which ended for a reason that was its leader's alone.
+/// The most flights that a caller follows one after the other, each of which ended for a reason that was its leader's alone.
 const MAX_FOLLOWED: usize = 4;
 
-/// Finds out where links lead.
+/// Resolves links.
 ///
-/// However many callers ask for one item at once, and whichever of them goes away, one resolution runs, and what it finds
-/// is kept. Errors are not kept.
+/// However many callers ask for one item at once, and whichever of them disconnects, one resolution runs, and its answer is
+/// cached. Errors are not cached.
 pub struct Resolver {
     store: Arc<LinkStore>,
     flights: SingleFlight,
     policy: Policy,
 }
 
-/// What the operator chose.
+/// The choices of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// How long links may be used.
     pub lifetimes: Lifetimes,
     /// How long a resolution may take.
     pub deadline: Duration,
-    /// When URLs are built rather than asked for.
+    /// Decides when URLs are built from known ids rather than asked for.
     pub construct: Construct,
 }
 
-/// When URLs are built rather than asked for.
+/// Decides when URLs are built from known ids rather than asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Construct {
     /// Never.
@@ -87,12 +85,19 @@ pub struct ResolverDependencies {
     pub memory: Arc<dyn LinkCache>,
     /// The memory that replicas share.
     pub shared: Option<Arc<dyn SharedLinks>>,
-    /// Who is asked; their order is that of [`crate::domain::ProjectIndex`].
+    /// The projects; their order is that of [`crate::domain::ProjectIndex`].
     pub projects: Vec<ResolverProject>,
     /// How URLs are built.
     pub construction: Construction,
-    /// Where the present comes from.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// The rate limit of a caller, with tokens that were taken in advance for the first calls of one resolution. Further calls
+/// take theirs as they come. Tokens that are left at the end are given back.
+struct PrepaidRateLimit {
+    rate_limit: Arc<dyn RateLimit>,
+    tokens: AtomicU32,
 }
 
 impl Resolver {
@@ -109,7 +114,7 @@ impl Resolver {
         Self { store: Arc::new(store), flights: SingleFlight::default(), policy }
     }
 
-    /// What a text means, and where that leads.
+    /// Answers a request.
     pub async fn resolve(&self, request: &ResolveRequest<'_>) -> Resolution {
         if request.mode == Mode::Cached
             && self.policy.construct != Construct::Always
@@ -118,7 +123,7 @@ impl Resolver {
         {
             return hit;
         }
-        // Everything else costs a call, or is an error: it need not be part of what a hit carries along.
+        // Boxed, so that the future of a hit stays small: everything else costs a call, or is an error.
         Box::pin(self.resolve_cold(request)).await
     }
 
@@ -134,7 +139,7 @@ impl Resolver {
             if left.is_zero() {
                 break;
             }
-            // Of the time that is left nothing is given away: the last time it is asked for is when the time is up.
+            // The last attempt is made just when the time is up.
             tokio::time::sleep(pause.min(left)).await;
             pause = (pause * 2).min(LONGEST_WAIT);
             let again = self.resolve_once(request, Mode::Refresh).await;
@@ -149,7 +154,7 @@ impl Resolver {
         }
     }
 
-    /// Asks for each meaning of a text, until somebody has one.
+    /// Resolves one candidate after the other, until a project has one.
     async fn resolve_once(&self, request: &ResolveRequest<'_>, mode: Mode) -> Resolution {
         let ResolveRequest { candidates, scope, .. } = *request;
         let until = deadline(self.policy.deadline);
@@ -157,7 +162,7 @@ impl Resolver {
         let cached = |item: &Item<'_>| (mode == Mode::Cached).then(|| self.cached(scope, item)).flatten();
         let known = cached(candidates.first());
         if known.is_none() && matches!(candidates.first(), Item::Interaction(_)) {
-            // A conversation whose id is a UUID: as it has been found, its interaction need not be asked for again.
+            // A known conversation whose id is a UUID: there is no need to ask for an interaction of that id.
             if let Some(hit) = others.first().and_then(cached).filter(Resolution::is_resolved) {
                 return hit;
             }
@@ -173,13 +178,13 @@ impl Resolver {
                     let next = if let Some(hit) = cached(other) {
                         hit
                     } else {
-                        // What was begun is finished, whatever it costs.
+                        // A request whose first call was made is finished, whatever it costs.
                         let begun = matches!(resolution.source, AnswerSource::Nebuly(_));
                         self.ask(request, other, mode, until, begun).await
                     };
                     resolution = next.after(resolution.source);
                 }
-                // It may be known under another spelling, even though the first could not be asked for.
+                // Another candidate may be cached, even though the first could not be asked for.
                 Outcome::Failed(_) => {
                     if let Some(hit) = self.cached(scope, other).filter(Resolution::is_resolved) {
                         resolution = hit;
@@ -190,17 +195,17 @@ impl Resolver {
         resolution
     }
 
-    /// What memory can answer; a stale link is asked for again behind it.
+    /// Looks an item up in memory. If the link is stale, starts its refresh in the background.
     fn cached(&self, scope: Scope, item: &Item<'_>) -> Option<Resolution> {
-        let remembered = self.store.remembered(scope, item)?;
-        if remembered.refresh_due {
-            self.refresh_behind(scope, item);
+        let hit = self.store.in_memory(scope, item)?;
+        if hit.refresh_due {
+            self.refresh_in_background(scope, item);
         }
-        Some(remembered.resolution)
+        Some(hit.resolution)
     }
 
-    /// Starts a refresh that nobody waits for, unless a flight of the item is under way.
-    fn refresh_behind(&self, scope: Scope, item: &Item<'_>) {
+    /// Starts a refresh in the background, unless a flight of the item is under way.
+    fn refresh_in_background(&self, scope: Scope, item: &Item<'_>) {
         let item = item.clone().into_owned();
         let background = Caller { fairness_key: FairnessKey::Refresh, rate_limit: Arc::new(Unlimited) };
         let until = deadline(self.policy.deadline);
@@ -210,8 +215,8 @@ impl Resolver {
         drop(lead.run(async move { store.refresh_if_due(scope, item, options).await }));
     }
 
-    /// Resolves one item by this deadline, together with whoever else is asking for it just now. `begun` if calls were
-    /// made for this request already: what was begun is finished, whatever it costs.
+    /// Resolves one item by this deadline, in one flight with all others who ask for it now. `begun` if calls were made for
+    /// this request already: then its rate limit is not asked again.
     async fn ask(
         &self,
         request: &ResolveRequest<'_>,
@@ -223,7 +228,7 @@ impl Resolver {
         let scope = request.scope;
         let item = item.clone().into_owned();
         let Caller { fairness_key, rate_limit } = request.caller.caller().clone();
-        let tokens = Arc::new(Prepaid::new(rate_limit));
+        let tokens = Arc::new(PrepaidRateLimit::new(rate_limit));
         let caller = Caller { fairness_key, rate_limit: Arc::clone(&tokens) as _ };
         let pay = || if begun { Ok(()) } else { tokens.try_acquire(self.store.first_calls(scope, &item)) };
         let mut followed = 0;
@@ -231,10 +236,10 @@ impl Resolver {
             let (flight, is_leader) = match self.flights.join(scope, &item, &caller, until) {
                 Joined::Follower(flight) => (flight, false),
                 Joined::Leader(lead) => {
-                    // Not before, because whoever follows needs no token.
+                    // Not before, because a follower needs no token.
                     if let Err(wait) = pay() {
                         lead.abandon();
-                        return self.without_a_token(scope, item, mode, wait).await;
+                        return self.rate_limited(scope, item, mode, wait).await;
                     }
                     let options = lead.call_options(!self.could_construct(request));
                     let (store, item) = (Arc::clone(&self.store), item.clone());
@@ -244,7 +249,7 @@ impl Resolver {
             let follows_on = !is_leader && followed < MAX_FOLLOWED;
             let leader_has_less_time = flight.deadline() < until;
             let result = if flight.deadline() > until {
-                // It goes on for those who came later.
+                // The flight goes on for callers with more time.
                 let waited = tokio::time::timeout_at(until.into(), flight.wait()).await;
                 waited.unwrap_or(Ok(Resolution::OUT_OF_TIME))
             } else {
@@ -253,18 +258,18 @@ impl Resolver {
             match result {
                 Err(Abandoned) => {
                     if let Err(wait) = pay() {
-                        return self.without_a_token(scope, item, mode, wait).await;
+                        return self.rate_limited(scope, item, mode, wait).await;
                     }
                 }
-                // The leader's time was up, or its tokens were: this caller may have more of them.
+                // The leader ran out of time or tokens: this caller may have more.
                 Ok(result) if follows_on && leader_has_less_time && result.is_out_of_time() => followed += 1,
                 Ok(result) if follows_on && result.is_rate_limited() => {
                     followed += 1;
                     if let Err(wait) = pay() {
-                        return self.without_a_token(scope, item, mode, wait).await;
+                        return self.rate_limited(scope, item, mode, wait).await;
                     }
                 }
-                // Nebuly itself is wanted.
+                // This caller wants Nebuly to be asked.
                 Ok(result)
                     if follows_on && mode == Mode::Refresh && result.source == AnswerSource::Shared =>
                 {
@@ -275,8 +280,8 @@ impl Resolver {
         }
     }
 
-    /// A caller without a token has what caches know.
-    async fn without_a_token(
+    /// Answers a caller over its rate limit: from the caches, or with the refusal.
+    async fn rate_limited(
         &self,
         scope: Scope,
         item: Item<'static>,
@@ -303,7 +308,7 @@ impl Resolver {
         if let Outcome::Failed(_) = result.outcome
             && let Some(hit) = self.cached(scope, item)
         {
-            // A refresh that failed changes nothing of what is known.
+            // A refresh that failed does not change a cached answer.
             return hit;
         }
         if result.source == AnswerSource::Stale && mode == Mode::Cached {
@@ -327,7 +332,7 @@ impl Resolver {
             return None;
         }
         let item = request.candidates.first();
-        if self.store.remembered(request.scope, item).is_some() {
+        if self.store.in_memory(request.scope, item).is_some() {
             // Nebuly has just said that it is not there: it is another candidate that could not be asked for.
             return None;
         }
@@ -346,5 +351,46 @@ impl Resolver {
             _ => Outcome::Ambiguous(found),
         };
         Resolution { outcome, source: AnswerSource::Constructed }
+    }
+}
+
+fn deadline(after: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(after).unwrap_or(now)
+}
+
+impl PrepaidRateLimit {
+    /// Without tokens at first.
+    fn new(rate_limit: Arc<dyn RateLimit>) -> Self {
+        Self { rate_limit, tokens: AtomicU32::new(0) }
+    }
+}
+
+impl RateLimit for PrepaidRateLimit {
+    /// Takes the tokens in advance, unless some are left.
+    fn try_acquire(&self, calls: u32) -> Result<(), Duration> {
+        if self.tokens.load(Ordering::Relaxed) == 0 {
+            self.rate_limit.try_acquire(calls)?;
+            self.tokens.fetch_add(calls, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn acquire(&self, at_most: Duration) -> Result<Duration, Duration> {
+        let one_less = |tokens: u32| tokens.checked_sub(1);
+        match self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+            Ok(_) => Ok(Duration::ZERO),
+            Err(_none_left) => self.rate_limit.acquire(at_most),
+        }
+    }
+
+    fn release(&self, calls: u32) {
+        self.rate_limit.release(calls);
+    }
+}
+
+impl Drop for PrepaidRateLimit {
+    fn drop(&mut self) {
+        self.rate_limit.release(*self.tokens.get_mut());
     }
 }

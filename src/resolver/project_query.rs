@@ -1,8 +1,8 @@
-//! Asking several projects for one item.
+//! Asks several projects for one item.
 //!
-//! The one that found something most lately is asked first, the others together when it does not know the id or is slow:
-//! with one project that owns nearly all links, a cold link costs about one call. An id that is unique only within a
-//! project is asked for everywhere, since several may have it.
+//! The project that found an item last is asked first, the others together if it does not have this one or is slow: with
+//! one project that owns nearly all links, a cold link costs about one call. An id that is unique only within a project is
+//! asked for in all, since several may have it.
 
 use std::time::Duration;
 
@@ -12,24 +12,25 @@ use futures_util::stream::FuturesUnordered;
 use super::projects::ResolverProjects;
 use crate::domain::{Answer, CallFailure, CallOptions, Cause, Item, ProjectIndex, ProjectSet, TargetUrl};
 
-/// How long the first project is waited for before the others are asked as well; and how long, once one knows the id,
-/// the others are waited for, where several may. Above what a healthy Nebuly takes, below what a person notices.
+/// The time after which the others are asked if the first project has not answered; and, where several may have the item,
+/// the time that the others have to answer once one has it. Longer than a healthy Nebuly takes, shorter than a person
+/// notices.
 const SLOW: Duration = Duration::from_millis(400);
 
 /// One question to several projects, and what they said.
 #[derive(Debug, Default)]
 pub(super) struct ProjectQuery {
-    /// Those that have the item, in the order in which they said so.
+    /// The projects that have the item, in the order of their answers.
     pub(super) found: Vec<(ProjectIndex, TargetUrl)>,
-    /// Those that do not.
+    /// The projects that do not.
     pub(super) absent: ProjectSet,
-    /// The status of the answer that counts: of the first that said so.
+    /// The status of the first answer that decides.
     pub(super) status: Option<u16>,
-    /// Those of them that say that the item is gone, not that the call was refused.
+    /// Those of them that say that the item is gone, rather than refuse the call.
     pub(super) gone: ProjectSet,
-    /// Why the first of those could not be asked that could not.
+    /// The first failure.
     pub(super) failure: Option<CallFailure>,
-    /// Whether one that was asked has not answered.
+    /// True if a project that was asked has not answered.
     pub(super) unanswered: bool,
 }
 
@@ -110,7 +111,7 @@ impl ProjectQuery {
         }
     }
 
-    /// Whether some project may have the item although it did not say so.
+    /// Returns true if a project that did not find the item may have it.
     pub(super) const fn is_incomplete(&self) -> bool {
         self.unanswered || self.failure.is_some()
     }

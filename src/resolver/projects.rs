@@ -1,39 +1,41 @@
-//! The projects that are asked: in which order, and what their URLs are built from.
+//! The projects: the order in which they are asked, and the ids from which their URLs are built.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock};
+
+use parking_lot::RwLock;
 
 use crate::domain::{Construction, DeepLinks, Item, ProjectIds, ProjectIndex, ProjectSet, Scope, TargetUrl};
 
 /// A project to ask.
 pub struct ResolverProject {
-    /// Asks it.
+    /// The client that asks it.
     pub source: Box<dyn DeepLinks>,
     /// The ids that its URLs are built from, if the operator set them.
     pub ids: Option<ProjectIds>,
 }
 
-/// All projects, and what is known of them.
+/// All projects.
 pub(super) struct ResolverProjects {
-    all: Vec<Known>,
+    all: Vec<KnownProject>,
     construction: Construction,
-    /// Counts what was found, to tell which project did so most lately.
+    /// The number of items that were found, to tell which project found one last.
     found: AtomicU64,
 }
 
-struct Known {
+struct KnownProject {
     source: Box<dyn DeepLinks>,
     set_ids: Option<ProjectIds>,
     /// Learned from a URL that Nebuly gave.
     learned_ids: RwLock<Option<ProjectIds>>,
-    /// A URL that this project gave could not be read back. That is said once.
+    /// Set once no ids could be learned from a URL of this project, which is logged once.
     unreadable: OnceLock<()>,
     found_at: AtomicU64,
 }
 
 impl ResolverProjects {
     pub(super) fn new(projects: Vec<ResolverProject>, construction: Construction) -> Self {
-        let known = |project: ResolverProject| Known {
+        let known = |project: ResolverProject| KnownProject {
             source: project.source,
             set_ids: project.ids,
             learned_ids: RwLock::default(),
@@ -60,7 +62,7 @@ impl ResolverProjects {
         }
     }
 
-    /// The projects of a scope that are still to be asked, the one that found something most lately first.
+    /// The projects of a scope `but` these, the one that found an item last first.
     pub(super) fn to_ask(&self, scope: Scope, but: ProjectSet) -> Vec<ProjectIndex> {
         let wanted = self.of(scope);
         let mut projects: Vec<_> = (0..self.all.len())
@@ -81,12 +83,12 @@ impl ResolverProjects {
         projects
     }
 
-    /// Who asks a project.
+    /// The client that asks a project.
     pub(super) fn source(&self, project: ProjectIndex) -> Option<&dyn DeepLinks> {
         self.known(project).map(|known| known.source.as_ref())
     }
 
-    /// Remembers that a project has found an item, and learns what its URLs are built from.
+    /// Notes that a project has found an item, and learns the ids from which its URLs are built.
     pub(super) fn note_found(&self, project: ProjectIndex, item: &Item<'_>, url: &TargetUrl) {
         let Some(known) = self.known(project) else { return };
         known.found_at.store(self.found.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -100,23 +102,23 @@ impl ResolverProjects {
                 "Nebuly's URLs are not of the documented form, so none can be built in an outage"
             );
         }
-        let unchanged = *known.learned_ids.read().unwrap_or_else(PoisonError::into_inner) == learned;
+        let unchanged = *known.learned_ids.read() == learned;
         if !unchanged {
-            *known.learned_ids.write().unwrap_or_else(PoisonError::into_inner) = learned;
+            *known.learned_ids.write() = learned;
         }
     }
 
-    /// The URL of an item, if what it is built from is known.
+    /// Builds the URL of an item, if the ids for it are known.
     pub(super) fn construct(&self, project: ProjectIndex, item: &Item<'_>) -> Option<TargetUrl> {
         let known = self.known(project)?;
         if let Some(ids) = &known.set_ids {
             return self.construction.build(ids, item);
         }
-        let learned = known.learned_ids.read().unwrap_or_else(PoisonError::into_inner);
+        let learned = known.learned_ids.read();
         self.construction.build(learned.as_ref()?, item)
     }
 
-    fn known(&self, project: ProjectIndex) -> Option<&Known> {
+    fn known(&self, project: ProjectIndex) -> Option<&KnownProject> {
         self.all.get(project.position())
     }
 }

@@ -14,40 +14,40 @@ pub struct ResolveRequest<'a> {
     pub scope: Scope,
     /// Decides whether a cache may answer.
     pub mode: Mode,
-    /// How long an item that Nebuly does not know yet is waited for.
+    /// The time for which to wait for an item that Nebuly does not have yet.
     pub wait: Duration,
-    /// Who asks.
+    /// The caller.
     pub caller: &'a dyn LazyCaller,
 }
 
 /// How a caller wants a link to be resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// From a cache, if it can be.
+    /// From a cache, if possible.
     Cached,
-    /// By asking Nebuly, even though a cache may know it; if that fails, from the cache.
+    /// By asking Nebuly, even if the link is cached; if that fails, from the cache.
     Refresh,
 }
 
 /// The answer to a request for a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
-    /// What became of the link.
+    /// The result.
     pub outcome: Outcome,
     /// Where the answer came from.
     pub source: AnswerSource,
 }
 
-/// What became of a link: where it leads, or why it leads nowhere.
+/// The result of a resolution: where the link leads, or why nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It leads somewhere.
+    /// The link leads to a URL.
     Resolved(Found),
     /// No project has the item.
     Absent,
     /// Several projects have a conversation of this id, and nobody guesses.
     Ambiguous(Vec<Found>),
-    /// It could not be found out.
+    /// It could not be found out: Nebuly could not be asked, or its answer was not usable.
     Failed(CallFailure),
 }
 
@@ -58,7 +58,7 @@ pub struct Found {
     pub url: TargetUrl,
     /// The project that has the item.
     pub project: ProjectIndex,
-    /// When Nebuly said so; nothing if it did not.
+    /// The time at which Nebuly said so, if it did.
     pub resolved_at: Option<Timestamp>,
 }
 
@@ -91,7 +91,7 @@ pub struct Calls {
 }
 
 impl AnswerSource {
-    /// Calls as the leader of their flight sees them. [`Resolution::for_caller`] says it for each caller.
+    /// The source of an answer in a flight. [`Resolution::for_caller`] adds the caller's own part.
     pub(super) const fn nebuly(status: Option<u16>, duration: Duration) -> Self {
         Self::Nebuly(Calls { mode: Mode::Cached, collapsed: false, status, duration })
     }
@@ -132,8 +132,8 @@ impl Resolution {
         matches!(self.outcome, Outcome::Failed(CallFailure { cause: Cause::RateLimited { .. }, .. }))
     }
 
-    /// This resolution, reached after another item was found absent in this way: calls that were waited for are not
-    /// forgotten over a later hit on another absence.
+    /// This resolution, after another candidate was found absent. Calls that the request waited for still count if this
+    /// candidate is a cached absence.
     pub(super) fn after(mut self, earlier: AnswerSource) -> Self {
         match (&mut self.source, earlier) {
             (AnswerSource::Nebuly(calls), AnswerSource::Nebuly(before)) => calls.duration += before.duration,

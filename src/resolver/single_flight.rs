@@ -1,10 +1,10 @@
 //! Single flight: one resolution of one item at a time, however many callers wait for it.
 //!
-//! It runs in a task of its own, so it goes on when the caller who leads it disconnects. It leaves the list when it ends,
-//! however it ends, and only after its result is in the cache: whoever finds no flight finds the result there. So the
-//! first thing that a flight does is to look there once more.
+//! A flight runs in a task of its own, so it goes on when its leader disconnects. It leaves the map when it ends, however it
+//! ends, and only after its result is in the cache: a caller that finds no flight finds the result there. So a flight first
+//! looks into the cache once more.
 //!
-//! The lock of the list is held for a look into the list and for nothing else: no code of anybody else runs under it.
+//! The lock of the map is held for operations on the map alone: no code of another file runs under it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,43 +28,43 @@ type Flights = HashMap<(Scope, Item<'static>), Flight>;
 /// A flight under way, to be waited for.
 #[derive(Clone)]
 pub(super) struct Flight {
-    state: watch::Receiver<State>,
-    callers: Arc<Followed>,
+    state: watch::Receiver<FlightState>,
+    callers: Arc<FlightCallers>,
     deadline: Instant,
 }
 
-/// How a caller came to a flight.
+/// The role of a caller in a flight.
 pub(super) enum Joined {
-    /// There was none: the caller leads a new one.
+    /// There was no flight: the caller leads a new one.
     Leader(Lead),
     /// Another caller leads it.
     Follower(Flight),
 }
 
-/// The right to run the flight of an item. Dropped without a result, it ends the flight as a defect.
+/// The right to run the flight of an item. If it is dropped without a result, the flight fails as a defect.
 pub(super) struct Lead {
-    listed: Listed,
-    state: watch::Sender<State>,
+    entry: FlightEntry,
+    state: watch::Sender<FlightState>,
     flight: Flight,
 }
 
-/// The entry of a flight in the list, which ends when this is dropped.
-struct Listed {
+/// The entry of a flight in the map, which is removed when this is dropped.
+struct FlightEntry {
     flights: Arc<Mutex<Flights>>,
     key: (Scope, Item<'static>),
 }
 
 /// The callers that wait for a flight, each once, the leader first.
-struct Followed(watch::Sender<Vec<Caller>>);
+struct FlightCallers(watch::Sender<Vec<Caller>>);
 
 #[derive(Debug)]
-enum State {
+enum FlightState {
     UnderWay,
     Ended(Resolution),
     Abandoned,
 }
 
-/// The leader has given the flight up before it began: another caller may lead one.
+/// The leader abandoned the flight before it began: another caller may lead one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Abandoned;
 
@@ -85,18 +85,18 @@ impl SingleFlight {
             flight.callers.join(caller);
             return Joined::Follower(flight);
         }
-        let (state, receiver) = watch::channel(State::UnderWay);
-        let callers = Arc::new(Followed(watch::Sender::new(vec![caller.clone()])));
+        let (state, receiver) = watch::channel(FlightState::UnderWay);
+        let callers = Arc::new(FlightCallers(watch::Sender::new(vec![caller.clone()])));
         let flight = Flight { state: receiver, callers, deadline };
         flights.insert(key.clone(), flight.clone());
         drop(flights);
-        let listed = Listed { flights: Arc::clone(&self.flights), key };
-        Joined::Leader(Lead { listed, state, flight })
+        let entry = FlightEntry { flights: Arc::clone(&self.flights), key };
+        Joined::Leader(Lead { entry, state, flight })
     }
 }
 
 impl Lead {
-    /// What the calls of this flight are made with.
+    /// The options of the calls of this flight.
     pub(super) fn call_options(&self, may_retry: bool) -> CallOptions {
         let Flight { callers, deadline, .. } = &self.flight;
         CallOptions { callers: Arc::clone(callers) as _, deadline: *deadline, may_retry }
@@ -104,22 +104,22 @@ impl Lead {
 
     /// Runs the flight in a task of its own, and returns it to be waited for.
     pub(super) fn run(self, resolution: impl Future<Output = Resolution> + Send + 'static) -> Flight {
-        let Self { listed, state, flight } = self;
+        let Self { entry, state, flight } = self;
         let task = async move {
             let result = resolution.await;
-            drop(listed);
-            // Nobody may be waiting any more.
-            state.send_replace(State::Ended(result));
+            drop(entry);
+            // There may be no receiver any more.
+            state.send_replace(FlightState::Ended(result));
         };
         // Its calls are part of the trace of the caller who leads it.
         drop(sync::spawn(task.with_current_context()));
         flight
     }
 
-    /// Gives the flight up before it began.
+    /// Ends the flight before it began.
     pub(super) fn abandon(self) {
-        drop(self.listed);
-        self.state.send_replace(State::Abandoned);
+        drop(self.entry);
+        self.state.send_replace(FlightState::Abandoned);
     }
 }
 
@@ -131,12 +131,12 @@ impl Flight {
 
     /// Waits until the flight ends.
     pub(super) async fn wait(mut self) -> Result<Resolution, Abandoned> {
-        let ended = self.state.wait_for(|state| !matches!(state, State::UnderWay)).await;
+        let ended = self.state.wait_for(|state| !matches!(state, FlightState::UnderWay)).await;
         match ended.as_deref() {
-            Ok(State::Ended(result)) => Ok(result.clone()),
-            Ok(State::Abandoned) => Err(Abandoned),
-            // The task is gone without a word: it panicked, or the runtime is shutting down.
-            Ok(State::UnderWay) | Err(_) => {
+            Ok(FlightState::Ended(result)) => Ok(result.clone()),
+            Ok(FlightState::Abandoned) => Err(Abandoned),
+            // The task ended without a result: it panicked, or the runtime is shutting down.
+            Ok(FlightState::UnderWay) | Err(_) => {
                 tracing::error!("a resolution ended without a result");
                 Ok(Resolution::failed(Cause::Internal))
             }
@@ -144,7 +144,7 @@ impl Flight {
     }
 }
 
-impl Followed {
+impl FlightCallers {
     fn join(&self, caller: &Caller) {
         self.0.send_if_modified(|callers| {
             let is_new = callers.iter().all(|other| other.fairness_key != caller.fairness_key);
@@ -156,7 +156,7 @@ impl Followed {
     }
 }
 
-impl WaitingCallers for Followed {
+impl WaitingCallers for FlightCallers {
     fn at(&self, position: usize) -> CallerFuture<'_> {
         let mut callers = self.0.subscribe();
         Box::pin(async move {
@@ -173,7 +173,7 @@ impl WaitingCallers for Followed {
     }
 }
 
-impl Drop for Listed {
+impl Drop for FlightEntry {
     fn drop(&mut self) {
         lock(&self.flights).remove(&self.key);
     }

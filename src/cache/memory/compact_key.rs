@@ -1,4 +1,4 @@
-//! What a link is found by, in as few bytes as will do.
+//! The key of a link in memory, in few bytes.
 
 use std::hash::{Hash, Hasher};
 
@@ -8,10 +8,10 @@ use uuid::fmt::Hyphenated;
 
 use crate::domain::{Item, Kind, ProjectIndex, Scope};
 
-/// An owned item in its scope. Scope and kind stand in each variant, where they fill a gap.
+/// A scope and an owned item. Scope and kind are in each variant, where they take the place of padding.
 #[derive(Debug)]
 pub(super) enum CompactKey {
-    /// A conversation's id too takes 16 bytes if it is a UUID in its canonical spelling.
+    /// The id of an interaction, or of a conversation whose id is a UUID in its canonical form.
     Uuid(CompactScope, Kind, [u8; 16]),
     Text(CompactScope, Kind, Box<str>),
 }
@@ -20,7 +20,7 @@ pub(super) enum CompactKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct CompactScope(u8);
 
-/// A key that borrows its item, so that looking one up copies nothing.
+/// A key that borrows its item, so that a look-up copies nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct LookupKey<'a> {
     scope: CompactScope,
@@ -28,10 +28,10 @@ pub(super) struct LookupKey<'a> {
     id: LookupId<'a>,
 }
 
-/// An id that is looked for.
+/// The id in a [`LookupKey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum LookupId<'a> {
-    /// A UUID in its canonical spelling.
+    /// A UUID in its canonical form.
     Uuid(Uuid),
     /// Any other text.
     Text(&'a str),
@@ -66,7 +66,7 @@ impl CompactKey {
         self.as_lookup().item().map(Item::into_owned)
     }
 
-    /// What it has on the heap, in bytes.
+    /// The bytes that it has on the heap.
     pub(super) fn heap_size(&self) -> usize {
         match self {
             Self::Uuid(..) => 0,
@@ -112,7 +112,7 @@ impl From<Scope> for CompactScope {
 
 impl From<CompactScope> for Scope {
     fn from(scope: CompactScope) -> Self {
-        // The byte for all is no project's position.
+        // The byte for all is not the position of a project.
         ProjectIndex::new(usize::from(scope.0)).map_or(Self::All, Self::Only)
     }
 }
@@ -137,9 +137,9 @@ impl Equivalent<CompactKey> for LookupKey<'_> {
     }
 }
 
-/// The UUID that a text is the canonical spelling of.
+/// The UUID of which a text is the canonical form.
 fn canonical(text: &str) -> Option<Uuid> {
-    // No other spelling that the parser takes is as long as the hyphenated one.
+    // No other form that the parser accepts is as long as the hyphenated one.
     if text.len() != Hyphenated::LENGTH || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! A link, in as few bytes as will do.
+//! A link in memory, in few bytes.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use crate::domain::{
     Timestamp, UrlPattern,
 };
 
-/// What an allocator takes for each block beside its content, and what it rounds up to; as glibc does on 64 bits.
+/// The bytes that an allocator adds to each block, and the multiple that it rounds up to; those of glibc on 64 bits.
 const BLOCK_HEADER: usize = 8;
 const BLOCK_STEP: usize = 16;
 
-/// What lies beside a whole URL on the heap: the counters and the link, and what shares the URL's bytes.
+/// The bytes beside a whole URL on the heap: the link with the counters of its `Arc`, and the owner of the URL's bytes.
 const WHOLE_SIZE: usize = block(2 * size_of::<usize>() + size_of::<ResolvedLink>()) + block(24);
 
-/// A link as it is kept. Nothing of it is lost; nearly all of them have nothing on the heap.
+/// A [`CachedLink`] without loss. Nearly all of them have nothing on the heap.
 #[derive(Debug, Clone)]
 pub(super) enum CompactLink {
-    /// Its URL is its project's pattern with its own id in it.
+    /// A resolved link whose URL is a pattern with the item's id in it.
     Patterned {
         pattern: PatternIndex,
         project: ProjectIndex,
@@ -27,7 +27,7 @@ pub(super) enum CompactLink {
         not_before: MonotonicTime,
         gone_since: CompactMoment,
     },
-    /// Its URL has nothing in common with others.
+    /// A resolved link whose URL follows no known pattern.
     Whole(Arc<ResolvedLink>),
     /// Several projects have its item.
     Ambiguous(Arc<[ResolvedLink]>),
@@ -35,11 +35,11 @@ pub(super) enum CompactLink {
     Absent(CompactAbsence),
 }
 
-/// A moment that may be none, in the bytes of one.
+/// An `Option<MonotonicTime>` in 8 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CompactMoment(MonotonicTime);
 
-/// An absence without the gaps that its set's alignment would leave.
+/// An [`AbsentLink`] without the padding that its set's alignment would need.
 #[derive(Clone, Copy)]
 #[repr(Rust, packed(8))]
 pub(super) struct CompactAbsence {
@@ -56,7 +56,7 @@ impl CompactLink {
                 return Self::Absent(CompactAbsence { said_by, said_at });
             }
         };
-        match UrlPattern::of(&link.url, item).and_then(|pattern| patterns.place(&pattern)) {
+        match UrlPattern::of(&link.url, item).and_then(|pattern| patterns.index_of(&pattern)) {
             Some(pattern) => Self::Patterned {
                 pattern,
                 project: link.project,
@@ -95,7 +95,7 @@ impl CompactLink {
         }
     }
 
-    /// What it has on the heap, in bytes.
+    /// The bytes that it has on the heap.
     pub(super) fn heap_size(&self) -> usize {
         match self {
             Self::Whole(link) => WHOLE_SIZE + block(link.url.len()),
@@ -105,13 +105,13 @@ impl CompactLink {
     }
 }
 
-/// What a block of this many bytes takes on the heap.
+/// The bytes on the heap that a block of this length takes.
 pub(super) const fn block(len: usize) -> usize {
     (len + BLOCK_HEADER).next_multiple_of(BLOCK_STEP)
 }
 
 impl CompactMoment {
-    /// The end of time: nothing happens then.
+    /// The last moment that there is, which never comes.
     const NONE: MonotonicTime = MonotonicTime::from_millis(u64::MAX);
 }
 

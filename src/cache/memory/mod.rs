@@ -15,14 +15,14 @@ use self::compact_link::CompactLink;
 use self::patterns::Patterns;
 use crate::domain::{CachedLink, Item, LinkCache, ResolvedLink, Scope};
 
-/// What every entry takes beside what its key and its link have on the heap: the tables, queues and counters of the cache,
-/// key and link themselves. Measured by `cargo bench --bench memory`, as resident memory for each of a million links.
+/// The bytes of an entry beside those that its key and its link have on the heap: the tables, queues and counters of the
+/// cache, and the key and the link themselves. Measured by `cargo bench --bench memory`, as resident memory for each of a million links.
 const ENTRY_SIZE: usize = 350;
 
-/// The links of this process. When it is full, the least used leave first.
+/// The links of this process. When it is full, the least used are evicted first.
 ///
-/// It knows nothing of freshness and expires nothing: how old a link may be is decided where it is used. A clone is a
-/// handle to the same links.
+/// It knows nothing of freshness and expires nothing: [`Lifetimes`](crate::domain::Lifetimes) decides that, where links are
+/// used. A clone is a handle to the same links.
 #[derive(Debug, Clone)]
 pub struct MemoryCache {
     links: Cache<CompactKey, CompactLink>,
@@ -30,7 +30,7 @@ pub struct MemoryCache {
     gauges: Gauges,
 }
 
-/// What is told of the cache.
+/// The gauges of the cache.
 #[derive(Debug, Clone)]
 struct Gauges {
     entries: Gauge,
@@ -38,7 +38,7 @@ struct Gauges {
 }
 
 impl MemoryCache {
-    /// A cache that holds about this many bytes, beside at most 3 MiB for what URLs have in common.
+    /// A cache that holds about this many bytes, beside at most 3 MiB for the patterns of URLs.
     ///
     /// Its metrics go to the recorder that is installed by now.
     #[must_use]
@@ -57,8 +57,7 @@ impl MemoryCache {
         Self { links, patterns: Arc::default(), gauges }
     }
 
-    /// Tidies up behind requests and brings the metrics up to date. To be called about once a second: the cache has no
-    /// thread of its own.
+    /// Evicts links and updates the metrics. To be called about once a second: the cache has no thread of its own.
     pub fn housekeep(&self) {
         self.links.run_pending_tasks();
         // A gauge is a floating-point number; links and bytes are far from where those lose count.
@@ -69,20 +68,19 @@ impl MemoryCache {
         }
     }
 
-    /// How many links it holds, as of the last housekeeping.
+    /// The number of links, as of the last housekeeping.
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.links.entry_count()
     }
 
-    /// How many bytes they take, as of the last housekeeping.
+    /// The bytes that they take, as of the last housekeeping.
     #[must_use]
     pub fn weighted_size(&self) -> u64 {
         self.links.weighted_size()
     }
 
-    /// The links that lead somewhere, one after the other while others read and write. Looking at them does not count as
-    /// using them.
+    /// The links that lead somewhere, while other threads read and write. Iterating does not count as use.
     pub fn resolved(&self) -> impl Iterator<Item = (Scope, Item<'static>, ResolvedLink)> + '_ {
         self.links.iter().filter_map(|(key, stored)| {
             let item = key.item()?;

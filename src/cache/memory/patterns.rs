@@ -1,4 +1,4 @@
-//! What the URLs of projects have in common, kept once.
+//! The patterns of the projects' URLs, each kept once.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::OnceLock;
@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::UrlPattern;
 
-/// How many patterns are kept: two for each project, as many as there can be, and as many again for URLs that change
+/// The number of slots: two for each project, as many as there can be, and as many again for URLs that change
 /// their form while links in the old one are still there. At 3 KiB each they take 3 MiB at most.
 const SLOTS: usize = 1024;
 
-/// How many slots are tried for a pattern, from the one that its hash points at.
+/// The number of slots that are tried for a pattern, from the one that its hash points at.
 const TRIES: usize = 8;
 
-/// How many patterns are remembered as seen once.
+/// The number of patterns that are remembered as seen once.
 const SEEN: usize = 256;
 
-/// A pattern's place. It stays valid as long as the patterns.
+/// The index of a pattern. It stays valid as long as the patterns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PatternIndex(u16);
 
@@ -30,8 +30,9 @@ pub(super) struct Patterns {
 }
 
 impl Patterns {
-    /// The place of a pattern; nothing if it is not worth one, or none is left.
-    pub(super) fn place(&self, pattern: &UrlPattern<'_>) -> Option<PatternIndex> {
+    /// Returns the index of a pattern, which takes a slot when it is seen for the second time; `None` before that, or if no
+    /// slot is free.
+    pub(super) fn index_of(&self, pattern: &UrlPattern<'_>) -> Option<PatternIndex> {
         let hash = self.hasher.hash_one(pattern);
         let mut position = position(hash, SLOTS);
         for _ in 0..TRIES {
@@ -51,9 +52,9 @@ impl Patterns {
         None
     }
 
-    /// The pattern at a place.
-    pub(super) fn get(&self, place: PatternIndex) -> Option<&UrlPattern<'static>> {
-        self.slots.get(usize::from(place.0))?.get()
+    /// The pattern of an index.
+    pub(super) fn get(&self, index: PatternIndex) -> Option<&UrlPattern<'static>> {
+        self.slots.get(usize::from(index.0))?.get()
     }
 
     fn comes_again(&self, hash: u64) -> bool {
@@ -98,36 +99,36 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_has_a_place_from_the_second_time_on() {
+    fn a_pattern_has_an_index_from_the_second_time_on() {
         let patterns = Patterns::default();
         let url = url("project=1");
-        assert_eq!(patterns.place(&pattern(&url)), None);
-        let place = patterns.place(&pattern(&url)).unwrap();
-        assert_eq!(patterns.place(&pattern(&url)), Some(place));
-        assert_eq!(patterns.get(place), Some(&pattern(&url)));
+        assert_eq!(patterns.index_of(&pattern(&url)), None);
+        let index = patterns.index_of(&pattern(&url)).unwrap();
+        assert_eq!(patterns.index_of(&pattern(&url)), Some(index));
+        assert_eq!(patterns.get(index), Some(&pattern(&url)));
     }
 
     #[test]
-    fn urls_that_never_repeat_take_no_place_from_those_that_do() {
+    fn urls_that_never_repeat_take_no_slot_from_those_that_do() {
         let patterns = Patterns::default();
         for number in 0..10_000 {
-            patterns.place(&pattern(&url(&format!("number={number}"))));
+            patterns.index_of(&pattern(&url(&format!("number={number}"))));
         }
         assert!(patterns.slots.iter().all(|slot| slot.get().is_none()));
         for project in 0..256 {
             let url = url(&format!("project={project}"));
-            assert!((0..2).any(|_| patterns.place(&pattern(&url)).is_some()), "{project}");
+            assert!((0..2).any(|_| patterns.index_of(&pattern(&url)).is_some()), "{project}");
         }
     }
 
     #[test]
-    fn when_no_place_is_left_there_is_none() {
+    fn when_no_slot_is_free_there_is_no_index() {
         let patterns = Patterns::default();
-        let mut placed = 0;
+        let mut indexed = 0;
         for number in 0..4 * SLOTS {
             let url = url(&format!("number={number}"));
-            placed += usize::from((0..2).any(|_| patterns.place(&pattern(&url)).is_some()));
+            indexed += usize::from((0..2).any(|_| patterns.index_of(&pattern(&url)).is_some()));
         }
-        assert!((SLOTS / 2..=SLOTS).contains(&placed), "{placed}");
+        assert!((SLOTS / 2..=SLOTS).contains(&indexed), "{indexed}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the shared cache is made from.
+//! The options of the shared cache, and the checks of its URL and certificates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,24 +16,24 @@ use url::Url;
 use super::redis_connection::{RedisAddress, RedisTls};
 use crate::domain::{AllowedHosts, Lifetimes, ProjectName};
 
-/// What the shared cache is made from.
+/// The options of the shared cache.
 #[derive(Debug, Clone)]
 pub struct SharedCacheOptions {
     /// `redis://` or `rediss://`, with user, password and database number if the server wants them.
     pub url: SecretString,
     /// Certificate authorities in PEM, in place of the public ones.
     pub certificate_authorities: Option<Vec<u8>>,
-    /// The longest that asking for a link takes, connecting included.
+    /// The timeout of a look-up, with connecting.
     pub timeout: Duration,
-    /// What its keys begin with.
+    /// The prefix of its keys.
     pub key_prefix: String,
     /// The address of Nebuly's API: links of another one are kept apart.
     pub api_base_url: String,
-    /// The projects that are configured, in the order of their places.
+    /// The projects that are configured, in the order of the settings.
     pub projects: Vec<ProjectName>,
     /// The hosts that links may lead to.
     pub allowed_hosts: AllowedHosts,
-    /// How long links are of use.
+    /// How long links may be used.
     pub lifetimes: Lifetimes,
 }
 
@@ -54,7 +54,7 @@ impl SharedCacheOptions {
         self.address().map(|_| ())
     }
 
-    /// The server's address, and how to log in there. A password stays inside.
+    /// The address of the server, and the login.
     pub(super) fn address(&self) -> Result<RedisAddress, SharedCacheError> {
         let mut url = Url::parse(self.url.expose_secret()).map_err(|_| SharedCacheError::Url)?;
         let is_tls = match url.scheme() {
@@ -69,7 +69,7 @@ impl SharedCacheOptions {
         let info = url.into_connection_info().map_err(|_| SharedCacheError::Url)?;
         let ConnectionAddr::Tcp(host, port) = info.addr().clone() else { return Err(SharedCacheError::Url) };
         let tls = is_tls.then(|| self.tls(&host)).transpose()?;
-        // No version of the protocol but this one keeps replies to single values.
+        // Only in this version of the protocol every reply to our commands is a single value.
         let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
         Ok(RedisAddress { host, port, tls, login })
     }

@@ -1,4 +1,4 @@
-//! The bound on what the server may send.
+//! The bound on the replies of the server.
 
 use std::io;
 use std::pin::Pin;
@@ -13,9 +13,9 @@ use super::entry::MAX_SIZE;
 /// The most bytes of a length in decimal, with its sign and the carriage return behind it.
 const MAX_LENGTH_DIGITS: usize = 8;
 
-/// How many replies the server may still send on a connection.
+/// The number of replies that the server may still send on a connection.
 ///
-/// Commands that were given up before they were sent leave some over, which does no harm: a reply that nobody waits for
+/// Commands that were cancelled before they were sent leave some over, which does no harm: a reply that nobody waits for
 /// is dropped as soon as it is read.
 pub(super) type OwedReplies = Arc<AtomicUsize>;
 
@@ -122,7 +122,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReplyLimit<S> {
         ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
         let read = buffer.filled().get(before..).unwrap_or_default();
         Poll::Ready(this.follow(read).map_err(|why| {
-            // A kind by which the client knows that the connection is of no more use.
+            // A kind by which the redis crate knows that the connection is unusable.
             io::Error::new(io::ErrorKind::ConnectionAborted, format!("the server sent {why}"))
         }))
     }
