@@ -1,10 +1,10 @@
 //! Who may import whom (section 13 of the design).
 
-#![expect(clippy::unwrap_used, reason = "a source that cannot be read is a failure of the test")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::files;
 
 /// Each module, and what else of the crate it may use.
 const LAYERS: [(&str, &[&str]); 13] = [
@@ -49,18 +49,8 @@ const SPAWNS: [&str; 4] =
 fn sources(module: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let file = root.join(format!("{module}.rs"));
-    let mut found: Vec<_> = file.is_file().then_some(file).into_iter().collect();
-    let mut folders = vec![root.join(module)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
-        }
-    }
+    let mut found = files(&root.join(module), "rs");
+    found.extend(file.is_file().then_some(file));
     assert!(!found.is_empty(), "there is no module {module}");
     found
 }

@@ -1,10 +1,10 @@
 //! What the documentation names is there: files, headings, settings, metrics.
 
-#![expect(clippy::unwrap_used, reason = "a page that cannot be read is a failure of the test")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::files;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
@@ -25,20 +25,6 @@ struct Page {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// All files below a folder with this extension.
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|of_file| of_file == extension) {
-            found.push(path);
-        }
-    }
-    found
 }
 
 fn pages() -> Vec<Page> {
