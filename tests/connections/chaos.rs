@@ -1,11 +1,5 @@
 //! Nebuly fails in every way but saying that an item is gone, for as long as you like: see `docs/benchmarks.md`.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on says so by a panic"
-)]
-
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! A flood of ids that Nebuly answers late and with 500: the caller who sends it has the trouble, nobody else.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -114,8 +112,8 @@ const SLOW: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_for_a_link_that_waits_in_a_flooders_queue_does_not_wait_with_it() {
-    let _turn = LOAD.lock().await;
     const LINKS: usize = 200;
+    let _turn = LOAD.lock().await;
     let stand_in = stand_in().await;
     for link in 0..LINKS {
         stand_in.add_conversation(KEY, &format!("link-{link}"));

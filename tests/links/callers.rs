@@ -1,12 +1,5 @@
 //! Who may ask, through the running program over real sockets.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what is shared by tests fails as they do"
-)]
-
 use std::io::Write as _;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! Every row of the table of errors, each from its real cause, as JSON and as a page.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

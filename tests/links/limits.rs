@@ -1,7 +1,5 @@
 //! What one caller can cost Nebuly, however many ids it guesses and whatever it claims to be.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,13 @@
 //! Links: where a request leads, what it costs Nebuly, and what happens when Nebuly fails.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by a panic; clippy.toml excepts test functions alone, not what they share"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

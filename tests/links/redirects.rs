@@ -1,7 +1,5 @@
 //! Which path leads where, over a real socket, so that no client tidies a path up before it is sent.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::time::Duration;
 
 use crate::support::{KEY, Nebulink, stand_in};

@@ -1,7 +1,5 @@
 //! Nebuly is spared: calls in flight, retries, the circuit (section 6 of the design).
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it panics")]
-
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::client::{Client, Setup};

@@ -1,7 +1,5 @@
 //! Files that settings name: those that hang or are something else, and paths that are secrets.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,6 @@
 //! it. Beyond the limit an allocation fails, and that ends every program in Rust.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::net::SocketAddr;
 
 use crate::support::connection::Connection;

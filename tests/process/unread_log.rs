@@ -1,7 +1,5 @@
 //! A log pipe that is full because nobody reads it.
 
-#![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
-
 use std::time::Instant;
 
 use crate::support::connection::Connection;

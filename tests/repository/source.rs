@@ -146,7 +146,7 @@ impl File {
                     self.read(group, false);
                     after
                 }
-                _ => after,
+                Token::Punct(_) => after,
             };
         }
     }

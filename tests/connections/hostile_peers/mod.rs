@@ -3,15 +3,6 @@
 //! The attacks are made on nebulink itself, and through proxies that keep their connections to it, because there one
 //! client's request follows another's on the same connection.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test that cannot go on says so by a panic, and --nocapture shows what was counted"
-)]
-
 mod attacks;
 mod few_descriptors;
 mod hostile;

@@ -1,11 +1,5 @@
 //! `nebulink resolve`, as its users run it.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "what surprises a test ends it; clippy.toml excepts test functions alone"
-)]
-
 mod server;
 mod snapshot;
 
