@@ -49,7 +49,7 @@ const LASTING: u32 = 80;
 /// The pace of each caller, so that the load leaves the machine something for those who answer it.
 const PACE: Duration = Duration::from_millis(2);
 
-/// What the process may grow by: the stand-in's calls and items, the cache, and what the allocator keeps.
+/// The bytes by which the process may grow: the stand-in's calls and items, the cache, and what the allocator keeps.
 const GROWTH: u64 = 64 << 20;
 
 /// A link and the only location that is right for it.
@@ -61,7 +61,7 @@ struct Link {
     location: String,
 }
 
-/// What has been counted.
+/// The answers, counted by what was asked for.
 #[derive(Default)]
 struct Figures {
     known: AtomicUsize,
@@ -77,7 +77,7 @@ struct Load {
     callers: JoinSet<()>,
 }
 
-/// What callers share.
+/// State that the callers share.
 #[derive(Clone)]
 struct Scene {
     address: SocketAddr,

@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 /// How late a bad id is answered: within an attempt, so that it is no timeout.
 const LATE: Duration = Duration::from_millis(1500);
 
-/// What a link of another caller may take: less than waiting for one of the late answers would.
+/// The longest that a link of another caller may take: less than waiting for one of the late answers would.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// More requests at once than may be in flight and than one caller's share of those who wait.
 const FLOOD: usize = 200;
 
-/// What one caller may hold of the default 64 calls in flight.
+/// The calls in flight, of the default 64, that one caller may hold.
 const HELD: usize = 48;
 
 /// Far more failed links than open a circuit.
@@ -107,7 +107,7 @@ async fn links_of_others_are_resolved_at_once_during_a_flood_of_bad_ids() {
     assert!(metrics.contains("nebulink_nebuly_circuit_open{project=\"default\"} 0\n"), "{metrics}");
 }
 
-/// What a link takes to be resolved while a flooder's links wait behind it.
+/// The time that each link takes to be resolved while a flooder's links wait behind it.
 const SLOW: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,7 +38,7 @@ pub(crate) struct Load {
     start: Instant,
 }
 
-/// What they asked, and what came of it.
+/// Counts of requests and failures.
 #[derive(Default)]
 struct Asked {
     stop: AtomicBool,

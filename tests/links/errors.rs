@@ -31,7 +31,7 @@ fn status(code: u16) -> Fault {
     Fault::status(StatusCode::from_u16(code).unwrap())
 }
 
-/// What Nebuly does, and what the caller gets: status, type, `cache-status`.
+/// The faults of Nebuly, and what the caller gets: status, type, `cache-status`.
 #[rustfmt::skip]
 fn causes() -> Vec<(Fault, u16, &'static str, &'static str)> {
     let url = |url: &str| Fault::Url(url.to_owned());

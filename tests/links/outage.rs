@@ -12,7 +12,7 @@ use nebulink::demo::{Item, StandIn};
 use redis::{cmd, pipe};
 use tokio::task::JoinSet;
 
-/// What no answer may take while Redis is in trouble.
+/// The longest that an answer may take while Redis is unhealthy.
 const BOUND: Duration = Duration::from_millis(500);
 
 /// How many callers ask at once.

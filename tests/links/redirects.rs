@@ -14,7 +14,7 @@ const TWIN: &str = "0191b7c4-1111-7b60-9d6a-111111111111";
 const MISS: &str = "nebulink; fwd=miss; fwd-status=200; stored";
 const ABSENT: &str = "nebulink; fwd=miss; fwd-status=404; stored";
 
-/// What the stand-in knows.
+/// The conversations that the stand-in knows.
 const CONVERSATIONS: [&str; 14] = [
     "abc",
     "a/b",

@@ -1,4 +1,4 @@
-//! What operators use: metrics, traces, alerts and dashboard, and the chart.
+//! For operators: metrics, traces, alerts and dashboard, and the chart.
 
 #![expect(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! What a scrape of `/metrics` says: section 11 of the design, to the letter, whatever callers send.
+//! The metrics of `/metrics`: section 11 of the design, to the letter, whatever callers send.
 
 mod contract;
 mod memory;

@@ -80,7 +80,7 @@ async fn a_second_signal_ends_it_at_once() {
     }
 }
 
-/// Whether SIGHUP, SIGINT and SIGTERM have handlers.
+/// Returns true if SIGHUP, SIGINT and SIGTERM have handlers.
 #[cfg(target_os = "linux")]
 fn catches_signals(process: &Running) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
@@ -90,7 +90,7 @@ fn catches_signals(process: &Running) -> bool {
     wanted.iter().all(|signal| caught & signal != 0)
 }
 
-/// What hangs here is the main thread itself: it writes to a pipe that is full.
+/// The main thread itself hangs here: it writes to a pipe that is full.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_signal_ends_a_start_that_hangs() {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "0123456789-abcdef";
 
-/// What must not be seen.
+/// Text that must appear nowhere.
 const CANARY: &str = "nk-canary-8e7f6a5b";
 
 const NO_REGULAR_FILE: &str = "not a regular file";

@@ -1,5 +1,5 @@
-//! What the program takes at most, as docs/operations.md says it: under a limit of that size nothing that callers do ends
-//! it. Beyond the limit an allocation fails, and that ends every program in Rust.
+//! The most memory that the program takes, as docs/operations.md says it: under that limit nothing that callers do ends it.
+//! Beyond the limit an allocation fails, and that ends every program in Rust.
 
 #![cfg(target_os = "linux")]
 use std::net::SocketAddr;

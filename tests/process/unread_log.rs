@@ -39,7 +39,7 @@ async fn after_requests(stand_in: &StandIn, further: &[(&str, &str)]) -> Process
     process
 }
 
-/// What the program says of the lines that it dropped.
+/// The number of lines that the program says it has dropped.
 async fn dropped(process: &Process) -> usize {
     let metrics = request(process.management, "GET", "/metrics", &[]).await;
     let mut lines = metrics.body.lines();

@@ -1,4 +1,4 @@
-//! What the documentation names is there: files, headings, settings, metrics.
+//! Everything that the documentation names exists: files, headings, settings, metrics.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,14 +8,14 @@ use crate::files;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// What a path of this repository begins with, when a page names one.
+/// The first part of each path of this repository that a page names.
 const FOLDERS: [&str; 9] =
     [".ci/", ".github/", "benches/", "config/", "docs/", "fuzz/", "helm/", "src/", "tests/"];
 
 /// Attributes of OpenTelemetry that look like settings of ours.
 const OF_OPENTELEMETRY: [&str; 2] = ["server.address", "server.port"];
 
-/// What Prometheus adds to the name of a histogram.
+/// The endings that Prometheus adds to the name of a histogram.
 const OF_HISTOGRAMS: [&str; 3] = ["_bucket", "_count", "_sum"];
 
 struct Page {
@@ -34,7 +34,7 @@ fn pages() -> Vec<Page> {
     all.map(|path| Page { text: fs::read_to_string(&path).unwrap(), path }).collect()
 }
 
-/// What stands in a page as code within a line. Examples, indented and without backticks, are left out.
+/// The code within the lines of a page. Examples, indented and without backticks, are left out.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
 }
@@ -88,7 +88,7 @@ fn is_of_name(char: char) -> bool {
     char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_'
 }
 
-/// What is wrong in each page, as `find` sees it.
+/// Fails if `find` finds something wrong in a page.
 #[track_caller]
 fn assert_none(find: impl Fn(&Page) -> Vec<String>) {
     let found: Vec<_> = pages()

@@ -24,7 +24,7 @@ struct File {
     items: BTreeSet<String>,
     /// The types among them.
     types: Vec<String>,
-    /// What each `use` calls something, and its path.
+    /// The name that each `use` gives, and the path that it stands for.
     imports: Vec<(String, Segments)>,
     /// The paths that end in `*`.
     globs: Vec<Segments>,
@@ -223,7 +223,7 @@ fn folders_of(path: &str) -> impl Iterator<Item = &str> {
     std::iter::once(0).chain(ends).map(|end| &path[..end])
 }
 
-/// What arrows lead to from here, in any number of steps.
+/// Follows arrows from here, in any number of steps.
 fn reachable<'a>(arrows: &'a BTreeSet<(String, String)>, from: &'a String) -> BTreeSet<&'a String> {
     let (mut reached, mut last) = (BTreeSet::from([from]), 0);
     while reached.len() > last {

@@ -60,12 +60,12 @@ fn is_of_name(char: char) -> bool {
     char.is_alphanumeric() || char == '_'
 }
 
-/// What comes behind the first occurrence of an end.
+/// The text behind the first occurrence of an end.
 fn behind<'a>(text: &'a str, end: &str) -> &'a str {
     text.split_once(end).map_or("", |(_, rest)| rest)
 }
 
-/// What comes behind a string that has been opened.
+/// The text behind a string that has been opened.
 fn behind_string(text: &str) -> &str {
     let mut is_escaped = false;
     let end = text.find(|char| {
@@ -76,7 +76,7 @@ fn behind_string(text: &str) -> &str {
     end.map_or("", |end| &text[end + 1..])
 }
 
-/// What comes behind a character, or behind the name of a lifetime.
+/// The text behind a character, or behind the name of a lifetime.
 fn behind_quote(text: &str) -> &str {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {

@@ -1,4 +1,4 @@
-//! What the log says of the shared cache, and what it never says.
+//! The log of the shared cache, and the password that it never holds.
 
 use nebulink::domain::Scope;
 use redis::cmd;

@@ -17,7 +17,7 @@ use crate::support::redis_server::RedisServer;
 /// The default of `shared_cache.timeout`.
 const TIMEOUT: Duration = Duration::from_millis(50);
 
-/// What no call may take: the timeout, and slack for a machine that has other things to do.
+/// The longest that a call may take: the timeout, and slack for a machine that has other things to do.
 const BOUND: Duration = Duration::from_millis(500);
 
 /// How many tasks ask at once.

@@ -1,4 +1,4 @@
-//! What one replica resolved, others know.
+//! Sharing: a link that one replica has resolved is a hit for the others.
 
 use std::io::Write as _;
 

@@ -241,7 +241,7 @@ impl Peer {
         String::from_utf8(self.unread.drain(..end).collect()).unwrap().to_lowercase()
     }
 
-    /// Whether nothing comes for a moment, neither bytes nor the end.
+    /// Returns true if nothing comes for a moment, neither bytes nor the end.
     pub(crate) fn hears_nothing(&mut self) -> bool {
         self.stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         let read = self.read();

@@ -6,7 +6,7 @@ use super::expression::{Selector, named};
 use super::files::{queries, rules};
 use super::live::{Scrape, scrape};
 
-/// What Prometheus adds to every series that it scrapes.
+/// The labels that Prometheus adds to every series that it scrapes.
 const OF_THE_SCRAPE: [&str; 3] = ["namespace", "job", "instance"];
 
 /// Series that others export: Prometheus itself, and kube-state-metrics with their labels.
@@ -18,7 +18,7 @@ const FOREIGN: [(&str, &[&str]); 5] = [
     ("kube_pod_container_status_restarts_total", &["pod", "container"]),
 ];
 
-/// What is checked of one expression, and where it stands.
+/// One expression to check, and where it stands.
 struct Checked<'a> {
     place: String,
     scrape: &'a Scrape,

@@ -1,4 +1,4 @@
-//! What the running program exports, after everything that counts has been touched.
+//! The metrics that the running program exports, after everything that counts has happened once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
