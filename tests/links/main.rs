@@ -12,13 +12,13 @@
 mod support;
 
 mod callers;
+mod calls_to_nebuly;
 mod errors;
 mod keys;
 mod limits;
-mod one_call;
 mod outage;
 mod projects;
 mod redirects;
-mod sparing_nebuly;
+mod single_flight;
 mod staleness;
 mod stand_in;
