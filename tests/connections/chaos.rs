@@ -28,8 +28,8 @@ const PROJECTS: usize = 8;
 /// Few, so that calls queue.
 const MAX_IN_FLIGHT: usize = 16;
 
-/// A call that nebulink gave up is open for the stand-in until it sees the closing: so many may be between the two.
-const GIVEN_UP: usize = MAX_IN_FLIGHT / 2;
+/// Calls that nebulink has abandoned, and that are open for the stand-in until it sees that.
+const ABANDONED: usize = MAX_IN_FLIGHT / 2;
 
 /// Links that are resolved before, for each way in which they are asked for.
 const LINKS: usize = 64;
@@ -338,7 +338,7 @@ async fn a_link_that_worked_once_works_through_whatever_nebuly_does() {
         "{known} times a known link, {stale} of them stale, {refreshed} times with refresh, all \
          302; {new_found} of {new} new links; calls {results:?}"
     );
-    assert!(most_in_flight <= MAX_IN_FLIGHT + GIVEN_UP, "{most_in_flight}");
+    assert!(most_in_flight <= MAX_IN_FLIGHT + ABANDONED, "{most_in_flight}");
     // It was a chaos, and yet some calls went through.
     for result in ["ok", "failed", "timeout"] {
         assert!(results[result] > 0, "{result}: {results:?}");

@@ -1,4 +1,4 @@
-//! A flood of ids that Nebuly answers late and with 500: the caller who sends it has the trouble, nobody else.
+//! A flood of ids that Nebuly answers late and with 500: it slows down the caller that sends it, and no other.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

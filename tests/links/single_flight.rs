@@ -1,4 +1,4 @@
-//! However many callers ask, and whoever of them goes away: one call, and what it finds is kept.
+//! Single flight: one call for a link, however many callers ask and whichever of them leave, and its result is cached.
 
 use crate::support::{KEY, Nebulink, stand_in};
 use nebulink::demo::{Fault, Item};

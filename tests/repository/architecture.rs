@@ -115,9 +115,9 @@ fn every_module_has_its_layer() {
     }
 }
 
-/// A task that panics is gone without a word, unless somebody looks after it.
+/// The panic of a task is lost, unless a supervisor waits for the task.
 #[test]
-fn nobody_but_the_supervisor_spawns_a_background_task() {
+fn only_the_supervisor_spawns_background_tasks() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut spawning = BTreeSet::new();
     for path in ["app", "nebuly", "cache", "limits", "web"].into_iter().flat_map(sources) {

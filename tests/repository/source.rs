@@ -297,7 +297,7 @@ fn a_circle_of_folders_is_found_at_the_folder_that_holds_both() {
 }
 
 #[test]
-fn a_parent_is_used_by_whoever_uses_what_it_defines_and_not_by_whoever_uses_what_it_re_exports() {
+fn a_use_of_a_re_export_is_a_use_of_the_file_that_defines_the_name() {
     let uses_of_child = |parent: &str| {
         let files = [
             ("lib.rs", "mod web;"),

@@ -136,7 +136,7 @@ impl HostileServer {
         &self.url
     }
 
-    /// Attacks whoever connects from now on.
+    /// Attacks every client that connects from now on.
     pub(crate) fn attack_by(&self, attack: Attack) {
         *self.state.attack.lock().unwrap() = Some(attack);
         self.state.begun.store(0, Ordering::SeqCst);

@@ -66,7 +66,7 @@ async fn attack_everything(address: SocketAddr, program: &Program, links: &[Link
     assert_eq!(program.process.probe("/livez").await.status, 200);
 }
 
-/// Waits until nobody is connected any more but so many.
+/// Waits until no more than so many connections are open.
 async fn settled(program: &Program, connections: f64) {
     let start = Instant::now();
     while program.process.metric("nebulink_connections").await > connections {
