@@ -1,4 +1,4 @@
-//! What is counted takes no memory in the long run, also if nobody ever scrapes.
+//! Metrics take no more memory in the long run, also if nothing ever scrapes them.
 
 #![cfg(target_os = "linux")]
 use std::time::Duration;
