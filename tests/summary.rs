@@ -11,19 +11,15 @@ mod skip;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
 
 fn main() {
     // Who asks for a list of the tests gets none.
     if std::env::args().any(|argument| argument == "--list") {
         return;
     }
-    let skipped = match fs::read_to_string(skip::record()) {
-        Ok(skipped) => skipped,
-        Err(error) if error.kind() == ErrorKind::NotFound => return,
-        Err(error) => panic!("{error}"),
-    };
-    fs::remove_file(skip::record()).unwrap();
+    let Ok(skipped) = fs::read_to_string(skip::record()) else { return };
+    // With those of earlier runs that did not come to an end.
+    fs::remove_dir_all(skip::record().parent().unwrap()).unwrap();
     let mut counts = BTreeMap::<_, usize>::new();
     for reason in skipped.lines() {
         *counts.entry(reason).or_default() += 1;

@@ -1,4 +1,4 @@
-//! What nebulink adds to a call to Nebuly.
+//! The time that nebulink adds to a call to Nebuly.
 
 use std::process::Command;
 use std::time::Instant;
@@ -21,7 +21,7 @@ pub(crate) struct ColdCalls {
 }
 
 impl ColdCalls {
-    /// What a cold redirect takes longer than the call itself.
+    /// The time by which a cold redirect takes longer than the call itself.
     pub(crate) fn added(&self) -> f64 {
         self.through_nebulink.median - self.direct.median
     }

@@ -37,7 +37,7 @@ impl Cores {
         Ok(LoadKeptApart(self))
     }
 
-    /// Whether servers and load have to share one core.
+    /// Returns true if servers and load have to share one core.
     pub(crate) fn shared(&self) -> bool {
         self.server == self.load
     }

@@ -16,17 +16,17 @@ use crate::procfs;
 use crate::scale::Scale;
 use crate::statistics::Spread;
 
-/// What came out. Times are in microseconds, ratios against nginx.
+/// The results. Times are in microseconds, ratios against nginx.
 pub(crate) struct CpuTime {
     pub(crate) nginx: Option<Spread>,
     pub(crate) bare_axum: Cost,
     pub(crate) nebulink: Cost,
     pub(crate) memory: Memory,
-    /// Whether servers and load had to share a core.
+    /// True if servers and load had to share a core.
     pub(crate) shared_core: bool,
 }
 
-/// What a server needs for one redirect.
+/// The CPU time that a server needs for one redirect.
 pub(crate) struct Cost {
     pub(crate) time: Spread,
     /// Of the same round, so that what slows the whole machine slows both.

@@ -1,4 +1,4 @@
-//! What it was measured on: figures of two machines do not compare.
+//! The machine that was measured on: figures of two machines do not compare.
 
 use std::fs;
 use std::thread;

@@ -1,4 +1,4 @@
-//! What a redirect costs: `cargo bench --bench redirect`, or `-- --short` for a few seconds of each.
+//! The cost of a redirect: `cargo bench --bench redirect`, or `-- --short` for a few seconds of each.
 //!
 //! It starts the program as a user would, with a stand-in for Nebuly behind it, and measures beside it what it is
 //! compared with, in the same run and on the same machine. `docs/benchmarks.md` says how, and why so. Absolute times

@@ -20,14 +20,14 @@ const FIRST_ID: u128 = 0x5f2c_1d7e_0000_4000_8000_0000_0000_0000;
 pub(crate) struct Nebuly {
     stand_in: StandIn,
     interactions: AtomicU64,
-    /// What it runs on; it ends with it.
+    /// The runtime that it runs on and ends with.
     _runtime: Runtime,
 }
 
 /// An interaction that nobody has asked for yet.
 pub(crate) struct Interaction {
     pub(crate) id: Uuid,
-    /// What Nebuly answers for it, so where its redirect leads.
+    /// The URL that Nebuly answers for it, so where its redirect leads.
     pub(crate) url: String,
 }
 

@@ -1,4 +1,4 @@
-//! What the kernel says of a process, in `/proc`.
+//! The kernel's figures for a process, in `/proc`.
 
 use std::fs;
 use std::time::Duration;

@@ -33,7 +33,7 @@ pub(crate) const PLENTY: u64 = 1 << 40;
 /// More turns of the runtime than any refresh takes.
 const TURNS: usize = 100;
 
-/// What all replicas have in common.
+/// State that all replicas share.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) time: Time,
@@ -111,7 +111,7 @@ impl Replica {
         matches!(resolution.source, AnswerSource::Nebuly(_))
     }
 
-    /// What the running program does once a second.
+    /// Does what the running program does once a second.
     pub(crate) fn housekeep(&self) {
         self.memory.housekeep();
     }

@@ -33,7 +33,7 @@ pub(crate) struct Installation {
     pub(crate) rollouts: Rollouts,
 }
 
-/// What becomes of the replicas' memory once a day, from the day on that counting begins.
+/// The event of each day that empties the replicas' memory, from the day on that counting begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rollouts {
     /// No replica is ever replaced.
@@ -44,7 +44,7 @@ pub(crate) enum Rollouts {
     WithSnapshot,
 }
 
-/// What happened on the days that count, if it is not said otherwise.
+/// The counts of the days that count, if it is not said otherwise.
 pub(crate) struct Counts {
     /// Clicks of a day.
     pub(crate) clicks: u64,

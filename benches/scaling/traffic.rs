@@ -15,7 +15,7 @@ const OLDEST: u64 = 60;
 /// How often an item that does not exist yet is drawn again, before it is one of the day before.
 const DRAWS: usize = 20;
 
-/// What decides about the clicks.
+/// The parameters of the clicks.
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
     pub(crate) clicks_per_day: u64,

@@ -1,11 +1,5 @@
 //! Nebuly fails in every way but saying that an item is gone, for as long as you like: see `docs/benchmarks.md`.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on says so by a panic"
-)]
-
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,8 +28,8 @@ const PROJECTS: usize = 8;
 /// Few, so that calls queue.
 const MAX_IN_FLIGHT: usize = 16;
 
-/// A call that nebulink gave up is open for the stand-in until it sees the closing: so many may be between the two.
-const GIVEN_UP: usize = MAX_IN_FLIGHT / 2;
+/// Calls that nebulink has abandoned, and that are open for the stand-in until it sees that.
+const ABANDONED: usize = MAX_IN_FLIGHT / 2;
 
 /// Links that are resolved before, for each way in which they are asked for.
 const LINKS: usize = 64;
@@ -55,7 +49,7 @@ const LASTING: u32 = 80;
 /// The pace of each caller, so that the load leaves the machine something for those who answer it.
 const PACE: Duration = Duration::from_millis(2);
 
-/// What the process may grow by: the stand-in's calls and items, the cache, and what the allocator keeps.
+/// The bytes by which the process may grow: the stand-in's calls and items, the cache, and what the allocator keeps.
 const GROWTH: u64 = 64 << 20;
 
 /// A link and the only location that is right for it.
@@ -67,7 +61,7 @@ struct Link {
     location: String,
 }
 
-/// What has been counted.
+/// The answers, counted by what was asked for.
 #[derive(Default)]
 struct Figures {
     known: AtomicUsize,
@@ -83,7 +77,7 @@ struct Load {
     callers: JoinSet<()>,
 }
 
-/// What callers share.
+/// State that the callers share.
 #[derive(Clone)]
 struct Scene {
     address: SocketAddr,
@@ -344,7 +338,7 @@ async fn a_link_that_worked_once_works_through_whatever_nebuly_does() {
         "{known} times a known link, {stale} of them stale, {refreshed} times with refresh, all \
          302; {new_found} of {new} new links; calls {results:?}"
     );
-    assert!(most_in_flight <= MAX_IN_FLIGHT + GIVEN_UP, "{most_in_flight}");
+    assert!(most_in_flight <= MAX_IN_FLIGHT + ABANDONED, "{most_in_flight}");
     // It was a chaos, and yet some calls went through.
     for result in ["ok", "failed", "timeout"] {
         assert!(results[result] > 0, "{result}: {results:?}");

@@ -1,6 +1,4 @@
-//! A flood of ids that Nebuly answers late and with 500: the caller who sends it has the trouble, nobody else.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+//! A flood of ids that Nebuly answers late and with 500: it slows down the caller that sends it, and no other.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,13 +15,13 @@ use tokio::task::JoinSet;
 /// How late a bad id is answered: within an attempt, so that it is no timeout.
 const LATE: Duration = Duration::from_millis(1500);
 
-/// What a link of another caller may take: less than waiting for one of the late answers would.
+/// The longest that a link of another caller may take: less than waiting for one of the late answers would.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// More requests at once than may be in flight and than one caller's share of those who wait.
 const FLOOD: usize = 200;
 
-/// What one caller may hold of the default 64 calls in flight.
+/// The calls in flight, of the default 64, that one caller may hold.
 const HELD: usize = 48;
 
 /// Far more failed links than open a circuit.
@@ -109,13 +107,13 @@ async fn links_of_others_are_resolved_at_once_during_a_flood_of_bad_ids() {
     assert!(metrics.contains("nebulink_nebuly_circuit_open{project=\"default\"} 0\n"), "{metrics}");
 }
 
-/// What a link takes to be resolved while a flooder's links wait behind it.
+/// The time that each link takes to be resolved while a flooder's links wait behind it.
 const SLOW: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_for_a_link_that_waits_in_a_flooders_queue_does_not_wait_with_it() {
-    let _turn = LOAD.lock().await;
     const LINKS: usize = 200;
+    let _turn = LOAD.lock().await;
     let stand_in = stand_in().await;
     for link in 0..LINKS {
         stand_in.add_conversation(KEY, &format!("link-{link}"));

@@ -1,5 +1,14 @@
 //! Connections: the HTTP server by itself, and the program under load and under attack.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by a panic; clippy.toml excepts test functions alone, not what they share"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,8 +1,6 @@
 //! Many callers at once for each of many new links, while one of two projects refuses its key: every caller is answered,
 //! and so are the probes.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

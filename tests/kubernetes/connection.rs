@@ -36,7 +36,7 @@ impl Connection {
         Self { address, stream: None, single: true, opened: 0 }
     }
 
-    /// Whether it may be used for more than one request.
+    /// Returns true if it may be used for more than one request.
     pub(crate) const fn is_kept(&self) -> bool {
         !self.single
     }
@@ -84,7 +84,7 @@ impl Connection {
     }
 }
 
-/// Whether the other side has not closed it, as far as can be seen before something is sent.
+/// Returns true if the other side has not closed it, as far as can be seen before something is sent.
 fn is_open(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
 }
@@ -100,7 +100,7 @@ impl Head {
         self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    /// What is wrong with it, unless it redirects there.
+    /// Says why it is wrong, unless it redirects there.
     pub(crate) fn redirects_to(&self, location: &str) -> Result<(), String> {
         if self.status() == Some("302") && self.header("location") == Some(location) {
             Ok(())

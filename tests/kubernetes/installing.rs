@@ -79,7 +79,7 @@ async fn try_out(cluster: &Cluster, name: &str, values: &Path) {
     println!("{name}: installed, answered, tested, removed");
 }
 
-/// Somebody who asks as these values have it.
+/// A caller that asks as an installation with these values demands it.
 struct Caller {
     connection: Connection,
     base_path: String,

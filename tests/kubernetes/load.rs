@@ -33,14 +33,14 @@ static IN_ALL: AtomicU64 = AtomicU64::new(0);
 
 /// Callers that ask until they are told to stop.
 pub(crate) struct Load {
-    asked: Arc<Asked>,
+    counters: Arc<Counters>,
     callers: JoinSet<()>,
     start: Instant,
 }
 
-/// What they asked, and what came of it.
+/// Counts of requests and failures.
 #[derive(Default)]
-struct Asked {
+struct Counters {
     stop: AtomicBool,
     requests: AtomicU64,
     new_links: AtomicU64,
@@ -54,25 +54,25 @@ struct Asked {
 impl Load {
     /// Starts, and waits until it is steady.
     pub(crate) async fn start(address: SocketAddr, nebuly: &Arc<Nebuly>) -> Self {
-        let asked = Arc::new(Asked::default());
+        let counters = Arc::new(Counters::default());
         let start = Instant::now();
         let mut callers = JoinSet::new();
         for (count, pause, kept) in CALLERS {
             for _ in 0..count {
                 let connection = if kept { Connection::kept(address) } else { Connection::single(address) };
-                callers.spawn(ask(connection, pause, Arc::clone(nebuly), Arc::clone(&asked), start));
+                callers.spawn(ask(connection, pause, Arc::clone(nebuly), Arc::clone(&counters), start));
             }
         }
-        let load = Self { asked, callers, start };
+        let load = Self { counters, callers, start };
         load.goes_on().await;
         load
     }
 
     /// Waits for so many further requests that what has just been done must have shown.
     pub(crate) async fn goes_on(&self) {
-        let before = self.asked.requests.load(Ordering::Relaxed);
+        let before = self.counters.requests.load(Ordering::Relaxed);
         let start = Instant::now();
-        while self.asked.requests.load(Ordering::Relaxed) < before + STEADY {
+        while self.counters.requests.load(Ordering::Relaxed) < before + STEADY {
             assert!(start.elapsed() < PATIENCE, "the load stands still");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -80,14 +80,14 @@ impl Load {
 
     /// How many requests have failed so far.
     pub(crate) fn failed(&self) -> u64 {
-        self.asked.failed.load(Ordering::Relaxed)
+        self.counters.failed.load(Ordering::Relaxed)
     }
 
     /// Ends it once it has gone on for a while. Not one request may have failed.
     pub(crate) async fn end_without_failure(self, disturbance: &str) {
-        let asked = Arc::clone(&self.asked);
+        let counters = Arc::clone(&self.counters);
         let failed = self.end(disturbance).await;
-        let requests = asked.requests.load(Ordering::Relaxed);
+        let requests = counters.requests.load(Ordering::Relaxed);
         let in_all = IN_ALL.fetch_add(requests, Ordering::Relaxed) + requests;
         assert_eq!(failed, 0, "{disturbance}");
         println!("no failed request so far: {in_all} in all");
@@ -96,19 +96,19 @@ impl Load {
     /// Ends it once it has gone on for a while, and prints its figures. The number of failed requests.
     pub(crate) async fn end(mut self, disturbance: &str) -> u64 {
         self.goes_on().await;
-        self.asked.stop.store(true, Ordering::Relaxed);
+        self.counters.stop.store(true, Ordering::Relaxed);
         let took = self.start.elapsed();
         while let Some(caller) = self.callers.join_next().await {
             caller.unwrap();
         }
-        let asked = &self.asked;
+        let counters = &self.counters;
         let [requests, on_their_own, kept_connections, new_links, constructed, failed] = [
-            &asked.requests,
-            &asked.on_their_own,
-            &asked.kept_connections,
-            &asked.new_links,
-            &asked.constructed,
-            &asked.failed,
+            &counters.requests,
+            &counters.on_their_own,
+            &counters.kept_connections,
+            &counters.new_links,
+            &counters.constructed,
+            &counters.failed,
         ]
         .map(|counter| counter.load(Ordering::Relaxed));
         println!(
@@ -117,7 +117,7 @@ impl Load {
              {failed} failed",
             took.as_secs_f64(),
         );
-        for failure in asked.failures.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for failure in counters.failures.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             println!("  {failure}");
         }
         failed
@@ -129,15 +129,15 @@ async fn ask(
     mut connection: Connection,
     pause: Duration,
     nebuly: Arc<Nebuly>,
-    asked: Arc<Asked>,
+    counters: Arc<Counters>,
     start: Instant,
 ) {
     // Not all at once.
     tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
-    while !asked.stop.load(Ordering::Relaxed) {
-        let number = asked.requests.fetch_add(1, Ordering::Relaxed);
+    while !counters.stop.load(Ordering::Relaxed) {
+        let number = counters.requests.fetch_add(1, Ordering::Relaxed);
         let link = if number.is_multiple_of(NEW) {
-            asked.new_links.fetch_add(1, Ordering::Relaxed);
+            counters.new_links.fetch_add(1, Ordering::Relaxed);
             nebuly.new_link()
         } else {
             nebuly.known_link(number).clone()
@@ -145,18 +145,18 @@ async fn ask(
         let at = start.elapsed();
         let answer = connection.get(&link.path, "").await;
         if answer.as_ref().is_ok_and(is_constructed) {
-            asked.constructed.fetch_add(1, Ordering::Relaxed);
+            counters.constructed.fetch_add(1, Ordering::Relaxed);
         }
         if let Err(problem) = answer.and_then(|head| head.redirects_to(&link.location)) {
-            asked.failed.fetch_add(1, Ordering::Relaxed);
-            let mut failures = asked.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            counters.failed.fetch_add(1, Ordering::Relaxed);
+            let mut failures = counters.failures.lock().unwrap_or_else(PoisonError::into_inner);
             if failures.len() < SHOWN {
                 failures.push(format!("{:.3} s, {}: {problem}", at.as_secs_f64(), link.path));
             }
         }
         tokio::time::sleep(pause).await;
     }
-    let opened = if connection.is_kept() { &asked.kept_connections } else { &asked.on_their_own };
+    let opened = if connection.is_kept() { &counters.kept_connections } else { &counters.on_their_own };
     opened.fetch_add(connection.opened, Ordering::Relaxed);
 }
 

@@ -47,7 +47,7 @@ impl Nebuly {
         nebuly
     }
 
-    /// What is asked, and what was.
+    /// The stand-in that answers, and that has counted the calls.
     pub(crate) fn stand_in(&self) -> &StandIn {
         &self.stand_in
     }

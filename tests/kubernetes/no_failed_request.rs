@@ -1,4 +1,4 @@
-//! What happens to every installation, under load. Failed is all but a redirect to the right place: see `connection`
+//! Events of every installation, under load. Failed is all but a redirect to the right place: see `connection`
 //! for what is not even tried again.
 
 use crate::cluster::eventually;

@@ -138,18 +138,18 @@ pub(crate) fn name_of(object: &Value) -> String {
     object["metadata"]["name"].as_str().unwrap().to_owned()
 }
 
-/// Whether a pod gets traffic.
+/// Returns true if a pod gets traffic.
 pub(crate) fn is_ready(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array();
     conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"))
 }
 
-/// Whether it has been told to end.
+/// Returns true if it has been told to end.
 pub(crate) fn is_going(pod: &Value) -> bool {
     !pod["metadata"]["deletionTimestamp"].is_null()
 }
 
-/// What is to be known of pods in a message.
+/// The state of pods, for a message.
 pub(crate) fn states(pods: &[Value]) -> Vec<String> {
     let state = |pod: &Value| {
         let [ready, going] = [is_ready(pod), is_going(pod)];

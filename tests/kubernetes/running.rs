@@ -1,4 +1,4 @@
-//! What a security team looks at in the pods as they run.
+//! The security of the pods as they run.
 
 use serde_json::Value;
 

@@ -1,12 +1,5 @@
 //! Who may ask, through the running program over real sockets.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what is shared by tests fails as they do"
-)]
-
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -368,15 +361,15 @@ async fn a_forwarding_peer_that_is_not_trusted_is_warned_of() {
     let log = CapturedLog::start();
     let stand_in = known().await;
     let nebulink = Nebulink::start(&stand_in, &[("server.trusted_proxies", "172.20.0.0/16")]).await;
-    let strangers =
+    let warnings =
         || log.lines("x-forwarded-for from a peer that server.trusted_proxies does not name").len();
     assert_eq!(nebulink.get("/c/abc").await.status, 302);
-    let before = strangers();
+    let before = warnings();
     for _ in 0..3 {
         let answer = nebulink.request("GET", "/c/new", &[("x-forwarded-for", "203.0.113.9")]).await;
         assert_eq!(answer.status, 404);
     }
-    assert!(strangers() > before);
+    assert!(warnings() > before);
 }
 
 /// A request for a link that Nebuly is asked for, and that nothing answers yet.

@@ -1,7 +1,5 @@
 //! Every row of the table of errors, each from its real cause, as JSON and as a page.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -33,7 +31,7 @@ fn status(code: u16) -> Fault {
     Fault::status(StatusCode::from_u16(code).unwrap())
 }
 
-/// What Nebuly does, and what the caller gets: status, type, `cache-status`.
+/// The faults of Nebuly, and what the caller gets: status, type, `cache-status`.
 #[rustfmt::skip]
 fn causes() -> Vec<(Fault, u16, &'static str, &'static str)> {
     let url = |url: &str| Fault::Url(url.to_owned());
@@ -101,8 +99,8 @@ async fn each_cause_has_its_row_of_the_table() {
         members.sort_unstable();
         assert_eq!(members, ["detail", "request_id", "status", "title", "type"], "{fault:?}");
         assert_eq!(stand_in.call_count(), 1, "{fault:?}");
-        // Errors are not cached: as soon as Nebuly is well again, so is the link. But who asks us to slow down, or refuses
-        // our key, is not asked at once again.
+        // Errors are not cached: as soon as Nebuly recovers, so does the link. But Nebuly is not called at once again while
+        // it rate-limits us, or refuses our key.
         stand_in.set_fault(None);
         let again = nebulink.get("/go/conversation/abc").await;
         let expected = match kind {

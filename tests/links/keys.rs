@@ -1,7 +1,5 @@
 //! Keys that change, go bad, are refused, or are not there yet (section 6 of the design).
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it panics")]
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

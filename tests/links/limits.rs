@@ -1,6 +1,4 @@
-//! What one caller can cost Nebuly, however many ids it guesses and whatever it claims to be.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+//! The rate limit: one caller costs Nebuly no more calls, however many ids it guesses and whatever it claims to be.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,7 +12,7 @@ use uuid::Uuid;
 /// For how many seconds ids are guessed; a few of them show the same as many.
 const SECONDS: &str = "NEBULINK_LIMITS_SECONDS";
 
-/// What one resolution may cost.
+/// The number of projects: one resolution may cost a call to each.
 const PROJECTS: usize = 20;
 
 const RATE: usize = 20;
@@ -24,7 +22,7 @@ const BURST: usize = 100;
 const HOPS: usize = 10;
 const FORGED_REQUESTS: usize = 2_000;
 
-/// What a caller may cost within a time that began with a full balance.
+/// The most calls that a caller may cost within a time that began with a full bucket.
 fn allowed(began: Instant, resolution: usize) -> usize {
     BURST + usize::try_from(began.elapsed().as_secs()).unwrap() * RATE + RATE + resolution
 }

@@ -1,16 +1,24 @@
 //! Links: where a request leads, what it costs Nebuly, and what happens when Nebuly fails.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by a panic; clippy.toml excepts test functions alone, not what they share"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
 mod callers;
+mod calls_to_nebuly;
 mod errors;
 mod keys;
 mod limits;
-mod one_call;
 mod outage;
 mod projects;
 mod redirects;
-mod sparing_nebuly;
+mod single_flight;
 mod staleness;
 mod stand_in;

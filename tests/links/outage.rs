@@ -1,13 +1,5 @@
 //! Restarts without Nebuly, and a Redis that dies, hangs or lies, through the running program.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "this needs a part of what the tests share")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test that cannot go on says so by a panic"
-)]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +12,7 @@ use nebulink::demo::{StandIn, StandInItem};
 use redis::{cmd, pipe};
 use tokio::task::JoinSet;
 
-/// What no answer may take while Redis is in trouble.
+/// The longest that an answer may take while Redis is unhealthy.
 const BOUND: Duration = Duration::from_millis(500);
 
 /// How many callers ask at once.

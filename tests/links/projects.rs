@@ -83,7 +83,7 @@ async fn a_project_that_hangs_or_fails_neither_hides_nor_delays_the_answer_of_an
     for (number, fault) in
         [Fault::Hang, Fault::Drop, Fault::status(StatusCode::UNAUTHORIZED)].into_iter().enumerate()
     {
-        // The one that is asked first is the one in trouble.
+        // The project that is asked first is the one that fails.
         stand_in.set_fault_for(Matching::key(key_of(0)), fault.clone());
         let text = format!("text-{number}");
         let id = uuid(100 + u128::try_from(number).unwrap());

@@ -1,7 +1,5 @@
 //! Which path leads where, over a real socket, so that no client tidies a path up before it is sent.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::time::Duration;
 
 use crate::support::{KEY, Nebulink, stand_in};
@@ -16,7 +14,7 @@ const TWIN: &str = "0191b7c4-1111-7b60-9d6a-111111111111";
 const MISS: &str = "nebulink; fwd=miss; fwd-status=200; stored";
 const ABSENT: &str = "nebulink; fwd=miss; fwd-status=404; stored";
 
-/// What the stand-in knows.
+/// The conversations that the stand-in knows.
 const CONVERSATIONS: [&str; 14] = [
     "abc",
     "a/b",

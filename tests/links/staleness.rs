@@ -1,7 +1,5 @@
 //! Links that outlive their freshness, and Nebuly's outages.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::time::Duration;
 
 use crate::support::{KEY, Nebulink, PATIENCE, key_of, settings_with, stand_in, stand_in_with};

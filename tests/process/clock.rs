@@ -1,7 +1,5 @@
 //! A clock that jumps: known links go on, what is remembered for a while is remembered for that long, and the exit works.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::time::Duration;
 
 use crate::support::{KEY, Nebulink, PATIENCE, request, stand_in};

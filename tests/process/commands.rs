@@ -1,7 +1,5 @@
 //! The program as a process: its commands, exit codes and signals.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -82,7 +80,7 @@ async fn a_second_signal_ends_it_at_once() {
     }
 }
 
-/// Whether SIGHUP, SIGINT and SIGTERM have handlers.
+/// Returns true if SIGHUP, SIGINT and SIGTERM have handlers.
 #[cfg(target_os = "linux")]
 fn catches_signals(process: &Running) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
@@ -92,7 +90,7 @@ fn catches_signals(process: &Running) -> bool {
     wanted.iter().all(|signal| caught & signal != 0)
 }
 
-/// What hangs here is the main thread itself: it writes to a pipe that is full.
+/// The main thread itself hangs here: it writes to a pipe that is full.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_signal_ends_a_start_that_hangs() {

@@ -1,7 +1,5 @@
 //! Files that settings name: those that hang or are something else, and paths that are secrets.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -16,7 +14,7 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "0123456789-abcdef";
 
-/// What must not be seen.
+/// Text that must appear nowhere.
 const CANARY: &str = "nk-canary-8e7f6a5b";
 
 const NO_REGULAR_FILE: &str = "not a regular file";

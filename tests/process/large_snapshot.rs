@@ -1,7 +1,5 @@
 //! A snapshot that takes long to read, in the real program.
 
-#![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
-
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,5 +1,11 @@
 //! The program as a process: commands, signals, settings, files, clock, logs, memory.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by a panic; clippy.toml excepts test functions alone, not what they share"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,9 +1,7 @@
-//! What the program takes at most, as docs/operations.md says it: under a limit of that size nothing that callers do ends
-//! it. Beyond the limit an allocation fails, and that ends every program in Rust.
+//! The most memory that the program takes, as docs/operations.md says it: under that limit nothing that callers do ends it.
+//! Beyond the limit an allocation fails, and that ends every program in Rust.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-
 use std::net::SocketAddr;
 
 use crate::support::connection::Connection;

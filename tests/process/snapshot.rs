@@ -1,7 +1,5 @@
 //! The snapshot through its public interface, and through crashes.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what surprises a test ends it")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};

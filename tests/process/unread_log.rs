@@ -1,7 +1,5 @@
 //! A log pipe that is full because nobody reads it.
 
-#![expect(clippy::unwrap_used, reason = "what surprises a test ends it")]
-
 use std::time::Instant;
 
 use crate::support::connection::Connection;
@@ -41,7 +39,7 @@ async fn after_requests(stand_in: &StandIn, further: &[(&str, &str)]) -> Process
     process
 }
 
-/// What the program says of the lines that it dropped.
+/// The number of lines that the program says it has dropped.
 async fn dropped(process: &Process) -> usize {
     let metrics = request(process.management, "GET", "/metrics", &[]).await;
     let mut lines = metrics.body.lines();

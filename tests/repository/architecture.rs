@@ -1,10 +1,10 @@
 //! Who may import whom (section 13 of the design).
 
-#![expect(clippy::unwrap_used, reason = "a source that cannot be read is a failure of the test")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::files;
 
 /// Each module, and what else of the crate it may use.
 const LAYERS: [(&str, &[&str]); 15] = [
@@ -51,18 +51,8 @@ const SPAWNS: [&str; 4] =
 fn sources(module: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let file = root.join(format!("{module}.rs"));
-    let mut found: Vec<_> = file.is_file().then_some(file).into_iter().collect();
-    let mut folders = vec![root.join(module)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
-        }
-    }
+    let mut found = files(&root.join(module), "rs");
+    found.extend(file.is_file().then_some(file));
     assert!(!found.is_empty(), "there is no module {module}");
     found
 }
@@ -127,9 +117,9 @@ fn every_module_has_its_layer() {
     }
 }
 
-/// A task that panics is gone without a word, unless somebody looks after it.
+/// The panic of a task is lost, unless a supervisor waits for the task.
 #[test]
-fn nobody_but_the_supervisor_spawns_a_background_task() {
+fn only_the_supervisor_spawns_background_tasks() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut spawning = BTreeSet::new();
     for path in ["app", "nebuly", "cache", "limits", "web"].into_iter().flat_map(sources) {

@@ -1,21 +1,21 @@
-//! What the documentation names is there: files, headings, settings, metrics.
-
-#![expect(clippy::unwrap_used, reason = "a page that cannot be read is a failure of the test")]
+//! Everything that the documentation names exists: files, headings, settings, metrics.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files;
+
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// What a path of this repository begins with, when a page names one.
+/// The first part of each path of this repository that a page names.
 const FOLDERS: [&str; 9] =
     [".ci/", ".github/", "benches/", "config/", "docs/", "fuzz/", "helm/", "src/", "tests/"];
 
 /// Attributes of OpenTelemetry that look like settings of ours.
 const OF_OPENTELEMETRY: [&str; 2] = ["server.address", "server.port"];
 
-/// What Prometheus adds to the name of a histogram.
+/// The endings that Prometheus adds to the name of a histogram.
 const OF_HISTOGRAMS: [&str; 3] = ["_bucket", "_count", "_sum"];
 
 struct Page {
@@ -27,20 +27,6 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All files below a folder with this extension.
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|of_file| of_file == extension) {
-            found.push(path);
-        }
-    }
-    found
-}
-
 fn pages() -> Vec<Page> {
     let at_the_top =
         ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name));
@@ -48,7 +34,7 @@ fn pages() -> Vec<Page> {
     all.map(|path| Page { text: fs::read_to_string(&path).unwrap(), path }).collect()
 }
 
-/// What stands in a page as code within a line. Examples, indented and without backticks, are left out.
+/// The code within the lines of a page. Examples, indented and without backticks, are left out.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
 }
@@ -102,7 +88,7 @@ fn is_of_name(char: char) -> bool {
     char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_'
 }
 
-/// What is wrong in each page, as `find` sees it.
+/// Fails if `find` finds something wrong in a page.
 #[track_caller]
 fn assert_none(find: impl Fn(&Page) -> Vec<String>) {
     let found: Vec<_> = pages()

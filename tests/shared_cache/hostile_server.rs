@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-/// What the client's `CLIENT SETINFO`, twice, are answered with before an attack.
+/// The answer to the client's two `CLIENT SETINFO` before an attack.
 const LOGIN: &[u8] = b"+OK\r\n+OK\r\n";
 
 /// How much is sent on a connection at most, so that a client without a bound ends a test instead of the machine.
@@ -136,7 +136,7 @@ impl HostileServer {
         &self.url
     }
 
-    /// Attacks whoever connects from now on.
+    /// Attacks every client that connects from now on.
     pub(crate) fn attack_by(&self, attack: Attack) {
         *self.state.attack.lock().unwrap() = Some(attack);
         self.state.begun.store(0, Ordering::SeqCst);

@@ -1,12 +1,4 @@
-//! What the log says of the shared cache, and what it never says.
-
-#![allow(dead_code, clippy::allow_attributes, reason = "this needs a part of what the tests share")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "clippy.toml excepts test functions alone, not the functions that they share"
-)]
+//! The log of the shared cache, and the password that it never holds.
 
 use nebulink::domain::Scope;
 use redis::cmd;

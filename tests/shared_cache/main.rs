@@ -1,10 +1,9 @@
 //! The shared cache with a real redis-server: shared between replicas, through outages, and filled with nonsense.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stderr,
-    reason = "clippy.toml excepts test functions alone, not the functions that they share"
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by a panic; clippy.toml excepts test functions alone, not what they share"
 )]
 
 mod hostile_server;

@@ -1,13 +1,5 @@
 //! Memory stays flat whatever the server of the shared cache holds or sends, and every link is answered.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "this needs a part of what the tests share")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "clippy.toml excepts test functions alone, not the functions that they share"
-)]
-
 use std::time::Duration;
 
 use crate::support::own_process::in_own_process;

@@ -17,7 +17,7 @@ use crate::support::redis_server::RedisServer;
 /// The default of `shared_cache.timeout`.
 const TIMEOUT: Duration = Duration::from_millis(50);
 
-/// What no call may take: the timeout, and slack for a machine that has other things to do.
+/// The longest that a call may take: the timeout, and slack for a machine that has other things to do.
 const BOUND: Duration = Duration::from_millis(500);
 
 /// How many tasks ask at once.
@@ -104,8 +104,8 @@ fn replica_on(url: &str) -> Replica {
     Replica::with(SharedCacheOptions { timeout: TIMEOUT, ..options(url) })
 }
 
-/// Waits until the server is given up, and holds that asking costs next to nothing then: of many calls in a row almost
-/// none reaches out to the server.
+/// Waits until the circuit breaker is open, and checks that asking costs next to nothing then: of many calls in a row
+/// almost none goes to the server.
 async fn is_free_soon(replica: &Replica, item: &Item<'static>) {
     let before = replica.count("get", "skipped");
     eventually(async || replica.count("get", "skipped") > before).await;
@@ -236,7 +236,7 @@ async fn a_connection_that_leads_nowhere_any_more_is_replaced() {
 #[tokio::test]
 async fn only_so_many_wait_for_a_slow_server_and_the_others_do_without_it() {
     let Some(server) = RedisServer::start(&[]).await else { return };
-    // With the patience of the other tests, so that it is not given up meanwhile.
+    // With the long timeout of the other tests, so that the circuit breaker stays closed.
     let replica = Replica::on(&server.url());
     let item = conversation("abc");
     heals(&replica, &item).await;

@@ -15,7 +15,7 @@ use crate::support::redis_server::PATIENCE;
 /// One of our keys.
 pub(crate) const NEBULY_KEY: &str = "nk-canary-4f1d2c3b";
 
-/// What keys in the server begin with.
+/// The prefix of the keys in the server.
 pub(crate) const PREFIX: &str = "nebulink:";
 
 /// Lifetimes that no test outlasts.
@@ -65,7 +65,7 @@ impl Replica {
         Self { cache: Arc::new(cache), counts: recorder.handle() }
     }
 
-    /// What it knows of an item.
+    /// The links that it has for an item.
     pub(crate) async fn get(&self, scope: Scope, item: &Item<'static>) -> Vec<SharedLink> {
         self.cache.get(scope, item).await
     }

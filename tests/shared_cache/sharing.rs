@@ -1,4 +1,4 @@
-//! What one replica resolved, others know.
+//! Sharing: a link that one replica has resolved is a hit for the others.
 
 use std::io::Write as _;
 
@@ -176,9 +176,9 @@ async fn tls_is_spoken_with_servers_whose_authority_is_known_and_with_no_others(
     for host in ["127.0.0.1", "localhost"] {
         with(host, Some(&authority.pem)).share(Scope::All, &item, &link(0, "x")).await;
     }
-    for stranger in [with("127.0.0.1", None), with("127.0.0.1", Some(&Authority::new().pem))] {
-        assert_eq!(stranger.get(Scope::All, &item).await, []);
-        assert_eq!(stranger.count("get", "failed"), 1);
+    for distrusting in [with("127.0.0.1", None), with("127.0.0.1", Some(&Authority::new().pem))] {
+        assert_eq!(distrusting.get(Scope::All, &item).await, []);
+        assert_eq!(distrusting.count("get", "failed"), 1);
     }
 }
 

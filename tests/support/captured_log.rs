@@ -1,4 +1,4 @@
-//! What a test's process logs.
+//! Captures the log of a test's process.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

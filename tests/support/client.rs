@@ -17,7 +17,7 @@ use url::Url;
 
 use super::KEY;
 
-/// What the tests set; the rest is as in `config/default.toml`.
+/// The options that tests set; the rest is as in `config/default.toml`.
 pub struct Setup {
     pub max_in_flight: usize,
     pub retries: u32,

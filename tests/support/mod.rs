@@ -1,4 +1,4 @@
-//! What the tests share: nebulink as its users run it, in front of the stand-in for Nebuly.
+//! The harness of all tests: nebulink as its users run it, in front of the stand-in for Nebuly.
 
 #![allow(
     clippy::allow_attributes,

@@ -1,4 +1,4 @@
-//! What hostile peers send: heads that are wrong, bodies that nobody wants, requests that two servers read differently.
+//! The attacks: heads that are wrong, bodies that nobody wants, requests that two servers read differently.
 
 /// One thing that a hostile peer sends on a connection of its own.
 pub(crate) struct Attack {

@@ -43,7 +43,7 @@ async fn probes_links_and_calls_go_on_when_idle_connections_take_all_descriptors
     }
 }
 
-/// What a large crowd on the management listener does is bounded, too.
+/// A large crowd on the management listener is bounded, too.
 #[tokio::test]
 async fn a_crowd_on_the_management_listener_takes_nothing_from_the_public_one() {
     let _turn = LOAD.lock().await;

@@ -3,15 +3,6 @@
 //! The attacks are made on nebulink itself, and through proxies that keep their connections to it, because there one
 //! client's request follows another's on the same connection.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test that cannot go on says so by a panic, and --nocapture shows what was counted"
-)]
-
 mod attacks;
 mod few_descriptors;
 mod hostile;
@@ -75,7 +66,7 @@ async fn attack_everything(address: SocketAddr, program: &Program, links: &[Link
     assert_eq!(program.process.probe("/livez").await.status, 200);
 }
 
-/// Waits until nobody is connected any more but so many.
+/// Waits until no more than so many connections are open.
 async fn settled(program: &Program, connections: f64) {
     let start = Instant::now();
     while program.process.metric("nebulink_connections").await > connections {

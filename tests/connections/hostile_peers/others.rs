@@ -15,7 +15,7 @@ use crate::support::PATIENCE;
 /// How many of them there are.
 const CLIENTS: usize = 6;
 
-/// What all of them have seen.
+/// The counts of all of them together.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     requests: AtomicUsize,
@@ -87,7 +87,7 @@ impl Tally {
     }
 }
 
-/// Whether this is the redirect of this link.
+/// Returns true if this is the redirect of this link.
 fn is_right(head: &str, link: &Link) -> bool {
     let location = format!("\r\nlocation: {}\r\n", link.location);
     head.starts_with("HTTP/1.1 302 ")

@@ -1,13 +1,5 @@
 //! A server over real sockets, a service with one path for each behaviour, and peers that do as they are told.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "what goes wrong here is a failed test"
-)]
-
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -253,7 +245,7 @@ impl Peer {
         String::from_utf8(self.unread.drain(..end).collect()).unwrap().to_lowercase()
     }
 
-    /// Whether nothing comes for a moment, neither bytes nor the end.
+    /// Returns true if nothing comes for a moment, neither bytes nor the end.
     pub(crate) fn hears_nothing(&mut self) -> bool {
         self.stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         let read = self.read();

@@ -81,7 +81,7 @@ pub(crate) async fn ask(socket: &mut TcpStream, target: &str) {
     socket.write_all(head.as_bytes()).await.unwrap();
 }
 
-/// What comes at once on an open connection: a small answer.
+/// Reads what comes at once on an open connection: a small answer.
 pub(crate) async fn read_answer(socket: &mut TcpStream) -> String {
     let mut bytes = vec![0; 4096];
     let size = tokio::time::timeout(BOUND, socket.read(&mut bytes)).await.unwrap().unwrap();

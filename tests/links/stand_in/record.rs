@@ -1,4 +1,4 @@
-//! What is counted and kept of the calls, and the life of the stand-in.
+//! The calls that are counted and kept, and the life of the stand-in.
 
 use nebulink::demo::{CallKind, Fault, StandIn};
 use serde_json::json;

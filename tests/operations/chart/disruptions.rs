@@ -1,4 +1,4 @@
-//! What keeps requests from failing while pods come and go.
+//! Disruptions: no request fails while pods come and go.
 
 use serde_json::{Value, json};
 

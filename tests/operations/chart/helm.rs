@@ -61,7 +61,7 @@ impl Helm {
         text_of(output).map(|text| Objects(documents(&text)))
     }
 
-    /// What the chart says after its installation.
+    /// The notes that the chart prints after its installation.
     pub(crate) fn notes(&self, values: &Value) -> String {
         // `helm template` leaves the notes out, and anything else wants a cluster, so they become an object.
         let (_folder, copy) = copy_of_chart();
@@ -120,7 +120,7 @@ impl Objects {
     }
 }
 
-/// Whether a program can be run here. In CI it has to be.
+/// Returns true if a program can be run here. In CI it has to be.
 pub(crate) fn is_there(program: &str) -> bool {
     match Command::new(program).arg("--help").output() {
         Ok(_) => true,
@@ -167,7 +167,7 @@ pub(crate) fn installations() -> Vec<PathBuf> {
     files
 }
 
-/// What a YAML file holds.
+/// Reads a YAML file.
 pub(crate) fn yaml(path: &Path) -> Value {
     yaml_serde::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }

@@ -1,14 +1,6 @@
 //! The Helm chart, as helm renders it: what it creates, what it refuses, and that the program takes the settings that it
 //! writes. Whether a cluster takes all of it is for the tests in a cluster.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "clippy.toml excepts test functions alone, not the functions that they share"
-)]
-
 mod disruptions;
 mod helm;
 mod monitoring;

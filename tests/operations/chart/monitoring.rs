@@ -1,4 +1,4 @@
-//! What Prometheus and Grafana get.
+//! Monitoring: the objects for Prometheus and Grafana.
 
 use std::fs;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::helm::{FULL_NAME, Helm, NAMESPACE, Objects, chart, items};
 
-/// Whether a selector of labels takes a pod.
+/// Returns true if a selector of labels takes a pod.
 fn selects(selector: &Value, pod: &Value) -> bool {
     let labels = &pod["metadata"]["labels"];
     selector.as_object().unwrap().iter().all(|(name, value)| labels[name] == *value)

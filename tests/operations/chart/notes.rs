@@ -1,4 +1,4 @@
-//! What the chart says after its installation.
+//! The notes that the chart prints after its installation.
 
 use serde_json::{Value, json};
 

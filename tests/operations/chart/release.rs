@@ -1,4 +1,4 @@
-//! What a release of the chart says of itself.
+//! The chart's own versions and README.
 
 use std::fs;
 use std::process::Command;

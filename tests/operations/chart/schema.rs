@@ -93,7 +93,7 @@ fn compare(schema: &Value, part: &Value, value: &Value, path: &str) {
     }
 }
 
-/// What has to be there: `null` takes a default away, and the templates rely on all of them.
+/// The values that have to be there: `null` takes a default away, and the templates rely on all of them.
 fn required<'a>(schema: &'a Value, part: &'a Value) -> BTreeSet<&'a str> {
     items(&resolved(schema, part)["required"]).map(|name| name.as_str().unwrap()).collect()
 }

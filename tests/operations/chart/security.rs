@@ -1,4 +1,4 @@
-//! What a security team looks at.
+//! The security of pods and the rights of the chart's objects.
 
 use serde_json::{Value, json};
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::helm::{Helm, chart, installations, yaml};
 
-/// What the chart's container has, in a folder of the test's own.
+/// The files and variables of the chart's container, in a folder of the test's own.
 fn load(toml: &str) -> Result<LoadedSettings, SettingProblems> {
     let folder = tempfile::tempdir().unwrap();
     for (path, content) in

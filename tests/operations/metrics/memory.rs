@@ -1,8 +1,6 @@
-//! What is counted takes no memory in the long run, also if nobody ever scrapes.
+//! Metrics take no more memory in the long run, also if nothing ever scrapes them.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "clippy.toml excepts test functions alone")]
-
 use std::time::Duration;
 
 use nebulink::telemetry::MetricsRegistry;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 pub(crate) type Labels = BTreeMap<String, String>;
 
-/// What a scrape says. A histogram's lines are series of names of their own, without `le`.
+/// A scrape, parsed. A histogram's lines are series of names of their own, without `le`.
 pub(crate) struct Scrape {
     pub(crate) help: BTreeMap<String, String>,
     pub(crate) kinds: BTreeMap<String, String>,

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::expression::{Selector, named};
 use super::files::{queries, rules};
-use super::live::{Scrape, scrape};
+use super::live::{Exported, scrape};
 
-/// What Prometheus adds to every series that it scrapes.
+/// The labels that Prometheus adds to every series that it scrapes.
 const OF_THE_SCRAPE: [&str; 3] = ["namespace", "job", "instance"];
 
 /// Series that others export: Prometheus itself, and kube-state-metrics with their labels.
@@ -18,10 +18,10 @@ const FOREIGN: [(&str, &[&str]); 5] = [
     ("kube_pod_container_status_restarts_total", &["pod", "container"]),
 ];
 
-/// What is checked of one expression, and where it stands.
+/// One expression to check, and where it stands.
 struct Checked<'a> {
     place: String,
-    scrape: &'a Scrape,
+    scrape: &'a Exported,
     recorded: &'a BTreeSet<String>,
     complaints: Vec<String>,
 }
@@ -81,7 +81,7 @@ fn recorded() -> BTreeSet<String> {
     rules().into_iter().filter(|rule| !rule.is_alert).map(|rule| rule.name).collect()
 }
 
-fn complaints(scrape: &Scrape, expressions: impl Iterator<Item = (String, String)>) -> Vec<String> {
+fn complaints(scrape: &Exported, expressions: impl Iterator<Item = (String, String)>) -> Vec<String> {
     let recorded = recorded();
     let mut complaints = Vec::new();
     for (place, expression) in expressions {

@@ -1,10 +1,10 @@
-//! What an expression of Prometheus names: metrics, what their labels are compared with, and labels that it groups by.
+//! The names in an expression of Prometheus: metrics, what their labels are compared with, labels that it groups by.
 
 use rusty_promql_parser::ast::Expr;
 use rusty_promql_parser::expr;
 use rusty_promql_parser::parser::selector::{LabelMatchOp, VectorSelector};
 
-/// What one expression names.
+/// The names in one expression.
 #[derive(Debug, Default)]
 pub(crate) struct Named {
     pub(crate) selectors: Vec<Selector>,
@@ -83,7 +83,7 @@ impl Named {
 }
 
 impl Comparison {
-    /// Whether an alternative stands for this value.
+    /// Returns true if an alternative stands for this value.
     pub(crate) fn fits(&self, alternative: &str, value: &str) -> bool {
         if self.label == "le" {
             // Prometheus 3 writes 1 as 1.0.

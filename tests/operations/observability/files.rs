@@ -1,4 +1,4 @@
-//! What stands in the project's own files.
+//! The project's own files, parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -34,7 +34,7 @@ pub(crate) struct Query {
     pub(crate) legend: String,
 }
 
-/// What the tests of the rules say of an alert.
+/// The cases of an alert that the tests of the rules have.
 #[derive(Debug, Default)]
 pub(crate) struct Tested {
     /// Severities that are expected at some time.
@@ -114,7 +114,7 @@ pub(crate) fn rule_tests() -> Vec<PathBuf> {
     files
 }
 
-/// What those tests say of each alert.
+/// Returns the cases of each alert in those tests.
 pub(crate) fn tested() -> BTreeMap<String, Tested> {
     let mut tested: BTreeMap<String, Tested> = BTreeMap::new();
     for file in rule_tests() {

@@ -1,4 +1,4 @@
-//! What the running program exports, after everything that counts has been touched.
+//! The metrics that the running program exports, after everything that counts has happened once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use crate::support::{KEY, Nebulink, request, settings, stand_in};
 
 /// By metric, by label: the values.
 #[derive(Debug)]
-pub(crate) struct Scrape(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
+pub(crate) struct Exported(BTreeMap<String, BTreeMap<String, BTreeSet<String>>>);
 
 /// Starts nebulink with everything that may be on, lets links be found, missed and failed, and reads its metrics.
-pub(crate) async fn scrape() -> Scrape {
+pub(crate) async fn scrape() -> Exported {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "known");
     stand_in.set_fault_for(Matching::id("broken"), Fault::status(StatusCode::INTERNAL_SERVER_ERROR));
@@ -39,10 +39,10 @@ pub(crate) async fn scrape() -> Scrape {
     }
     let answer = request(nebulink.management, "GET", "/metrics", &[]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    Scrape::parse(&answer.body)
+    Exported::parse(&answer.body)
 }
 
-impl Scrape {
+impl Exported {
     fn parse(text: &str) -> Self {
         let mut metrics: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {

@@ -43,7 +43,7 @@ impl Collector {
         panic!("the collector does not start");
     }
 
-    /// What `OTEL_EXPORTER_OTLP_ENDPOINT` has to be.
+    /// The value of `OTEL_EXPORTER_OTLP_ENDPOINT` for it.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -109,7 +109,7 @@ impl Span {
         self.0[name].as_str().unwrap_or_default()
     }
 
-    /// Whether a caller waits at the other end (`SERVER`), or a server (`CLIENT`).
+    /// `SERVER` if a caller waits at the other end, `CLIENT` if a server does.
     pub(crate) fn kind(&self) -> &'static str {
         match self.0["kind"].as_u64() {
             Some(2) => "SERVER",

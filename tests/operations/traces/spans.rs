@@ -1,4 +1,4 @@
-//! What arrives at a collector.
+//! Spans as they arrive at a collector.
 
 use std::time::{Duration, Instant};
 

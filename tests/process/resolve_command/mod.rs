@@ -1,11 +1,5 @@
 //! `nebulink resolve`, as its users run it.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "what surprises a test ends it; clippy.toml excepts test functions alone"
-)]
-
 mod server;
 mod snapshot;
 
@@ -16,7 +10,7 @@ use tempfile::NamedTempFile;
 
 const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
 struct Run {
     code: i32,

@@ -1,4 +1,4 @@
-//! However many callers ask, and whoever of them goes away: one call, and what it finds is kept.
+//! Single flight: one call for a link, however many callers ask and whichever of them leave, and its result is cached.
 
 use crate::support::{KEY, Nebulink, stand_in};
 use nebulink::demo::{Fault, StandInItem};
@@ -36,7 +36,7 @@ async fn three_hundred_callers_of_one_cold_link_make_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_who_goes_away_stops_nothing() {
+async fn a_caller_that_leaves_does_not_stop_the_call() {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "abc");
     stand_in.set_fault(Some(Fault::Hold));

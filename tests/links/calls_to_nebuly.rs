@@ -1,6 +1,4 @@
-//! Nebuly is spared: calls in flight, retries, the circuit (section 6 of the design).
-
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it panics")]
+//! Calls to Nebuly: the bound on calls in flight, retries, the circuit breaker (section 6 of the design).
 
 use std::time::{Duration, Instant, SystemTime};
 
