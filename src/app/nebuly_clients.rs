@@ -31,7 +31,7 @@ pub fn nebuly_clients_of(
         certificate_authorities: certificate_authorities
             .map(|path| read_authorities("nebuly.ca_file", path))
             .transpose()?,
-        proxy: settings.nebuly.proxy.as_ref().map(|proxy| proxy.0.clone()),
+        proxy: settings.nebuly.proxy.clone(),
         connect_timeout: settings.nebuly.connect_timeout,
         attempt_timeout: settings.nebuly.attempt_timeout,
         deadline: settings.nebuly.deadline,

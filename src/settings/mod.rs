@@ -33,12 +33,7 @@ use figment::Figment;
 
 pub use self::problem::{SettingProblem, SettingProblems, SettingSource};
 pub use self::reader::EffectiveSetting;
-pub use self::sections::{
-    AccessLogSetting, AccessSettings, ApiKeySetting, CacheSettings, LimitsSettings, LogFormatSetting,
-    LogSettings, LookupSettings, NebulySettings, OnOutage, PreviewSettings, ProjectSettings, ProxyUrl,
-    RedirectSettings, Resolve, SamplingSettings, ServerSettings, SharedCacheSettings, TracesCaFile,
-    TracesSettings,
-};
+pub use self::sections::*;
 
 use self::layer::Layer;
 use self::reader::SettingReader;
@@ -167,7 +162,7 @@ impl Settings {
         let server = ServerSettings::read(reader)?;
         Ok(Self {
             nebuly: NebulySettings::read(reader)?,
-            projects: sections::projects::read(reader, project_is_named),
+            projects: ProjectSettings::read_all(reader, project_is_named),
             cache: CacheSettings::read(reader)?,
             shared_cache: SharedCacheSettings::read(reader)?,
             redirect: RedirectSettings::read(reader)?,

@@ -1,4 +1,4 @@
-{{- /* What the schema cannot see: values that do not fit together. Better refused here than by a pod that does not start. */}}
+{{- /* Checks that the schema cannot do: values that do not fit together are refused here, before a pod fails to start. */}}
 
 {{- define "nebulink.checks" -}}
 {{- include "nebulink.checkProjects" . }}
@@ -37,10 +37,10 @@
 {{- range $name := list "listen" "management_listen" }}
 {{- $address := get $.Values.config.server $name }}
 {{- if regexMatch "^(127\\.|\\[::1\\])" $address }}
-{{- fail (printf "config.server.%s is an address of loopback, which nothing outside the pod reaches; the chart's own is an address of all, such as [::]:8080" $name) }}
+{{- fail (printf "config.server.%s is a loopback address, which cannot be reached from outside the pod; listen on all addresses, such as [::]:8080" $name) }}
 {{- end }}
 {{- if not (regexMatch ":[1-9][0-9]*$" $address) }}
-{{- fail (printf "config.server.%s has no port that the Service could lead to" $name) }}
+{{- fail (printf "config.server.%s has no port for the Service" $name) }}
 {{- end }}
 {{- end }}
 {{- if eq (include "nebulink.port" .Values.config.server.listen) (include "nebulink.port" .Values.config.server.management_listen) }}
@@ -65,12 +65,12 @@
 {{- range $name, $_ := $settings }}
 {{- if get (default dict (get $.Values.config $section)) $name }}
 {{- $key := printf "%s.%s" $section $name }}
-{{- fail (printf "config.%s is set, and so is %s, which sets it too: keep one of the two" $key (get $values $key)) }}
+{{- fail (printf "config.%s is set together with %s, which sets it too: keep one of the two" $key (get $values $key)) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if and .Values.proxy.existingSecret.name (get (default dict .Values.config.nebuly) "proxy") }}
-{{- fail "config.nebuly.proxy is set, and so is proxy.existingSecret, which sets it too: keep one of the two" }}
+{{- fail "config.nebuly.proxy is set together with proxy.existingSecret, which sets it too: keep one of the two" }}
 {{- end }}
 {{- end }}
 
@@ -101,10 +101,10 @@ them. */}}
 {{- define "nebulink.checkIdentityHeader" -}}
 {{- if get (default dict .Values.config.access) "identity_header" }}
 {{- if not (and .Values.networkPolicy.enabled .Values.networkPolicy.from) }}
-{{- fail "config.access.identity_header needs networkPolicy.enabled and networkPolicy.from: a pod that reaches the port past the proxy could claim to be anybody" }}
+{{- fail "config.access.identity_header needs networkPolicy.enabled and networkPolicy.from: a pod that reaches the port without the proxy could claim to be anybody" }}
 {{- end }}
 {{- if not (get .Values.config.server "trusted_proxies") }}
-{{- fail "config.access.identity_header needs config.server.trusted_proxies: the header is believed from these addresses alone, so nobody would get in" }}
+{{- fail "config.access.identity_header needs config.server.trusted_proxies: the header is trusted only from these addresses, so every request would be refused" }}
 {{- end }}
 {{- range $proxy := get .Values.config.server "trusted_proxies" }}
 {{- if regexMatch "/0+$" $proxy }}
@@ -126,7 +126,7 @@ them. */}}
 {{- end }}
 {{- end }}
 
-{{- /* Says something of a peer of a NetworkPolicy that is the whole cluster or the whole world. */}}
+{{- /* Returns text if a peer of a NetworkPolicy is the whole cluster or all addresses. */}}
 {{- define "nebulink.isEverybody" -}}
 {{- $pods := default dict .podSelector }}
 {{- $namespaces := default dict .namespaceSelector }}
@@ -142,7 +142,7 @@ them. */}}
 {{- end }}
 {{- end }}
 
-{{- /* The bytes of a size such as 64MiB or of a quantity such as 256Mi; 0 of one that is written in a rarer way. */}}
+{{- /* Returns the bytes of a size such as 64MiB or of a quantity such as 256Mi, or 0 for another notation. */}}
 {{- define "nebulink.bytes" -}}
 {{- $units := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "K" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "" 1 }}
 {{- $unit := regexFind "[a-zA-Z]*$" . | trimSuffix "B" | trimSuffix "b" | replace "k" "K" | replace "m" "M" | replace "g" "G" | replace "t" "T" | replace "I" "i" }}
@@ -176,7 +176,7 @@ them. */}}
 {{- fail "autoscaling.targetCPUUtilizationPercentage is a share of resources.requests.cpu, which is not set" }}
 {{- end }}
 {{- if and .enabled (not .targetCPUUtilizationPercentage) (not .metrics) }}
-{{- fail "autoscaling has nothing to decide by: set autoscaling.targetCPUUtilizationPercentage or autoscaling.metrics" }}
+{{- fail "autoscaling has no metric: set autoscaling.targetCPUUtilizationPercentage or autoscaling.metrics" }}
 {{- end }}
 {{- end }}
 {{- with .Values.updateStrategy }}

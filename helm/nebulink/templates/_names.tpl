@@ -43,7 +43,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- toYaml (merge $own .root.Values.commonLabels) }}
 {{- end }}
 
-{{- /* Takes an `image` of the values, and the tag that counts without one as `tag`. */}}
+{{- /* Takes an `image` of the values, and the default tag as `tag`. */}}
 {{- define "nebulink.image" -}}
 {{- if .image.digest }}
 {{- printf "%s@%s" .image.repository .image.digest }}

@@ -1,4 +1,4 @@
-{{- /* What the pods of the Deployment and of the test share. */}}
+{{- /* The common parts of the pods of the Deployment and of the test. */}}
 
 {{- /* Environment. Service links would set hundreds of variables, so they are off; NEBULINK_CONFIG rather than an argument, so
 that `kubectl exec … nebulink check` sees the same settings. */}}
@@ -43,7 +43,7 @@ that `kubectl exec … nebulink check` sees the same settings. */}}
 {{- end }}
 {{- end }}
 
-{{- /* Each key has a volume of its own: a projected one would stop following all of its Secrets as soon as one is gone. */}}
+{{- /* Each key has a volume of its own: a projected volume would stop updating all of its Secrets as soon as one is deleted. */}}
 {{- define "nebulink.volumes" -}}
 - name: config
   configMap:
@@ -99,7 +99,7 @@ that `kubectl exec … nebulink check` sees the same settings. */}}
 {{- toYaml $constraints }}
 {{- end }}
 
-{{- /* Where and how the pods run, but for what concerns several of them. */}}
+{{- /* Scheduling and runtime of a pod, except what concerns several pods. */}}
 {{- define "nebulink.scheduling" -}}
 {{- range $name := list "nodeSelector" "tolerations" "priorityClassName" "runtimeClassName" "schedulerName" "dnsPolicy" "dnsConfig" "hostAliases" }}
 {{- with get $.Values $name }}

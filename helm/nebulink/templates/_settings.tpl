@@ -1,4 +1,4 @@
-{{- /* The settings file, and what else of the settings the chart has to know. */}}
+{{- /* The settings file, and values that the chart derives from the settings. */}}
 
 {{- /* Folders of the container. No mount uses subPath, since such a file never changes. */}}
 {{- define "nebulink.folder.config" -}}/etc/nebulink/config{{- end }}
@@ -7,7 +7,7 @@
 {{- define "nebulink.folder.apiTokens" -}}/etc/nebulink/api-tokens{{- end }}
 {{- define "nebulink.folder.snapshot" -}}/var/lib/nebulink{{- end }}
 
-{{- /* The settings that the chart sets itself: each is refused beside the value that it comes from. */}}
+{{- /* The settings that the chart sets from other values: setting both is refused. */}}
 {{- define "nebulink.ownSettings" -}}
 {{- if include "nebulink.sharedCacheSecret" . }}
 shared_cache:
@@ -40,7 +40,7 @@ passwords out. */}}
 {{- end }}
 {{- end }}
 
-{{- /* Says something if URLs are always constructed: Nebuly is then never called, and no key is used. */}}
+{{- /* Returns text if URLs are always constructed: Nebuly is then never called, and no key is used. */}}
 {{- define "nebulink.neverCalls" -}}
 {{- if eq (get (default dict .Values.config.nebuly) "resolve") "construct" }}yes{{ end }}
 {{- end }}
@@ -96,7 +96,7 @@ organization_id = {{ toJson . }}
 {{- regexFind "[0-9]+$" . }}
 {{- end }}
 
-{{- /* What the ingress, the route and the test are to ask under, without a slash at its end. */}}
+{{- /* The base path for the ingress, the route and the test, without a slash at its end. */}}
 {{- define "nebulink.basePath" -}}
 {{- get (default dict .Values.config.server) "base_path" | default "" | trimSuffix "/" }}
 {{- end }}
@@ -110,14 +110,14 @@ organization_id = {{ toJson . }}
 {{- $unit := regexFind "[a-zA-Zµ]+$" $part }}
 {{- $factor := get $units $unit | default 0 }}
 {{- if not $factor }}
-{{- fail (printf "a drain of %s is none that a pod could wait for: write it in hours, minutes, seconds or milliseconds" $) }}
+{{- fail (printf "a drain of %s is not valid for a pod: write it in hours, minutes, seconds or milliseconds" $) }}
 {{- end }}
 {{- $sum = addf $sum (mulf $number $factor) }}
 {{- end }}
 {{- ceil $sum | int64 }}
 {{- end }}
 
-{{- /* The nanoseconds of any duration that the schema lets through. */}}
+{{- /* Returns the nanoseconds of any duration that the schema accepts. */}}
 {{- define "nebulink.nanoseconds" -}}
 {{- $units := dict "nanos nsec ns" 1.0 "usec us µs" 1e3 "millis msec ms" 1e6 "seconds second secs sec s" 1e9 "minutes minute mins min m" 6e10 "hours hour hrs hr h" 3.6e12 "days day d" 8.64e13 "weeks week wks wk w" 6.048e14 "months month M" 2.630016e15 "years year yrs yr y" 3.15576e16 }}
 {{- $sum := 0.0 }}
@@ -133,7 +133,7 @@ organization_id = {{ toJson . }}
 {{- printf "%.0f" $sum }}
 {{- end }}
 
-{{- /* The whole seconds from SIGTERM to the end of the drain. */}}
+{{- /* Returns the whole seconds from SIGTERM to the end of the drain. */}}
 {{- define "nebulink.drainSeconds" -}}
 {{- $delay := include "nebulink.milliseconds" .Values.config.server.drain_delay | int64 }}
 {{- $timeout := include "nebulink.milliseconds" .Values.config.server.drain_timeout | int64 }}
@@ -148,7 +148,7 @@ the snapshot (traces get two beside it) and one for the log. One is spare. */}}
 {{- add $drain 13 }}
 {{- else }}
 {{- if le (int64 .Values.terminationGracePeriodSeconds) $drain }}
-{{- fail (printf "terminationGracePeriodSeconds must be more than the %d seconds of config.server.drain_delay and drain_timeout: else pods are killed while they still answer" $drain) }}
+{{- fail (printf "terminationGracePeriodSeconds must be more than the %d seconds of config.server.drain_delay and drain_timeout: otherwise pods are killed while they still answer requests" $drain) }}
 {{- end }}
 {{- int64 .Values.terminationGracePeriodSeconds }}
 {{- end }}

@@ -35,8 +35,8 @@ pub struct NebulySettings {
     pub resolve: Resolve,
     /// PEM file of certificate authorities that replace the public ones; it could be read at the start.
     pub ca_file: Option<FilePath>,
-    /// Proxy for the calls.
-    pub proxy: Option<ProxyUrl>,
+    /// URL of a proxy for the calls. A secret, since it may hold a user and a password.
+    pub proxy: Option<SecretString>,
     /// Time to connect, at most `attempt_timeout`.
     pub connect_timeout: Duration,
     /// Time for one attempt, at most `deadline`.
@@ -58,10 +58,6 @@ pub enum Resolve {
     Construct,
 }
 
-/// A proxy's URL may hold a user and a password, so it is a secret as a whole.
-#[derive(Debug, Clone)]
-pub struct ProxyUrl(pub SecretString);
-
 impl NebulySettings {
     pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
         let api_base_url = reader.read("nebuly.api_base_url", of_text(urls::base))?;
@@ -72,9 +68,7 @@ impl NebulySettings {
             allowed_hosts: reader.read("nebuly.allowed_hosts", allowed_hosts)?,
             resolve: reader.read(RESOLVE, resolve)?,
             ca_file: reader.read_path("nebuly.ca_file", readable_file)?,
-            proxy: reader
-                .read_secret_url("nebuly.proxy", urls::proxy)?
-                .map(|url| ProxyUrl(String::from(url).into())),
+            proxy: reader.read_secret_url("nebuly.proxy", urls::proxy)?.map(|url| String::from(url).into()),
             connect_timeout: reader.read("nebuly.connect_timeout", positive())?,
             attempt_timeout: reader.read("nebuly.attempt_timeout", positive())?,
             deadline: reader.read("nebuly.deadline", positive())?,

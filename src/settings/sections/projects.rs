@@ -40,56 +40,63 @@ pub enum ApiKeySetting {
     NotNeeded,
 }
 
-/// Reads all projects: at least one, at most [`ProjectIndex::MAX_PROJECTS`], with distinct names. One that cannot be
-/// read is left out, since its problem fails the load anyway. `is_named` tells that a project is named somewhere, so
-/// that there is a problem already if none is found here.
-pub(in crate::settings) fn read(reader: &mut SettingReader<'_>, is_named: bool) -> Vec<ProjectSettings> {
-    let entries = reader.projects();
-    if entries.is_empty() && !is_named {
-        let message = "no project is set: set NEBULY_API_KEY or NEBULY_API_KEY_FILE in the environment, \
+impl ProjectSettings {
+    /// Reads all projects: at least one, at most [`ProjectIndex::MAX_PROJECTS`], with distinct names. One that cannot be
+    /// read is left out, since its problem fails the load anyway. `is_named` tells that a project is named somewhere, so
+    /// that there is a problem already if none is found here.
+    pub(in crate::settings) fn read_all(reader: &mut SettingReader<'_>, is_named: bool) -> Vec<Self> {
+        let entries = reader.projects();
+        if entries.is_empty() && !is_named {
+            let message = "no project is set: set NEBULY_API_KEY or NEBULY_API_KEY_FILE in the environment, \
                        or [[projects]] in the settings file";
-        reader.refuse_at(PROJECTS, SettingSource::Default, message);
-    }
-    if let Some(first_too_many) = entries.get(ProjectIndex::MAX_PROJECTS) {
-        let source = first_too_many.source(reader, "name");
-        let message = format!("more than {} projects", ProjectIndex::MAX_PROJECTS);
-        reader.refuse_at(PROJECTS, source, message);
-    }
-    let mut projects: Vec<ProjectSettings> = Vec::new();
-    for entry in &entries {
-        let Some(project) = project(reader, entry) else { continue };
-        if projects.iter().any(|other| other.name == project.name) {
-            reader.refuse_project(entry, &["name"], "another project has this name");
+            reader.refuse_at(PROJECTS, SettingSource::Default, message);
         }
-        projects.push(project);
+        if let Some(first_too_many) = entries.get(ProjectIndex::MAX_PROJECTS) {
+            let source = first_too_many.source(reader, "name");
+            let message = format!("more than {} projects", ProjectIndex::MAX_PROJECTS);
+            reader.refuse_at(PROJECTS, source, message);
+        }
+        let mut projects: Vec<Self> = Vec::new();
+        for entry in &entries {
+            let Some(project) = Self::read(reader, entry) else { continue };
+            if projects.iter().any(|other| other.name == project.name) {
+                reader.refuse_project(entry, &["name"], "another project has this name");
+            }
+            projects.push(project);
+        }
+        projects
     }
-    projects
-}
 
-fn project(reader: &mut SettingReader<'_>, entry: &ProjectEntry) -> Option<ProjectSettings> {
-    let never_calls = reader.peek(RESOLVE, resolve) == Some(Resolve::Construct);
-    let name = reader.read_project(entry, "name", name, |value, _| shown(value));
-    if name.is_none() {
-        reader.refuse_project(entry, &["name"], "not set: a project needs a name such as default");
+    fn read(reader: &mut SettingReader<'_>, entry: &ProjectEntry) -> Option<Self> {
+        let never_calls = reader.peek(RESOLVE, resolve) == Some(Resolve::Construct);
+        let name = reader.read_project(entry, "name", name, |value, _| shown(value));
+        if name.is_none() {
+            reader.refuse_project(entry, &["name"], "not set: a project needs a name such as default");
+        }
+        let key = key(reader, entry, never_calls);
+        let mut id =
+            |name| reader.read_project(entry, name, printable(1..=MAX_ID_LEN), |value, _| shown(value));
+        let project_id = id("project_id");
+        let organization_id = id("organization_id");
+        match (&project_id, &organization_id) {
+            (Some(_), None) => {
+                reader.refuse_project(
+                    entry,
+                    &["project_id", "organization_id"],
+                    "set without organization_id",
+                );
+            }
+            (None, Some(_)) => {
+                reader.refuse_project(entry, &["organization_id", "project_id"], "set without project_id");
+            }
+            (None, None) if never_calls => {
+                let message = "not set: nebuly.resolve = \"construct\" needs project_id and organization_id";
+                reader.refuse_project(entry, &["project_id", "organization_id"], message);
+            }
+            _ => {}
+        }
+        Some(Self { name: name?, key: key?, project_id, organization_id })
     }
-    let key = key(reader, entry, never_calls);
-    let mut id = |name| reader.read_project(entry, name, printable(1..=MAX_ID_LEN), |value, _| shown(value));
-    let project_id = id("project_id");
-    let organization_id = id("organization_id");
-    match (&project_id, &organization_id) {
-        (Some(_), None) => {
-            reader.refuse_project(entry, &["project_id", "organization_id"], "set without organization_id");
-        }
-        (None, Some(_)) => {
-            reader.refuse_project(entry, &["organization_id", "project_id"], "set without project_id");
-        }
-        (None, None) if never_calls => {
-            let message = "not set: nebuly.resolve = \"construct\" needs project_id and organization_id";
-            reader.refuse_project(entry, &["project_id", "organization_id"], message);
-        }
-        _ => {}
-    }
-    Some(ProjectSettings { name: name?, key: key?, project_id, organization_id })
 }
 
 fn name(text: &str) -> Parsed<ProjectName> {

@@ -1,6 +1,6 @@
-//! `docs/configuration.md` held against `config/default.toml`: its tables are made of that file's comments.
+//! `docs/configuration.md` compared with `config/default.toml`: its tables are generated from that file's comments.
 //!
-//! `UPDATE=1 cargo test --lib configuration_page` writes them anew; what stands above them is written by hand.
+//! `UPDATE=1 cargo test --lib configuration_page` generates them again; the text above them is written by hand.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -9,11 +9,11 @@ use super::super::schema::{NOT_YET, variable};
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
-/// Ends what is written by hand.
+/// The end of the text that is written by hand.
 const MARKER: &str = "<!-- The rest comes from config/default.toml. After a change of that file: \
                       UPDATE=1 cargo test --lib configuration_page -->\n";
 
-/// The tables, a section each, in the order of the defaults.
+/// Generates the tables, one for each section, in the order of the defaults.
 fn tables() -> String {
     let (mut page, mut comment, mut section) = (String::new(), Vec::new(), "");
     for line in DEFAULTS.lines().chain([""]) {
@@ -30,7 +30,7 @@ fn tables() -> String {
             }
             comment.clear();
         } else if !comment.is_empty() {
-            // Of no setting: the file's own introduction, which the page has in other words, or a last word.
+            // A comment without a setting: the file's introduction, which the page has in other words, or its last paragraph.
             if !section.is_empty() {
                 write!(page, "\n{}", paragraphs(&comment)).unwrap();
             }
@@ -47,7 +47,7 @@ fn row(section: &str, name: &str, default: &str, comment: &[&str]) -> String {
     format!("| `{key}`<br>`{}` | `{default}` | {not_yet}{meaning} |\n", variable(section, name))
 }
 
-/// Text, and indented by four spaces what is an example.
+/// Writes a comment as paragraphs. Examples stay indented by four spaces.
 fn paragraphs(comment: &[&str]) -> String {
     let is_example = |line: &str| line.starts_with("    ");
     let shown = |line: &&str| if is_example(line) { (*line).to_owned() } else { escaped(line) };

@@ -1,4 +1,4 @@
-//! `config/default.toml` held against the code.
+//! `config/default.toml` compared with the code.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::*;
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
-/// The fields of an item that are no personal data.
+/// The fields of an item without personal data.
 const FIELDS: &str = "timestamp end_timestamp sentiment emotions topic intent text_language latency cost start_session \
                       end_session session_length session_time";
 

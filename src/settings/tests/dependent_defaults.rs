@@ -1,4 +1,4 @@
-//! Defaults that give way to settings, and settings that contradict each other.
+//! Defaults that are adapted to settings, and settings that contradict each other.
 
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ fn only_two_durations_that_are_both_set_contradict_each_other() {
             }
         }
     }
-    // Another mistake in the same section hides none of it.
+    // Another problem in the same section does not hide these.
     let file = "[nebuly]\nconnect_timeout = '7s'\nattempt_timeout = '6s'\ndeadline = '5s'\nretries = 'x'";
     assert_eq!(messages(load_file(file, &[KEY])).len(), 3);
 }
@@ -138,7 +138,7 @@ fn a_setting_that_cannot_be_read_breaks_no_rule_between_settings() {
     ] {
         let problems = messages(load_file(content, &[KEY]));
         assert!(problems[0].starts_with(wrong), "{problems:?}");
-        // A file that is not there is a problem of its own.
+        // The missing file is a second problem.
         assert_eq!(problems.len(), 1 + usize::from(wrong == "shared_cache.url"), "{problems:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::*;
 
 #[test]
-fn unknown_variables_are_named_and_those_of_kubernetes_left_alone() {
+fn unknown_variables_are_problems_and_those_of_kubernetes_are_ignored() {
     let problems = load_environment(&[
         KEY,
         ("NEBULINK_PORT", "tcp://10.0.0.1:80"),
@@ -63,7 +63,7 @@ fn a_variable_with_an_underscore_too_few_is_a_problem_that_names_the_right_one()
         let expected = format!("{key} (environment variable {name}): not a setting; {message}");
         assert_eq!(problems.to_string(), expected);
     }
-    // Whatever a setting is called, it is not taken for what Kubernetes sets.
+    // No setting's name is taken for a variable of Kubernetes.
     for (section, name) in schema::Schema::embedded().unwrap().settings() {
         for joined in ["_", "__"] {
             let variable = format!("NEBULINK_{section}{joined}{name}").to_ascii_uppercase();
@@ -73,7 +73,7 @@ fn a_variable_with_an_underscore_too_few_is_a_problem_that_names_the_right_one()
 }
 
 #[test]
-fn what_kubernetes_sets_for_any_service_is_left_alone() {
+fn variables_of_kubernetes_services_are_ignored() {
     let address = "tcp://10.0.0.1:8080";
     for service in [
         "NEBULINK",
@@ -115,7 +115,7 @@ fn what_kubernetes_sets_for_any_service_is_left_alone() {
 }
 
 #[test]
-fn a_value_that_is_not_utf_8_is_a_problem_of_its_variable() {
+fn a_variable_that_is_not_utf_8_is_a_problem() {
     let bytes = OsStr::from_bytes(b"\xff").to_owned();
     for (name, key) in [
         ("NEBULINK__CACHE__TTL", "cache.ttl"),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_file_that_cannot_be_used_is_named_once_and_the_rest_is_still_checked() {
+fn an_unusable_file_is_one_problem_and_the_rest_is_still_checked() {
     let missing = load(&SettingSources {
         config_file: Some("/nowhere/nebulink.toml".into()),
         environment: environment(&[("NEBULINK__CACHE__TTL", "x")]),
@@ -34,7 +34,7 @@ fn a_syntax_error_is_shown_by_line_and_column_alone() {
 }
 
 #[test]
-fn unknown_keys_of_a_file_are_all_listed_with_what_may_have_been_meant() {
+fn all_unknown_keys_of_a_file_are_listed_with_suggestions() {
     let content = "
         listen = ':80'
         [cach]
@@ -78,7 +78,7 @@ fn a_quoted_name_with_a_dot_is_no_setting() {
 }
 
 #[test]
-fn what_should_be_a_section_or_a_list_is_said() {
+fn wrong_types_of_sections_and_lists_are_problems() {
     let content = "cache = 5\nprojects = 'a'\nserver = []";
     assert_eq!(
         messages(load_file(content, &[])),

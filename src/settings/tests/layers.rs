@@ -1,4 +1,4 @@
-//! Layers, and where a value came from.
+//! Layers, and the source of each value.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_file_and_that_ov
     assert_eq!(cache.ttl, Duration::from_secs(60 * 60));
     assert_eq!(cache.stale, Duration::from_secs(4 * 60 * 60));
     assert_eq!(cache.negative_ttl, Duration::from_secs(6));
-    // All four sources have touched the section, and none is taken for another.
+    // All four sources have the section, and each value has its own source.
     assert_eq!(source(&loaded, "cache.max_size"), SettingSource::Default);
     assert_eq!(source(&loaded, "cache.ttl"), SettingSource::File(FilePath::known(file.path())));
     assert_eq!(source(&loaded, "cache.stale"), variable("NEBULINK__CACHE__STALE"));
@@ -31,7 +31,7 @@ fn the_command_line_wins_over_the_environment_and_that_over_the_file_and_that_ov
 }
 
 #[test]
-fn a_bad_value_is_blamed_on_its_own_source_and_all_of_them_are_reported() {
+fn each_problem_has_its_own_source_and_all_are_reported() {
     let file = file_with(b"[cache]\nttl = 'soon'\nmax_size = 5\n[log]\nformat = 'xml'\n");
     let problems = load(&SettingSources {
         config_file: Some(file.path().to_owned()),

@@ -20,19 +20,19 @@ use tempfile::NamedTempFile;
 use super::schema;
 use super::{LoadedSettings, SettingProblems, SettingSource, SettingSources, Settings};
 
-/// A key, so that a test may speak of something else.
+/// A key for tests of other settings.
 const KEY: (&str, &str) = ("NEBULY_API_KEY", "key");
 
 fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-/// Settings of these variables alone. Those that have no effect yet are taken as if they had.
+/// Loads settings from these variables alone. Settings without a function yet are accepted.
 fn load_environment(variables: &[(&str, &str)]) -> Result<LoadedSettings, SettingProblems> {
     load(&SettingSources { environment: environment(variables), ..SettingSources::default() })
 }
 
-/// Settings of a file and these variables.
+/// Loads settings from a file and these variables.
 fn load_file(content: &str, variables: &[(&str, &str)]) -> Result<LoadedSettings, SettingProblems> {
     let file = file_with(content.as_bytes());
     let config_file = Some(file.path().to_owned());
@@ -49,7 +49,7 @@ fn file_with(content: &[u8]) -> NamedTempFile {
     file
 }
 
-/// Each problem as `key: message`.
+/// Returns each problem as `key: message`.
 #[track_caller]
 fn messages(loaded: Result<LoadedSettings, SettingProblems>) -> Vec<String> {
     let problems = loaded.expect_err("the settings should be refused");
@@ -59,14 +59,14 @@ fn messages(loaded: Result<LoadedSettings, SettingProblems>) -> Vec<String> {
         .collect()
 }
 
-/// The value that `check` shows of a setting.
+/// Returns the value of a setting that `check` shows.
 #[track_caller]
 fn effective(loaded: &LoadedSettings, key: &str) -> String {
     let row = loaded.effective.iter().find(|row| row.key == key);
     row.unwrap_or_else(|| panic!("{key} is not shown")).value.clone()
 }
 
-/// The messages about one setting, from the environment, with a key set beside it.
+/// Sets one setting in the environment, beside an API key, and returns its one message.
 #[track_caller]
 fn refused(key: &str, value: &str) -> String {
     let [message] = messages(load_with(key, value)).try_into().expect("one problem");

@@ -59,7 +59,7 @@ fn a_project_has_a_name_and_one_key() {
 }
 
 #[test]
-fn what_is_wrong_with_each_project_is_reported_at_once() {
+fn problems_of_all_projects_are_reported_at_once() {
     let content = "[[projects]]\nname = '?'\napi_key = 1\nproject_id = 'p'\n[[projects]]\napi_key_file = 1";
     assert_eq!(
         messages(load_file(content, &[])),
@@ -74,7 +74,7 @@ fn what_is_wrong_with_each_project_is_reported_at_once() {
 }
 
 #[test]
-fn there_are_as_many_projects_as_a_set_of_them_can_hold() {
+fn the_number_of_projects_is_bounded() {
     let project = |number: usize| format!("[[projects]]\nname = 'p{number}'\napi_key = 'x'\n");
     let content = |count| (0..count).map(project).collect::<String>();
     assert_eq!(load_file(&content(128), &[]).unwrap().settings.projects.len(), 128);
@@ -82,7 +82,7 @@ fn there_are_as_many_projects_as_a_set_of_them_can_hold() {
 }
 
 #[test]
-fn whoever_never_calls_needs_no_key() {
+fn without_calls_no_key_is_needed() {
     let project = "[[projects]]\nname = 'a'\nproject_id = 'p'\norganization_id = 'o'\n";
     let construct = "[nebuly]\nresolve = 'construct'\n";
     let projects = load_file(&format!("{construct}{project}"), &[]).unwrap().settings.projects;
@@ -93,7 +93,7 @@ fn whoever_never_calls_needs_no_key() {
 }
 
 #[test]
-fn whoever_never_calls_needs_the_ids_of_every_project() {
+fn without_calls_every_project_needs_its_ids() {
     let known = "[[projects]]\nname = 'a'\napi_key = 'x'\nproject_id = 'p'\norganization_id = 'o'\n";
     let unknown = "[[projects]]\nname = 'b'\napi_key = 'y'\n";
     let construct = "[nebuly]\nresolve = 'construct'\n";
@@ -104,7 +104,7 @@ fn whoever_never_calls_needs_the_ids_of_every_project() {
         messages(load_file(&format!("{construct}{known}{unknown}{unknown}").replacen("'b'", "'c'", 1), &[])),
         [format!("projects[1].project_id: {message}"), format!("projects[2].project_id: {message}")]
     );
-    // Another mistake in [nebuly] does not hide it, and half of the ids is one mistake, not two.
+    // Another problem in [nebuly] does not hide these, and one id without the other is one problem, not two.
     assert_eq!(messages(load_file(&format!("{construct}retries = 'x'\n{unknown}"), &[])).len(), 2);
     let half = "[[projects]]\nname = 'a'\napi_key = 'x'\nproject_id = 'p'\n";
     assert_eq!(messages(load_file(&format!("{construct}{half}"), &[])).len(), 1);
@@ -122,7 +122,7 @@ fn the_names_of_nebulys_example_describe_one_project() {
     .unwrap();
     let [project] = loaded.settings.projects.as_slice() else { panic!("one project") };
     assert_eq!(project.name.as_str(), "default");
-    // Digits alone stay text.
+    // A key of digits stays text.
     assert!(matches!(&project.key, ApiKeySetting::Inline(key) if key.expose_secret() == "0123456789"));
     assert_eq!(loaded.settings.nebuly.api_base_url.as_str(), "https://nebuly.example/api/external");
     assert_eq!(source(&loaded, "nebuly.api_base_url"), variable("NEBULY_API_BASE_URL"));
@@ -135,7 +135,7 @@ fn the_names_of_nebulys_example_describe_one_project() {
 }
 
 #[test]
-fn two_ways_to_set_one_thing_are_refused() {
+fn a_setting_with_two_sources_of_the_same_rank_is_refused() {
     let file = "[[projects]]\nname = 'a'\napi_key = 'x'";
     assert_eq!(
         messages(load_file(file, &[KEY])),
@@ -164,7 +164,7 @@ fn two_ways_to_set_one_thing_are_refused() {
 }
 
 #[test]
-fn without_a_project_it_says_how_to_set_one() {
+fn without_a_project_the_message_tells_how_to_set_one() {
     for loaded in
         [load_environment(&[]), load_environment(&[("NEBULY_API_KEY", " ")]), load_file("projects = []", &[])]
     {

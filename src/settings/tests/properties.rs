@@ -1,4 +1,4 @@
-//! Whatever the environment or a file says, loading ends with settings or problems, and shows no key.
+//! For any environment or file, loading returns settings or problems, and shows no key.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use super::*;
 
 const CANARY: &str = "CANARYcanary0123";
 
-/// A file with a key in every place where one may stand.
+/// A file with a key in every possible place.
 fn file_with_keys() -> String {
     format!(
         "[nebuly]\nproxy = \"http://u:{CANARY}@proxy:1\"\n[shared_cache]\nurl = \"redis://:{CANARY}@cache\"\n\
@@ -15,7 +15,7 @@ fn file_with_keys() -> String {
     )
 }
 
-/// Any text, or one that is nearly a value.
+/// Any text, or text that looks like a value.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -25,7 +25,7 @@ fn value() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Something to put into a file in place of some of its bytes.
+/// Text that replaces some bytes of a file.
 fn damage() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "[\\[\\]{}=\"'#.,\\\\\n 0-9a-z]{0,4}"]
 }

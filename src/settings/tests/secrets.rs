@@ -1,4 +1,4 @@
-//! Secrets show up nowhere.
+//! Secrets are never shown.
 
 use secrecy::ExposeSecret;
 
@@ -7,7 +7,7 @@ use super::*;
 /// A secret that must not be shown.
 const CANARY: &str = "CANARYcanary0123";
 
-/// Everything that a person could see of a load.
+/// Returns everything that a load may show.
 fn visible(loaded: &Result<LoadedSettings, SettingProblems>) -> String {
     match loaded {
         Ok(loaded) => format!("{loaded:?} {:?}", loaded.settings.clone()),
@@ -36,7 +36,7 @@ fn good_secrets_are_kept_and_not_shown() {
     assert_eq!(effective(&loaded, "shared_cache.url"), "(not set)");
     let settings = loaded.settings;
     assert!(settings.shared_cache.url.unwrap().expose_secret().contains(CANARY));
-    assert!(settings.nebuly.proxy.unwrap().0.expose_secret().contains(CANARY));
+    assert!(settings.nebuly.proxy.unwrap().expose_secret().contains(CANARY));
 
     let url = format!("redis://{CANARY}:{CANARY}@cache.example/0?token={CANARY}");
     let loaded = load_environment(&[KEY, ("NEBULINK__SHARED_CACHE__URL", &url)]);
@@ -92,7 +92,7 @@ fn secrets_in_place_of_a_path_are_not_shown() {
             hidden(&loaded);
             assert!(loaded.is_err(), "{name}");
         }
-        // Whether there is a file is no matter of the settings.
+        // The settings do not check that the file exists.
         let snapshot = ("NEBULINK__CACHE__SNAPSHOT_FILE", secret);
         let loaded = load_environment(&[("NEBULY_API_KEY_FILE", secret), snapshot]);
         hidden(&loaded);
@@ -133,7 +133,7 @@ fn secrets_in_any_place_and_form_of_a_file_are_not_shown() {
 }
 
 #[test]
-fn secrets_of_the_command_line_are_refused_unseen() {
+fn secrets_on_the_command_line_are_refused_and_not_shown() {
     let overrides = vec![
         ("shared_cache.url".to_owned(), format!("redis://:{CANARY}@cache")),
         ("projects.api_key".to_owned(), CANARY.to_owned()),
@@ -150,7 +150,7 @@ fn secrets_of_the_command_line_are_refused_unseen() {
 }
 
 #[test]
-fn what_is_shown_moves_no_terminal() {
+fn control_characters_are_escaped() {
     let tag = "a\u{202e}b";
     let loaded = load_environment(&[KEY, ("NEBULINK__LOOKUP__TAGS", tag)]).unwrap();
     assert_eq!(effective(&loaded, "lookup.tags"), "a\\u{202e}b");

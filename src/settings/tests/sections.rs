@@ -1,9 +1,9 @@
-//! The sections: each setting by itself, and with others of its section.
+//! Settings of each section, and rules between them.
 
 use super::*;
 
 #[test]
-fn the_base_path_is_ready_to_stand_before_a_route() {
+fn the_base_path_is_a_prefix_of_routes() {
     for (text, path) in [("", ""), ("/", ""), ("/nebuly", "/nebuly"), ("/a/b-c.d_e~f/", "/a/b-c.d_e~f")] {
         assert_eq!(accepted("server.base_path", text).server.base_path, path);
     }
@@ -105,7 +105,7 @@ fn base_urls_are_plain_and_lose_their_trailing_slash() {
 }
 
 #[test]
-fn keys_go_out_in_clear_only_if_somebody_said_so() {
+fn keys_are_sent_unencrypted_only_if_allowed() {
     each_is_refused(
         "nebuly.api_base_url",
         "must be https: http would send the keys in clear (nebuly.allow_http = true allows it)",
@@ -225,7 +225,7 @@ fn warnings(variables: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn what_is_probably_not_meant_is_a_warning() {
+fn probable_mistakes_are_warnings() {
     let header = ("NEBULINK__ACCESS__IDENTITY_HEADER", "x-auth-request-email");
     let proxies = |ranges| ("NEBULINK__SERVER__TRUSTED_PROXIES", ranges);
     assert_eq!(
@@ -285,7 +285,7 @@ fn tags_and_fields_are_names() {
 }
 
 #[test]
-fn a_misspelt_level_silences_nothing() {
+fn a_misspelt_level_is_refused() {
     let level = |text| accepted("log.level", text).log.level;
     assert_eq!(level("debug"), "debug".parse().unwrap());
     assert_eq!(

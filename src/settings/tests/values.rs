@@ -6,7 +6,7 @@ use super::super::schema;
 use super::*;
 
 #[test]
-fn durations_in_their_spellings() {
+fn durations() {
     for (text, milliseconds) in [
         ("15s", 15_000),
         ("90s", 90_000),
@@ -62,7 +62,7 @@ fn zero_is_refused_where_it_makes_no_sense() {
 }
 
 #[test]
-fn sizes_in_their_spellings() {
+fn sizes() {
     for (text, bytes) in [
         ("1MiB", 1 << 20),
         ("64 MiB", 64 << 20),
