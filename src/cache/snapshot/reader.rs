@@ -59,6 +59,12 @@ pub enum SnapshotError {
     },
 }
 
+impl SnapshotError {
+    pub(super) fn io(path: &FilePath, what: &'static str, error: io::Error) -> Self {
+        Self::Io { path: path.clone(), what, error }
+    }
+}
+
 /// Reads a snapshot line by line. It holds one line in memory.
 #[derive(Debug)]
 pub struct SnapshotReader<R = File> {
@@ -88,8 +94,7 @@ pub struct BrokenLine;
 impl SnapshotReader {
     /// Opens a snapshot.
     pub fn open(path: &FilePath) -> Result<Self, SnapshotError> {
-        let missing =
-            || SnapshotError::Io { path: path.clone(), what: "read", error: io::ErrorKind::NotFound.into() };
+        let missing = || SnapshotError::io(path, "read", io::ErrorKind::NotFound.into());
         Ok(Self::new(open(path)?.ok_or_else(missing)?, path))
     }
 }
@@ -122,7 +127,7 @@ impl<R: io::Read> SnapshotReader<R> {
             },
             Ok(Some(Line::TooLong)) => Ok(Some(None)),
             Ok(None) => Ok(None),
-            Err(error) => Err(SnapshotError::Io { path: self.path.clone(), what: "read", error }),
+            Err(error) => Err(SnapshotError::io(&self.path, "read", error)),
         }
     }
 }
@@ -144,7 +149,7 @@ fn link(record: LinkRecord<'_>) -> Option<SnapshotLink<'_>> {
 
 /// Opens a snapshot, or returns `None` if there is no file. A file that is neither a snapshot nor empty is an error.
 pub(super) fn open(path: &FilePath) -> Result<Option<File>, SnapshotError> {
-    let failed = |error| SnapshotError::Io { path: path.clone(), what: "read", error };
+    let failed = |error| SnapshotError::io(path, "read", error);
     let mut file = match open_regular(path.as_path()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(failed)?,
