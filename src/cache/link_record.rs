@@ -12,7 +12,7 @@ use crate::domain::{Item, Kind, ProjectName, Scope, TargetUrl, Timestamp};
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LinkRecord<'a> {
     v: u64,
-    #[serde(with = "KindName")]
+    #[serde(with = "KindInJson")]
     pub(super) kind: Kind,
     #[serde(borrow)]
     pub(super) id: Cow<'a, str>,
@@ -25,20 +25,20 @@ pub(super) struct LinkRecord<'a> {
     resolved_at: Cow<'a, str>,
     /// Present only if the link was found for callers who named its project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) scope: Option<ScopeName>,
+    pub(super) scope: Option<ScopeInJson>,
 }
 
 /// How serde writes a [`Kind`].
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Kind", rename_all = "lowercase")]
-enum KindName {
+enum KindInJson {
     Interaction,
     Conversation,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum ScopeName {
+pub(super) enum ScopeInJson {
     Project,
 }
 
@@ -63,7 +63,7 @@ impl<'a> LinkRecord<'a> {
             resolved_at: format!("{resolved_at:.3}").into(),
             scope: match scope {
                 Scope::All => None,
-                Scope::Only(_) => Some(ScopeName::Project),
+                Scope::Only(_) => Some(ScopeInJson::Project),
             },
         })
     }

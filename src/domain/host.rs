@@ -85,9 +85,7 @@ fn default_port(url: &Url) -> Option<u16> {
 impl HostPattern {
     fn matches(&self, host: &Host<&str>) -> bool {
         match (self, host) {
-            (Self::Exact(Host::Domain(own)), Host::Domain(other)) => own == other,
-            (Self::Exact(Host::Ipv4(own)), Host::Ipv4(other)) => own == other,
-            (Self::Exact(Host::Ipv6(own)), Host::Ipv6(other)) => own == other,
+            (Self::Exact(own), other) => own == other,
             (Self::Below(suffix), Host::Domain(other)) => {
                 other.len() > suffix.len() && other.ends_with(suffix.as_str())
             }

@@ -26,7 +26,7 @@ const ID: &str = "ticket-4711";
 struct Memory(Mutex<HashMap<(Scope, Item<'static>), CachedLink>>);
 
 /// A project that answers each call after others had a chance to go on.
-struct Source {
+struct YieldingProject {
     calls: Arc<AtomicUsize>,
     answer: Result<Answer, CallFailure>,
 }
@@ -53,7 +53,7 @@ impl LinkCache for Memory {
     }
 }
 
-impl DeepLinks for Source {
+impl DeepLinks for YieldingProject {
     fn resolve<'a>(&'a self, _: &'a Item<'static>, options: &'a CallOptions) -> CallFuture<'a> {
         Box::pin(async move {
             // As the client does: the token is that of the first caller.
@@ -122,7 +122,7 @@ fn resolver(
 ) -> (Arc<Resolver>, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let project = |answer| ResolverProject {
-        source: Box::new(Source { calls: Arc::clone(&calls), answer }),
+        source: Box::new(YieldingProject { calls: Arc::clone(&calls), answer }),
         ids: None,
     };
     let dependencies = ResolverDependencies {

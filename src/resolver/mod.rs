@@ -241,7 +241,7 @@ impl Resolver {
                         lead.abandon();
                         return self.rate_limited(scope, item, mode, wait).await;
                     }
-                    let options = lead.call_options(!self.could_construct(request));
+                    let options = lead.call_options(self.constructible(request).is_none());
                     let (store, item) = (Arc::clone(&self.store), item.clone());
                     (lead.run(async move { store.resolve(scope, item, mode, options).await }), true)
                 }
@@ -317,26 +317,25 @@ impl Resolver {
         result.for_caller(mode, collapsed)
     }
 
-    fn could_construct(&self, request: &ResolveRequest<'_>) -> bool {
-        self.policy.construct == Construct::InOutages
-            && request.candidates.kind_was_named()
-            && self.store.construct(request.scope, request.candidates.first()).is_some()
+    /// The URL that may be constructed in an outage. Only if the caller named the kind: otherwise the text may mean several
+    /// items, and Nebuly alone knows which of them exists.
+    fn constructible(&self, request: &ResolveRequest<'_>) -> Option<Found> {
+        let may = self.policy.construct == Construct::InOutages && request.candidates.kind_was_named();
+        if may { self.store.construct(request.scope, request.candidates.first()) } else { None }
     }
 
     fn construct_in_outage(&self, request: &ResolveRequest<'_>, failure: CallFailure) -> Option<Resolution> {
-        let outage = match failure.cause {
-            Cause::Unavailable | Cause::Overloaded { .. } | Cause::Timeout => true,
-            Cause::KeyRejected | Cause::BadAnswer | Cause::RateLimited { .. } | Cause::Internal => false,
-        };
-        if !outage || self.policy.construct != Construct::InOutages || !request.candidates.kind_was_named() {
-            return None;
+        match failure.cause {
+            Cause::Unavailable | Cause::Overloaded { .. } | Cause::Timeout => {}
+            Cause::KeyRejected | Cause::BadAnswer | Cause::RateLimited { .. } | Cause::Internal => {
+                return None;
+            }
         }
-        let item = request.candidates.first();
-        if self.store.in_memory(request.scope, item).is_some() {
+        let found = self.constructible(request)?;
+        if self.store.in_memory(request.scope, request.candidates.first()).is_some() {
             // Nebuly has just said that it is not there: it is another candidate that could not be asked for.
             return None;
         }
-        let found = self.store.construct(request.scope, item)?;
         Some(Resolution { outcome: Outcome::Resolved(found), source: AnswerSource::Constructed })
     }
 

@@ -92,7 +92,9 @@ impl RedisClient {
         });
         match answer {
             Ok(contents) => {
-                self.answered(permit);
+                if self.breaker.lock().succeeded(permit) {
+                    tracing::info!("Redis recovered");
+                }
                 Ok(contents)
             }
             Err(unanswered) => {
@@ -160,12 +162,6 @@ impl RedisClient {
         mut connection: RedisConnection,
     ) -> Result<Vec<Value>, RedisFault> {
         connection.send(commands).await.inspect_err(|_| self.connector.discard(connection.number))
-    }
-
-    fn answered(&self, permit: RedisPermit) {
-        if self.breaker.lock().succeeded(permit) {
-            tracing::info!("Redis recovered");
-        }
     }
 
     fn unanswered(&self, permit: RedisPermit, unanswered: &Unanswered) {

@@ -73,7 +73,6 @@ pub struct Loaded {
 /// except that temporary files which a crash left are removed. Conditions that may pass by themselves are no error here: a
 /// full disk, and a snapshot of a newer version. Blocks no longer than [`crate::files::DEADLINE`].
 pub fn check(path: &FilePath) -> Result<(), SnapshotError> {
-    let failed = |path: &FilePath, what, error| Err(SnapshotError::Io { path: path.clone(), what, error });
     let checked = path.clone();
     let check = move || {
         open(&checked)?;
@@ -82,12 +81,12 @@ pub fn check(path: &FilePath) -> Result<(), SnapshotError> {
             Err(error)
                 if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
             {
-                failed(&checked, "written", error)
+                Err(SnapshotError::io(&checked, "written", error))
             }
             _ => Ok(()),
         }
     };
-    within_deadline(check).unwrap_or_else(|error| failed(path, "read", error))
+    within_deadline(check).unwrap_or_else(|error| Err(SnapshotError::io(path, "read", error)))
 }
 
 impl SnapshotFile {
@@ -144,7 +143,12 @@ impl Inner {
             reading.join().unwrap_or_else(|_| Err(self.failed("read", io::Error::other("reading panicked"))))
         })?;
         self.lines_skipped.increment(loaded.broken);
-        self.report(loaded);
+        let Loaded { links, broken, unconfigured, expired } = loaded;
+        let path = &self.path;
+        tracing::info!(%path, links, unconfigured, expired, "snapshot read");
+        if broken > 0 {
+            tracing::warn!(%path, broken, "broken lines of the snapshot were skipped");
+        }
         Ok(loaded)
     }
 
@@ -176,14 +180,6 @@ impl Inner {
         }
         drop(loaded_links.send(batch));
         Ok(loaded)
-    }
-
-    fn report(&self, Loaded { links, broken, unconfigured, expired }: Loaded) {
-        let path = &self.path;
-        tracing::info!(%path, links, unconfigured, expired, "snapshot read");
-        if broken > 0 {
-            tracing::warn!(%path, broken, "broken lines of the snapshot were skipped");
-        }
     }
 
     fn save(
@@ -219,7 +215,7 @@ impl Inner {
     }
 
     fn failed(&self, what: &'static str, error: io::Error) -> SnapshotError {
-        SnapshotError::Io { path: self.path.clone(), what, error }
+        SnapshotError::io(&self.path, what, error)
     }
 }
 

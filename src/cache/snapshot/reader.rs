@@ -59,6 +59,12 @@ pub enum SnapshotError {
     },
 }
 
+impl SnapshotError {
+    pub(super) fn io(path: &FilePath, what: &'static str, error: io::Error) -> Self {
+        Self::Io { path: path.clone(), what, error }
+    }
+}
+
 /// Reads a snapshot line by line. It holds one line in memory.
 #[derive(Debug)]
 pub struct SnapshotReader<R = File> {
@@ -88,8 +94,7 @@ pub struct BrokenLine;
 impl SnapshotReader {
     /// Opens a snapshot.
     pub fn open(path: &FilePath) -> Result<Self, SnapshotError> {
-        let missing =
-            || SnapshotError::Io { path: path.clone(), what: "read", error: io::ErrorKind::NotFound.into() };
+        let missing = || SnapshotError::io(path, "read", io::ErrorKind::NotFound.into());
         Ok(Self::new(open(path)?.ok_or_else(missing)?, path))
     }
 }
@@ -102,9 +107,12 @@ impl<R: io::Read> SnapshotReader<R> {
 
     /// The next line, or `None` at the end. A line of a newer version is an error, and nothing of the file may be used.
     pub fn read(&mut self) -> Result<Option<Result<SnapshotLink<'_>, BrokenLine>>, SnapshotError> {
-        let line = self.next_line()?;
-        let link = |line| LinkRecord::parse(VERSION, line).and_then(link);
-        Ok(line.map(|line| line.and_then(link).ok_or(BrokenLine)))
+        let record = match self.next_line()? {
+            Some(Line::Whole(line)) => LinkRecord::parse(VERSION, line),
+            Some(Line::TooLong) => None,
+            None => return Ok(None),
+        };
+        Ok(Some(record.and_then(link).ok_or(BrokenLine)))
     }
 
     /// Reads to the end, and fails if a line is of a newer version.
@@ -113,17 +121,14 @@ impl<R: io::Read> SnapshotReader<R> {
         Ok(())
     }
 
-    /// The bytes of the next line, or `Some(None)` if it is too long.
-    fn next_line(&mut self) -> Result<Option<Option<&[u8]>>, SnapshotError> {
-        match self.lines.read() {
-            Ok(Some(Line::Whole(line))) => match newer_version(line) {
-                Some(version) => Err(SnapshotError::NewerVersion { path: self.path.clone(), version }),
-                None => Ok(Some(Some(line))),
-            },
-            Ok(Some(Line::TooLong)) => Ok(Some(None)),
-            Ok(None) => Ok(None),
-            Err(error) => Err(SnapshotError::Io { path: self.path.clone(), what: "read", error }),
+    fn next_line(&mut self) -> Result<Option<Line<'_>>, SnapshotError> {
+        let line = self.lines.read().map_err(|error| SnapshotError::io(&self.path, "read", error))?;
+        if let Some(Line::Whole(bytes)) = &line
+            && let Some(version) = newer_version(bytes)
+        {
+            return Err(SnapshotError::NewerVersion { path: self.path.clone(), version });
         }
+        Ok(line)
     }
 }
 
@@ -144,7 +149,7 @@ fn link(record: LinkRecord<'_>) -> Option<SnapshotLink<'_>> {
 
 /// Opens a snapshot, or returns `None` if there is no file. A file that is neither a snapshot nor empty is an error.
 pub(super) fn open(path: &FilePath) -> Result<Option<File>, SnapshotError> {
-    let failed = |error| SnapshotError::Io { path: path.clone(), what: "read", error };
+    let failed = |error| SnapshotError::io(path, "read", error);
     let mut file = match open_regular(path.as_path()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(failed)?,
