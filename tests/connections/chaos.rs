@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::LOAD;
 use crate::support::connection::Connection;
-use crate::support::own_process::in_own_process;
+use crate::support::own_process::{in_own_process, memory_bytes};
 use crate::support::{Answer, Nebulink, key_of, request, settings_with, stand_in_with};
 use fastrand::Rng;
 use http::{HeaderValue, StatusCode};
@@ -267,13 +267,6 @@ async fn results(nebulink: &Nebulink) -> BTreeMap<String, u64> {
     results
 }
 
-/// The memory of this process, which the stand-in and the callers share.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_that_worked_once_works_through_whatever_nebuly_does() {
     let _turn = LOAD.lock().await;
@@ -314,7 +307,7 @@ async fn a_link_that_worked_once_works_through_whatever_nebuly_does() {
         assert!(for_one <= bound, "{for_one} calls for one link in {passed:?}, more than {bound}");
         calls += stand_in.call_count();
         most_in_flight = most_in_flight.max(stand_in.most_in_flight());
-        let now = resident_bytes();
+        let now = memory_bytes("VmRSS");
         println!(
             "round {round}: {} calls so far, at most {most_in_flight} at once and {for_one} of {bound} for one known \
              link; {} MB",

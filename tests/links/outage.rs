@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::connection::Connection;
 use crate::support::redis_server::RedisServer;
-use crate::support::{Answer, KEY, Nebulink, PATIENCE, settings, stand_in};
+use crate::support::{Answer, KEY, Nebulink, PATIENCE, eventually, settings, stand_in};
 use nebulink::app::Shutdown;
 use nebulink::demo::{StandIn, StandInItem};
 use redis::{cmd, pipe};
@@ -72,15 +72,6 @@ impl Load {
         self.stop.store(true, Ordering::Relaxed);
         let slowest = self.callers.join_all().await.into_iter().max().unwrap();
         (self.answered.load(Ordering::Relaxed), slowest)
-    }
-}
-
-/// Waits until a condition holds.
-async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !holds().await {
-        assert!(began.elapsed() < PATIENCE, "it does not come about");
-        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 

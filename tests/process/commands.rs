@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::support::process::{Process, Running, binary, command, run};
-use crate::support::{KEY, PATIENCE, request, stand_in, wait_until};
+use crate::support::{KEY, PATIENCE, eventually, request, stand_in};
 use nebulink::demo::Fault;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -103,7 +103,7 @@ async fn a_signal_ends_a_start_that_hangs() {
         command.args(["demo", "--set", "server.listen=127.0.0.1:0"]).stdout(full);
         let mut process = Running(command.spawn().unwrap());
         drop(command);
-        wait_until(|| catches_signals(&process)).await;
+        eventually(async || catches_signals(&process)).await;
         process.signal(signal);
         assert_eq!(process.exit_code().await, 0, "{signal:?}");
         drop(unread);

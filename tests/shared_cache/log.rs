@@ -3,8 +3,9 @@
 use nebulink::domain::Scope;
 use redis::cmd;
 
-use crate::replica::{Replica, conversation, eventually, link};
+use crate::replica::{Replica, conversation, link};
 use crate::support::captured_log::CapturedLog;
+use crate::support::eventually;
 use crate::support::own_process::in_own_process;
 use crate::support::redis_server::RedisServer;
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::support::own_process::in_own_process;
-use crate::support::{KEY, Nebulink, settings, stand_in};
+use crate::support::own_process::{in_own_process, memory_bytes};
+use crate::support::{KEY, Nebulink, eventually, settings, stand_in};
 use nebulink::domain::Scope;
 use redis::cmd;
 use tokio::task::JoinSet;
 
 use crate::hostile_server::{Attack, HostileServer};
-use crate::replica::{PREFIX, Replica, conversation, eventually, link};
+use crate::replica::{PREFIX, Replica, conversation, link};
 use crate::support::redis_server::RedisServer;
 
 /// How many callers ask at once: each would read a whole value.
@@ -43,7 +43,7 @@ async fn a_value_of_100_megabytes_is_not_read(server: &RedisServer) {
     let [key]: [String; 1] =
         server.command::<Vec<_>>(cmd("KEYS").arg(format!("{PREFIX}*"))).await.try_into().unwrap();
     let _length: u64 = server.command(cmd("SETRANGE").arg(&key).arg(100_000_000).arg("x")).await;
-    let before = peak_bytes();
+    let before = memory_bytes("VmHWM");
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
         let (replica, item) = (replica.clone(), item.clone());
@@ -54,7 +54,7 @@ async fn a_value_of_100_megabytes_is_not_read(server: &RedisServer) {
         });
     }
     callers.join_all().await;
-    let grown = peak_bytes() - before;
+    let grown = memory_bytes("VmHWM") - before;
     assert!(grown < FLAT, "{grown}");
     assert_eq!(replica.unanswered(), 0);
     let _deleted: u64 = server.command(cmd("DEL").arg(&key)).await;
@@ -69,7 +69,7 @@ async fn a_hostile_server_is_cut_off(honest: &RedisServer) {
         let mut settings = settings(&stand_in, &UNLIMITED);
         settings.shared_cache.url = Some(hostile.url().into());
         let nebulink = Nebulink::start_with(&settings).await;
-        let before = peak_bytes();
+        let before = memory_bytes("VmHWM");
         for link in 0..LINKS {
             let id = format!("{number}-{link}");
             stand_in.add_conversation(KEY, &id);
@@ -78,7 +78,7 @@ async fn a_hostile_server_is_cut_off(honest: &RedisServer) {
         }
         // An attack goes on until nebulink closes its connection.
         eventually(async || hostile.attacks() >= 1 && hostile.running() == 0).await;
-        let grown = peak_bytes() - before;
+        let grown = memory_bytes("VmHWM") - before;
         assert!(grown < FLAT, "{attack:?}: {grown}");
         replicas.push((attack, nebulink));
     }
@@ -96,11 +96,4 @@ async fn a_hostile_server_is_cut_off(honest: &RedisServer) {
         })
         .await;
     }
-}
-
-/// The most memory that this process has had so far.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }

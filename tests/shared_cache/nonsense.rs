@@ -8,7 +8,8 @@ use redis::{Cmd, cmd, pipe};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::replica::{NEBULY_KEY, PREFIX, Replica, conversation, eventually, link, project};
+use crate::replica::{NEBULY_KEY, PREFIX, Replica, conversation, link, project};
+use crate::support::eventually;
 use crate::support::redis_server::RedisServer;
 
 /// The key under which an item of project `a` is shared, once it is.

@@ -11,7 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::replica::{Replica, conversation, eventually, link, options};
+use crate::replica::{Replica, conversation, link, options};
+use crate::support::eventually;
 use crate::support::redis_server::RedisServer;
 
 /// The default of `shared_cache.timeout`.

@@ -1,7 +1,7 @@
 //! The shared cache of one replica.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use nebulink::cache::{SharedCache, SharedCacheOptions};
@@ -10,7 +10,7 @@ use nebulink::domain::{
     TargetUrl,
 };
 
-use crate::support::redis_server::PATIENCE;
+use crate::support::eventually;
 
 /// One of our keys.
 pub(crate) const NEBULY_KEY: &str = "nk-canary-4f1d2c3b";
@@ -115,13 +115,4 @@ pub(crate) fn link(position: usize, path: &str) -> SharedLink {
     hosts.allow("*.nebuly.com").unwrap();
     let url = TargetUrl::accept(&format!("https://go.nebuly.com/{path}"), &hosts, |_| false).unwrap();
     SharedLink { url, project: project(position), resolved_at: SystemClock.now() }
-}
-
-/// Waits until a condition holds.
-pub(crate) async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !holds().await {
-        assert!(start.elapsed() < PATIENCE, "it does not come about");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

@@ -8,7 +8,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use redis::cmd;
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::replica::{LIFETIMES, PREFIX, Replica, conversation, eventually, link, options, project};
+use crate::replica::{LIFETIMES, PREFIX, Replica, conversation, link, options, project};
+use crate::support::eventually;
 use crate::support::redis_server::RedisServer;
 
 #[tokio::test]

@@ -218,14 +218,14 @@ pub fn raise_file_limit() {
     let _raised = setrlimit(Resource::Nofile, limit);
 }
 
-/// Waits until a condition holds.
-pub async fn wait_until(condition: impl Fn() -> bool) {
+/// Waits until a condition holds, far longer than that takes even on a machine under load.
+pub async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
     let holds = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, holds).await.expect("it never happens");
+    tokio::time::timeout(3 * PATIENCE, holds).await.expect("it does not come about");
 }
 
 /// Sends a request on a connection of its own, byte for byte, and reads the whole answer.

@@ -26,3 +26,10 @@ pub fn in_own_process<T>(_test: T) -> bool {
     assert!(child.status.success() && out.contains("1 passed"), "{name} has failed in a process of its own");
     false
 }
+
+/// The memory of this process in bytes: `VmRSS` is what it takes now, `VmHWM` the most that it has taken.
+pub fn memory_bytes(figure: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':')).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}

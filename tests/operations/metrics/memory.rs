@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nebulink::telemetry::MetricsRegistry;
 
-use crate::support::own_process::in_own_process;
+use crate::support::own_process::{in_own_process, memory_bytes};
 
 /// The samples that are taken in one go: a million in a second at most, ten times what a core serves.
 const PACE: u64 = 10_000;
@@ -25,7 +25,7 @@ async fn histograms_take_no_memory_though_nobody_scrapes() {
     let registry = MetricsRegistry::new().unwrap();
     let duration = registry.scope(|| metrics::histogram!("duration_seconds"));
     let upkeep = tokio::spawn(registry.reader().keep_up());
-    let before = peak_bytes();
+    let before = memory_bytes("VmHWM");
     for _ in 0..SAMPLES / PACE {
         for _ in 0..PACE {
             duration.record(0.0002);
@@ -34,13 +34,6 @@ async fn histograms_take_no_memory_though_nobody_scrapes() {
     }
     upkeep.abort();
     assert!(registry.reader().render().contains(&format!("duration_seconds_count {SAMPLES}\n")));
-    let grown = peak_bytes() - before;
+    let grown = memory_bytes("VmHWM") - before;
     assert!(grown < FLAT, "{grown} bytes");
-}
-
-/// The most memory that this process has had so far.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
