@@ -1,14 +1,23 @@
 //! nebulink turns the id of a Nebuly interaction or conversation into a redirect to the page that shows it.
 //!
-//! # The way of a request
+//! # The path of a request
 //!
-//! 1. [`server`] accepts a connection, reads a request's head, and keeps an eye on the time.
-//! 2. [`web`] finds the route, lets the caller in or not, reads the id out of path or query, and asks the resolver.
+//! 1. [`server`] accepts a connection, reads the head of a request, and enforces the deadlines.
+//! 2. [`web`] finds the route, authenticates the caller, reads the id from path or query, and asks the resolver.
 //! 3. [`resolver`] answers from a [`cache`], or asks the projects of Nebuly: once for a link, however many callers wait,
-//!    and as far as [`limits`] let this one.
-//! 4. [`nebuly`] makes the call if key, circuit and the bound on calls in flight allow it, checks what comes back, and
-//!    turns it into words of the [`domain`].
-//! 5. [`cache`] keeps it, and [`web`] writes the 302, or the row of the one table of errors that fits.
+//!    and within the rate limit of the caller ([`limits`]).
+//! 4. [`nebuly`] makes the call, if key, circuit breaker and the bound on calls in flight allow it, checks the answer, and
+//!    converts it to types of the [`domain`].
+//! 5. [`cache`] keeps the link, and [`web`] writes the 302, or an answer from the table of problems.
+//!
+//! CONTRIBUTING.md shows the same file by file.
+//!
+//! # Words
+//!
+//! - An *item* is an interaction or a conversation: a kind and an id. Its *link* is the URL that shows it.
+//! - An item is *absent* if Nebuly answered that it is not there.
+//! - A request is *cold* if no cache can answer it, so that it waits for Nebuly.
+//! - A text may mean several items; these are its *candidates*.
 //!
 //! # The map
 //!
@@ -21,18 +30,18 @@
 //! | [`files`] | files that settings name: how they are shown, read in bounded time, and read again | `text` |
 //! | [`nebuly`] | adapter: where links come from | `domain`, `files`, `http_client`, `sync`, `text` |
 //! | [`cache`] | adapter: where links are remembered | `domain`, `files` |
-//! | [`limits`] | adapter: what each caller may still cost | `domain` |
+//! | [`limits`] | adapter: the rate limit of each caller | `domain` |
 //! | [`resolver`] | the policy: what is answered from where | `domain`, `sync` |
-//! | [`web`] | routes, who may ask, redirect, errors, pages | `domain`, `resolver`, `files`, `text` |
+//! | [`web`] | routes, authentication, redirects, problems, pages | `domain`, `resolver`, `files`, `text` |
 //! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
 //! | [`settings`] | defaults, file, environment, command line | `domain`, `files`, `text` |
 //! | [`telemetry`] | logs, metrics and traces | `http_client` |
 //! | [`app`] | the composition root: builds everything from the settings and runs it | all of these |
 //! | [`demo`] | a stand-in for Nebuly, which the tests talk to as well | `text` |
 //! | [`cli`] | the commands | everything |
-//! | `fuzzing` | what must hold of the parsers that see foreign bytes; only in tests and under cargo-fuzz | everything |
+//! | `fuzzing` | the properties of the parsers that read untrusted bytes; only in tests and under cargo-fuzz | everything |
 //!
-//! `tests/repository/architecture.rs` holds this table.
+//! `tests/repository/architecture.rs` checks these rules, and that no import leads in a circle.
 
 pub mod app;
 pub mod cache;

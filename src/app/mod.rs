@@ -161,7 +161,7 @@ impl App {
                 wanted,
                 max_connections,
                 management,
-                "the limit of open files bounds the connections"
+                "limit of open files is too low for server.max_connections"
             );
         }
         self

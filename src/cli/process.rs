@@ -32,7 +32,7 @@ pub(super) fn keep_secrets() {
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
         if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-            tracing::warn!(%error, "failed to disable attaching debuggers");
+            tracing::warn!(%error, "failed to prevent debuggers from attaching");
         }
     }
 }

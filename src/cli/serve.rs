@@ -24,7 +24,7 @@ fn try_run(sources: &SettingSources) -> anyhow::Result<ExitCode> {
     };
     telemetry::init(&log_options(&settings.log)).context("failed to start the thread of the log")?;
     for SettingProblem { key, source, message } in warnings {
-        tracing::warn!(setting = key, %source, problem = message, "a setting is probably a mistake");
+        tracing::warn!(setting = key, %source, problem = message, "setting is probably a mistake");
     }
     process::on_runtime(settings.server.workers, serve(settings, signals))
 }

@@ -56,8 +56,8 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Returns true if an item that was there before is gone now. Other refusals may be about the call: the last section of
-    /// the notes on Nebuly says what its answers are taken for.
+    /// Returns true if an item that was there before is gone now. Other statuses that make an item absent may be about the
+    /// call instead.
     #[must_use]
     pub const fn is_gone(&self) -> bool {
         matches!(self, Self::Absent { status: 404 | 410 })
@@ -76,13 +76,14 @@ pub struct CallFailure {
 /// The reason why a call had no conclusive answer. The web layer has one table that turns these into statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// Nebuly refuses our key: the operator must act. Becomes 502.
+    /// Nebuly rejects our key: the operator must act. Becomes 502.
     KeyRejected,
     /// The answer is no URL that may be used. Becomes 502.
     BadAnswer,
     /// No connection, a reset, or 5xx. Becomes 502.
     Unavailable,
-    /// Nebuly asks us to slow down, its circuit is open, or too many calls wait already. Becomes 503.
+    /// Nebuly rate-limits us (429), its circuit breaker is open, too many calls are queued, or there is too little time left
+    /// to begin a call. Becomes 503.
     Overloaded {
         /// The seconds after which asking again may succeed. Without it, the time was up before the call could begin.
         retry_after: Option<u32>,

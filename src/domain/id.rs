@@ -1,4 +1,4 @@
-//! Which texts are ids (section 3 of the design).
+//! The rules for ids, and the check of a text against them.
 //!
 //! An id becomes one path segment of a call that carries a key. Whatever stands before Nebuly may decode that segment
 //! again before it routes, so a text that turns into a dot segment after any further decoding is refused here, before

@@ -13,7 +13,7 @@ use super::AllowedHosts;
 #[derive(Clone, PartialEq, Eq)]
 pub struct TargetUrl(Bytes);
 
-/// Why a URL may not be redirected to (section 4 of the design).
+/// Why a URL may not be redirected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedUrl {
     /// Empty, or longer than [`TargetUrl::MAX_LEN`].

@@ -1,4 +1,4 @@
-//! The rate limit of each caller: `limits.cold_per_second` and `limits.cold_burst` of section 10 of the design.
+//! The rate limit of each caller: `limits.cold_per_second` and `limits.cold_burst` of the settings.
 //!
 //! | file | job |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! The metrics of this layer (section 11 of the design). Handles are found once, when a project is built, because
+//! The metrics of this layer. Handles are found once, when a project is built, because
 //! finding one costs more than counting.
 
 use std::time::{Duration, SystemTime};

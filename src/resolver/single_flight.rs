@@ -137,7 +137,7 @@ impl Flight {
             Ok(FlightState::Abandoned) => Err(Abandoned),
             // The task ended without a result: it panicked, or the runtime is shutting down.
             Ok(FlightState::UnderWay) | Err(_) => {
-                tracing::error!("a resolution ended without a result");
+                tracing::error!("resolution ended without a result");
                 Ok(Resolution::failed(Cause::Internal))
             }
         }

@@ -72,7 +72,7 @@ pub fn init(options: &LogOptions) -> io::Result<()> {
 fn log_panic(panic: &panic::PanicHookInfo<'_>) {
     let thread = thread::current();
     let location = panic.location().map(tracing::field::display);
-    tracing::error!(location, thread = thread.name(), "panicked");
+    tracing::error!(location, thread = thread.name(), "thread panicked");
 }
 
 /// Prints a line on standard error that is no event. It never blocks once there is a log.

@@ -31,13 +31,13 @@ pub(super) enum Problem {
     MethodNotAllowed,
     /// 409: several projects have a conversation of this id.
     Ambiguous,
-    /// 502: Nebuly refuses our key.
+    /// 502: Nebuly rejects our key.
     KeyRejected,
     /// 502: Nebuly's answer is no URL that may be used.
     BadAnswer,
     /// 502: Nebuly cannot be reached, resets, or answers 5xx.
     Unavailable,
-    /// 503: Nebuly answered 429.
+    /// 503: Nebuly answered 429, its circuit breaker is open, too many calls are queued, or too little time is left for one.
     Overloaded {
         /// Seconds, if Nebuly said how many.
         retry_after: Option<u32>,
@@ -66,7 +66,7 @@ pub(super) struct ProblemRow {
 }
 
 impl Problem {
-    /// The row of this problem (section 5 of the design).
+    /// The row of this problem.
     #[rustfmt::skip]
     #[expect(clippy::too_many_lines, reason = "a table is as long as it has rows")]
     pub(super) const fn row(self) -> ProblemRow {
@@ -186,7 +186,19 @@ impl Problem {
                 Some(seconds)
             }
             Self::Overloaded { retry_after: None } => Some(RETRY_AFTER_DEFAULT),
-            _ => None,
+            Self::InvalidRequest(_)
+            | Self::TokenRequired
+            | Self::IdentityRequired
+            | Self::UnknownPath
+            | Self::UnknownProject
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::Ambiguous
+            | Self::KeyRejected
+            | Self::BadAnswer
+            | Self::Unavailable
+            | Self::Timeout
+            | Self::Internal => None,
         }
     }
 }

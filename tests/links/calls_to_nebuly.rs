@@ -1,4 +1,4 @@
-//! Calls to Nebuly: the bound on calls in flight, retries, the circuit breaker (section 6 of the design).
+//! Calls to Nebuly: the bound on calls in flight, retries, the circuit breaker.
 
 use std::time::{Duration, Instant, SystemTime};
 

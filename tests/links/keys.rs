@@ -1,4 +1,4 @@
-//! Keys that change, go bad, are refused, or are not there yet (section 6 of the design).
+//! Keys that change, go bad, are refused, or are not there yet.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

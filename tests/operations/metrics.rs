@@ -1,4 +1,4 @@
-//! The metrics of `/metrics`: section 11 of the design, to the letter, whatever callers send.
+//! The metrics of `/metrics`: those of the contract to the letter, whatever callers send.
 
 mod contract;
 mod memory;

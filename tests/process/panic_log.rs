@@ -30,7 +30,7 @@ fn a_panic_is_logged_with_its_place_and_without_its_message() {
         .unwrap();
     let log = String::from_utf8(child.stderr).unwrap();
     let line: serde_json::Value = serde_json::from_str(log.trim_end()).unwrap();
-    assert_eq!((&line["message"], &line["level"]), (&"panicked".into(), &"ERROR".into()));
+    assert_eq!((&line["message"], &line["level"]), (&"thread panicked".into(), &"ERROR".into()));
     assert_eq!(line["thread"], "worker");
     assert!(line["location"].as_str().unwrap().contains("tests/process/panic_log.rs:"), "{line}");
     assert!(!log.contains("canary"), "{log}");

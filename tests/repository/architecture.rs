@@ -1,4 +1,4 @@
-//! Who may import whom (section 13 of the design).
+//! Who may import whom.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -41,7 +41,7 @@ struct DeepLinkBody {
 }
 
 impl StatusMeaning {
-    /// Reads a status as the last section of the notes on Nebuly's API does.
+    /// Decides what a status means. Nebuly documents 200, 401 and 404; for the others this is the safe reading.
     pub(super) const fn of(status: u16) -> Self {
         match status {
             200 => Self::Found,

@@ -1,4 +1,4 @@
-//! The caller of a request: who it is, and whether it may ask (section 7 of the design).
+//! The caller of a request: who it is, and whether it may ask.
 //!
 //! | file | job |
 //! |---|---|

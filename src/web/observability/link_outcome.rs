@@ -9,7 +9,7 @@ use crate::resolver::{AnswerSource, Calls, Mode, Outcome, Resolution};
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// The outcome of a link, in the words of section 11 of the design.
+/// The outcome of a link. docs/metrics.md explains the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum LinkOutcome {
     Hit,
@@ -61,7 +61,7 @@ pub(in crate::web) struct LinkStatus {
 
 impl LinkStatus {
     /// The one place where outcome and source become the words of the access log, the metric, the span and `cache-status`
-    /// (RFC 9211; the table in section 4 of the design).
+    /// (RFC 9211).
     pub(in crate::web) fn of(resolution: &Resolution) -> Self {
         let fixed = |text| Some(HeaderValue::from_static(text));
         let (outcome, cache_status) = match (&resolution.outcome, resolution.source) {

@@ -22,7 +22,7 @@ pub(in crate::web) struct SelfLink {
     looks: u8,
 }
 
-/// One of several links that an id stands for, as JSON (section 2 of the design) and as a line of a page.
+/// One of several links that an id stands for, as JSON and as a line of a page.
 #[derive(Debug, Serialize)]
 pub(in crate::web) struct Choice {
     pub(in crate::web) kind: &'static str,

@@ -1,4 +1,4 @@
-//! The metrics of section 11 of the design, with every value that their labels may have.
+//! The metrics that users rely on, with every value that their labels may have.
 
 use super::scrape::Scrape;
 
