@@ -102,7 +102,7 @@ fn listener(layers: &Figment) -> Option<Layer> {
             return None;
         }
         own.set_port(own.port().checked_add(1)?);
-        Some(adapted(key, other, &own.to_string()))
+        Some(Layer::of_text(SettingSource::Follows(other.to_owned()), key, &own.to_string()))
     })
 }
 
@@ -123,7 +123,7 @@ impl NestedDuration {
             nanos if nanos.is_multiple_of(1_000_000) => format!("{}ms", self.duration.as_millis()),
             _ => format!("{}ns", self.duration.as_nanos()),
         };
-        Some(adapted(self.key, self.follows?, &text))
+        Some(Layer::of_text(SettingSource::Follows(self.follows?.to_owned()), self.key, &text))
     }
 }
 
@@ -137,9 +137,4 @@ fn find<T>(
     let source =
         layers.get_metadata(value.tag()).map_or(SettingSource::Default, SettingSource::from_metadata);
     Some((parse(&value).ok()?, source.is_set()))
-}
-
-fn adapted(key: &'static str, follows: &'static str, text: &str) -> Layer {
-    let (section, name) = key.split_once('.').unwrap_or((key, ""));
-    Layer::of_text(SettingSource::Follows(follows.to_owned()), section, name, text)
 }
