@@ -62,35 +62,37 @@ struct NestedDuration {
 
 /// Returns all durations that can be read. Each of them fits into the next unless both are set.
 fn durations(layers: &Figment) -> Vec<NestedDuration> {
-    let link = |key| {
+    let read = |key| {
         let (duration, is_set) = find(layers, key, positive())?;
         Some(NestedDuration { key, duration, is_set, follows: None })
     };
-    let mut links: Vec<_> = DURATIONS.into_iter().filter_map(link).collect();
+    let mut durations: Vec<_> = DURATIONS.into_iter().filter_map(read).collect();
+    // Outwards: a default that is shorter than a setting within it is raised.
     let mut inner: Option<NestedDuration> = None;
-    for link in &mut links {
+    for duration in &mut durations {
         match inner {
-            _ if link.is_set => inner = Some(*link),
-            Some(inner) if !inner.fits_into(link) => {
+            _ if duration.is_set => inner = Some(*duration),
+            Some(inner) if !inner.fits_into(duration) => {
                 // Leaves a quarter of the result for writing.
-                let room = if link.key == LONGEST { inner.duration / 3 } else { Duration::ZERO };
-                link.follow(&inner, inner.duration.saturating_add(room));
+                let room = if duration.key == LONGEST { inner.duration / 3 } else { Duration::ZERO };
+                duration.follow(&inner, inner.duration.saturating_add(room));
             }
             _ => {}
         }
     }
+    // Inwards: a default that is longer than the duration around it is lowered.
     let mut outer: Option<NestedDuration> = None;
-    for link in links.iter_mut().rev() {
+    for duration in durations.iter_mut().rev() {
         if let Some(outer) = outer
-            && !link.is_set
-            && !link.fits_into(&outer)
+            && !duration.is_set
+            && !duration.fits_into(&outer)
         {
             let room = if outer.key == LONGEST { outer.duration / 4 } else { Duration::ZERO };
-            link.follow(&outer, outer.duration.saturating_sub(room));
+            duration.follow(&outer, outer.duration.saturating_sub(room));
         }
-        outer = Some(*link);
+        outer = Some(*duration);
     }
-    links
+    durations
 }
 
 /// Moves the listener that is not set to the next port, if the other one is set to its default port.
