@@ -62,35 +62,37 @@ struct NestedDuration {
 
 /// Returns all durations that can be read. Each of them fits into the next unless both are set.
 fn durations(layers: &Figment) -> Vec<NestedDuration> {
-    let link = |key| {
+    let read = |key| {
         let (duration, is_set) = find(layers, key, positive())?;
         Some(NestedDuration { key, duration, is_set, follows: None })
     };
-    let mut links: Vec<_> = DURATIONS.into_iter().filter_map(link).collect();
+    let mut durations: Vec<_> = DURATIONS.into_iter().filter_map(read).collect();
+    // Outwards: a default that is shorter than a setting within it is raised.
     let mut inner: Option<NestedDuration> = None;
-    for link in &mut links {
+    for duration in &mut durations {
         match inner {
-            _ if link.is_set => inner = Some(*link),
-            Some(inner) if !inner.fits_into(link) => {
+            _ if duration.is_set => inner = Some(*duration),
+            Some(inner) if !inner.fits_into(duration) => {
                 // Leaves a quarter of the result for writing.
-                let room = if link.key == LONGEST { inner.duration / 3 } else { Duration::ZERO };
-                link.follow(&inner, inner.duration.saturating_add(room));
+                let room = if duration.key == LONGEST { inner.duration / 3 } else { Duration::ZERO };
+                duration.follow(&inner, inner.duration.saturating_add(room));
             }
             _ => {}
         }
     }
+    // Inwards: a default that is longer than the duration around it is lowered.
     let mut outer: Option<NestedDuration> = None;
-    for link in links.iter_mut().rev() {
+    for duration in durations.iter_mut().rev() {
         if let Some(outer) = outer
-            && !link.is_set
-            && !link.fits_into(&outer)
+            && !duration.is_set
+            && !duration.fits_into(&outer)
         {
             let room = if outer.key == LONGEST { outer.duration / 4 } else { Duration::ZERO };
-            link.follow(&outer, outer.duration.saturating_sub(room));
+            duration.follow(&outer, outer.duration.saturating_sub(room));
         }
-        outer = Some(*link);
+        outer = Some(*duration);
     }
-    links
+    durations
 }
 
 /// Moves the listener that is not set to the next port, if the other one is set to its default port.
@@ -102,7 +104,7 @@ fn listener(layers: &Figment) -> Option<Layer> {
             return None;
         }
         own.set_port(own.port().checked_add(1)?);
-        Some(adapted(key, other, &own.to_string()))
+        Some(Layer::of_text(SettingSource::Follows(other.to_owned()), key, &own.to_string()))
     })
 }
 
@@ -123,7 +125,7 @@ impl NestedDuration {
             nanos if nanos.is_multiple_of(1_000_000) => format!("{}ms", self.duration.as_millis()),
             _ => format!("{}ns", self.duration.as_nanos()),
         };
-        Some(adapted(self.key, self.follows?, &text))
+        Some(Layer::of_text(SettingSource::Follows(self.follows?.to_owned()), self.key, &text))
     }
 }
 
@@ -137,9 +139,4 @@ fn find<T>(
     let source =
         layers.get_metadata(value.tag()).map_or(SettingSource::Default, SettingSource::from_metadata);
     Some((parse(&value).ok()?, source.is_set()))
-}
-
-fn adapted(key: &'static str, follows: &'static str, text: &str) -> Layer {
-    let (section, name) = key.split_once('.').unwrap_or((key, ""));
-    Layer::of_text(SettingSource::Follows(follows.to_owned()), section, name, text)
 }

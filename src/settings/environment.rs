@@ -25,8 +25,8 @@ const TEST_PREFIX: &str = "NEBULINK_TEST_";
 /// The name of the one project of the environment.
 const DEFAULT_PROJECT: &str = "default";
 
-/// Section and name of the setting that `NEBULY_API_BASE_URL` sets.
-const BASE_URL_SETTING: (&str, &str) = ("nebuly", "api_base_url");
+/// The setting that `NEBULY_API_BASE_URL` sets.
+const BASE_URL_KEY: &str = "nebuly.api_base_url";
 
 /// The settings of the environment.
 #[derive(Default)]
@@ -73,20 +73,19 @@ struct EnvironmentReader<'a> {
 
 impl EnvironmentReader<'_> {
     fn read_base_url(&mut self) {
-        let (section, name) = BASE_URL_SETTING;
         let Some(value) = find(self.variables, API_BASE_URL) else { return };
-        let own = variable(section, name);
+        let own = variable("nebuly", "api_base_url");
         if find(self.variables, &own).is_some_and(|other| other != value) {
             let message = format!("differs from {own}: set one of the two");
-            self.refuse(&key(section, name), API_BASE_URL, message);
+            self.refuse(BASE_URL_KEY, API_BASE_URL, message);
         }
-        self.set(section, name, API_BASE_URL, value);
+        self.set(BASE_URL_KEY, API_BASE_URL, value);
     }
 
     fn read_project(&mut self, file_names_projects: bool) {
         for (variable, setting) in [(API_KEY, "api_key"), (API_KEY_FILE, "api_key_file")] {
             let Some(value) = find(self.variables, variable) else { continue };
-            let key = key(PROJECTS, setting);
+            let key = format!("{PROJECTS}.{setting}");
             if file_names_projects {
                 self.refuse(&key, variable, "describes a project beside [[projects]]: keep one of the two");
             } else if self.environment.names_project {
@@ -112,7 +111,7 @@ impl EnvironmentReader<'_> {
             let (section, setting) = path.split_once('.').unwrap_or((&path, ""));
             let is_known = self.schema.default(&path).is_some() && variable(section, setting) == name;
             if is_known {
-                self.set(section, setting, &name, value);
+                self.set(&path, &name, value);
             } else {
                 self.refuse(&path, &name, self.unknown(section, setting));
             }
@@ -153,12 +152,10 @@ impl EnvironmentReader<'_> {
     }
 
     /// Adds a layer of one setting.
-    fn set(&mut self, section: &str, name: &str, variable: &str, value: &OsStr) {
+    fn set(&mut self, key: &str, variable: &str, value: &OsStr) {
         match value.to_str() {
-            Some(text) => {
-                self.environment.layers.push(Layer::of_text(source(variable), section, name, text));
-            }
-            None => self.refuse(&key(section, name), variable, "not UTF-8"),
+            Some(text) => self.environment.layers.push(Layer::of_text(source(variable), key, text)),
+            None => self.refuse(key, variable, "not UTF-8"),
         }
     }
 
@@ -209,10 +206,6 @@ fn project(setting: &str, text: &str) -> Dict {
         (setting.to_owned(), Value::from(text)),
     ]);
     Dict::from([(PROJECTS.to_owned(), Value::from(vec![project]))])
-}
-
-fn key(section: &str, name: &str) -> String {
-    format!("{section}.{name}")
 }
 
 fn source(variable: &str) -> SettingSource {

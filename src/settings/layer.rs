@@ -20,7 +20,8 @@ impl Layer {
     }
 
     /// A layer of one setting, as text: nothing guesses at types, so a key made of digits stays text.
-    pub(super) fn of_text(source: SettingSource, section: &str, name: &str, text: &str) -> Self {
+    pub(super) fn of_text(source: SettingSource, key: &str, text: &str) -> Self {
+        let (section, name) = key.split_once('.').unwrap_or((key, ""));
         let settings = Dict::from([(name.to_owned(), Value::from(text))]);
         Self::new(source, Dict::from([(section.to_owned(), Value::from(settings))]))
     }
@@ -33,13 +34,13 @@ impl Layer {
     ) -> Vec<Self> {
         let mut layers = Vec::new();
         for (key, text) in overrides {
-            let (section, name) = key.split_once('.').unwrap_or((key, ""));
             let message = if schema.default(key).is_none() {
+                let (section, name) = key.split_once('.').unwrap_or((key, ""));
                 unknown(schema.similar(section, name).as_deref())
             } else if SECRETS.contains(&key.as_str()) {
                 "a secret, and never taken from the command line".to_owned()
             } else {
-                layers.push(Self::of_text(SettingSource::CommandLine, section, name, text));
+                layers.push(Self::of_text(SettingSource::CommandLine, key, text));
                 continue;
             };
             problems.push(SettingProblem::new(escaped(key), SettingSource::CommandLine, message));

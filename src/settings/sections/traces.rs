@@ -17,7 +17,7 @@ use crate::files::FilePath;
 use crate::settings::environment::find;
 use crate::settings::problem::{SettingProblem, SettingSource};
 use crate::settings::urls;
-use crate::settings::value::{Parsed, readable_file};
+use crate::settings::value::{Parsed, readable_file, whole};
 
 /// The path of traces in OTLP over HTTP, below the endpoint for all signals.
 const TRACES_PATH: &str = "/v1/traces";
@@ -28,11 +28,11 @@ const SERVICE_NAME: &str = "nebulink";
 /// The specification's defaults.
 const TIMEOUT_MS: u64 = 10_000;
 const SCHEDULE_DELAY_MS: u64 = 5_000;
-const MAX_QUEUE_SIZE: u64 = 2_048;
-const MAX_EXPORT_BATCH_SIZE: u64 = 512;
+const MAX_QUEUE_SIZE: usize = 2_048;
+const MAX_EXPORT_BATCH_SIZE: usize = 512;
 
 /// The longest queue of spans: some 100 MB at worst.
-const LONGEST_QUEUE: u64 = 100_000;
+const LONGEST_QUEUE: usize = 100_000;
 
 /// The longest time that any of the variables may set, in milliseconds: one hour.
 const LONGEST_MS: u64 = 60 * 60 * 1_000;
@@ -138,23 +138,21 @@ impl TracesSettings {
         let named = resource_attributes.iter().position(|(key, _)| key == "service.name");
         let named = named.map(|index| resource_attributes.swap_remove(index).1);
         let service_name = variables.parse("OTEL_SERVICE_NAME", |text| Ok(text.to_owned()));
-        let max_queue_size = variables.whole("OTEL_BSP_MAX_QUEUE_SIZE", LONGEST_QUEUE, MAX_QUEUE_SIZE);
+        let max_queue_size = variables.number("OTEL_BSP_MAX_QUEUE_SIZE", MAX_QUEUE_SIZE);
         let max_export_batch_size =
-            variables.whole("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", LONGEST_QUEUE, MAX_EXPORT_BATCH_SIZE);
-        let schedule_delay = variables.whole("OTEL_BSP_SCHEDULE_DELAY", LONGEST_MS, SCHEDULE_DELAY_MS);
+            variables.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", MAX_EXPORT_BATCH_SIZE).min(max_queue_size);
         let timeout = variables.either("TIMEOUT");
         Some(Self {
             endpoint,
             headers,
             ca_file: variables.ca_file(),
-            timeout: Duration::from_millis(variables.whole(&timeout, LONGEST_MS, TIMEOUT_MS)),
+            timeout: variables.milliseconds(&timeout, TIMEOUT_MS),
             service_name: service_name.or(named).unwrap_or_else(|| SERVICE_NAME.to_owned()),
             resource_attributes,
             sampling: SamplingSettings::read(variables),
-            max_queue_size: usize::try_from(max_queue_size).unwrap_or(usize::MAX),
-            max_export_batch_size: usize::try_from(max_export_batch_size.min(max_queue_size))
-                .unwrap_or(usize::MAX),
-            schedule_delay: Duration::from_millis(schedule_delay),
+            max_queue_size,
+            max_export_batch_size,
+            schedule_delay: variables.milliseconds("OTEL_BSP_SCHEDULE_DELAY", SCHEDULE_DELAY_MS),
         })
     }
 }
@@ -210,14 +208,13 @@ impl OtelVariables<'_> {
         self.parse(variable, readable_file).map(|path| TracesCaFile { variable, path })
     }
 
-    fn whole(&mut self, name: &str, max: u64, default: u64) -> u64 {
-        self.parse(name, |text| whole(text, max)).unwrap_or(default)
+    fn number(&mut self, name: &str, default: usize) -> usize {
+        self.parse(name, |text| whole(1..=LONGEST_QUEUE)(&text.into())).unwrap_or(default)
     }
-}
 
-fn whole(text: &str, max: u64) -> Parsed<u64> {
-    let number = text.parse().ok().filter(|number| (1..=max).contains(number));
-    number.ok_or_else(|| format!("not a whole number from 1 to {max}").into())
+    fn milliseconds(&mut self, name: &str, default: u64) -> Duration {
+        Duration::from_millis(self.parse(name, |text| whole(1..=LONGEST_MS)(&text.into())).unwrap_or(default))
+    }
 }
 
 /// Parses a URL to which traces can be posted. User and password are allowed.
