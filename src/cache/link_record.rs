@@ -28,7 +28,7 @@ pub(super) struct LinkRecord<'a> {
     pub(super) scope: Option<ScopeInJson>,
 }
 
-/// How serde writes a [`Kind`].
+/// The form of a [`Kind`] in JSON, for serde.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Kind", rename_all = "lowercase")]
 enum KindInJson {

@@ -5,7 +5,7 @@ mod memory;
 mod shared;
 pub mod snapshot;
 
-/// The properties of what is read from outside.
+/// The properties of parsers of foreign bytes.
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing {
     pub use super::shared::fuzzing::shared_entry;

@@ -20,25 +20,25 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause between refreshes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 
-/// How a resolved link may be used at a given moment.
+/// The state of a resolved link at a given moment, which decides how it may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// It may be answered.
+    /// It is served.
     Fresh,
-    /// It may be answered, while it is refreshed in the background.
+    /// It is served, while it is refreshed in the background.
     Stale,
-    /// It has to be asked for again.
+    /// It is not served: Nebuly has to be asked.
     Expired,
 }
 
-/// How long links may be used.
+/// The lifetimes of links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// How long a resolved link is fresh.
+    /// The time for which a resolved link is fresh.
     pub ttl: Duration,
-    /// How long it is stale after that.
+    /// The time for which it is stale after that.
     pub stale: Duration,
-    /// How long an absence counts: short, because Nebuly may ingest the item any moment.
+    /// The time for which an absence counts: short, because Nebuly may ingest the item any moment.
     pub negative_ttl: Duration,
 }
 

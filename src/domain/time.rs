@@ -53,7 +53,7 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
-    /// How long ago `earlier` was; zero if it is still to come, as after a clock that was set back.
+    /// The time since `earlier`; zero if that is in the future, as after a clock that was set back.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -73,7 +73,7 @@ impl MonotonicTime {
         Self(self.0.saturating_add(millis(duration)))
     }
 
-    /// How long ago `earlier` was; zero if it is still to come.
+    /// The time since `earlier`; zero if that is in the future.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

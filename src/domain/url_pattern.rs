@@ -10,8 +10,8 @@ use crate::text::percent_encoded;
 
 /// A URL without the id of its item.
 ///
-/// The URLs of a project differ only there, so whoever keeps many of them need keep their pattern once. From pattern and
-/// item comes the URL again, byte for byte. No other item can turn a pattern into a URL of another host: the id stands
+/// The URLs of a project differ only there, so a cache of many URLs keeps their pattern once. Pattern and item give the URL
+/// again, byte for byte. No other item can turn a pattern into a URL of another host: the id stands
 /// behind the host, as a whole value, and is written in letters, digits, `-._~` and `%` alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UrlPattern<'a> {
@@ -26,7 +26,7 @@ enum EncodedId<'a> {
 }
 
 impl<'a> UrlPattern<'a> {
-    /// The pattern of a URL that was accepted for this item; nothing if the item's id does not stand in it as one whole
+    /// The pattern of a URL that was accepted for this item, or `None` if the item's id does not stand in it as one whole
     /// value.
     #[must_use]
     pub fn of(url: &'a TargetUrl, item: &Item<'_>) -> Option<Self> {

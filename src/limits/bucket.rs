@@ -9,12 +9,12 @@ use std::time::Duration;
 /// A second in nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 
-/// How fast buckets fill, and how far.
+/// The rate at which buckets fill, and their size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rate {
-    /// How long one token takes to come back, in nanoseconds: rounded up, so that never more is given than was set.
+    /// The time in which one token comes back, in nanoseconds: rounded up, so that never more is given than was set.
     interval: u64,
-    /// How much may be owed while a token is still left, in nanoseconds.
+    /// The most that may be owed while a token is still left, in nanoseconds.
     tolerance: u64,
 }
 
@@ -45,7 +45,7 @@ impl TheoreticalArrivalTime {
         Self(self.0.saturating_sub(rate.time_of(tokens)))
     }
 
-    /// How long it takes until at least one token is there, or would be with so many more; zero if one is.
+    /// The time until at least one token is there, or would be with so many more; zero if one is.
     pub(super) fn until_a_token(self, rate: Rate, overdraft: u32, now: u64) -> Duration {
         let owed = self.0.saturating_sub(now);
         Duration::from_nanos(owed.saturating_sub(rate.tolerance).saturating_sub(rate.time_of(overdraft)))

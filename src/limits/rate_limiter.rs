@@ -13,13 +13,13 @@ use super::bucket::{Rate, TheoreticalArrivalTime};
 use super::caller_key::TableKey;
 use crate::domain::{Caller, CallerKey, Callers, FairnessKey, RateLimit};
 
-/// How many times as much a caller with an API token may cost.
+/// The factor by which the limits of a caller with an API token are higher.
 const WITH_API_TOKEN: u64 = 10;
 
 /// The number of those who came while the table was full.
 const NEWCOMERS: u64 = 0;
 
-/// How many callers are looked at to make room for a new one: that is all that a newcomer to a full table costs.
+/// The number of callers that are looked at to make room for a new one: that is all that a newcomer to a full table costs.
 ///
 /// Nearly all callers are full again a few seconds after their last call, so the first look usually finds one. Each
 /// newcomer goes on where the one before stopped, so that all are looked at in turn, however many owe.
@@ -41,9 +41,8 @@ pub struct RateLimits {
 
 /// Gives each caller its rate limit.
 ///
-/// A caller that goes away is remembered at least until everything that it spent has come back: coming under other
-/// names and addresses pushes nobody's debts out of the table. While it is full of callers who owe, newcomers share one
-/// balance.
+/// A caller is remembered at least until all tokens that it spent have come back, so a caller that comes under many names
+/// and addresses pushes no debt out of the table. While the table is full of callers who owe, newcomers share one balance.
 ///
 /// Asked only when a call to Nebuly may be needed. One lock is enough for that: it is held for a look into a table.
 pub struct RateLimiter {
@@ -143,8 +142,8 @@ impl fmt::Debug for RateLimiter {
 }
 
 impl CallerTable {
-    /// At once as large as it may become, so that nobody waits while it grows. What is not used of it is only addresses,
-    /// and no memory.
+    /// Allocates the whole capacity, so that no caller waits while the table grows. The unused part takes addresses, and no
+    /// memory.
     fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         Self { accounts: IndexMap::with_capacity(capacity), capacity, hand: 0 }

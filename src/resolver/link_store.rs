@@ -1,7 +1,7 @@
 //! The links that are known, in memory and in the shared cache: reads them, asks the projects for those that are missing
 //! or due for a refresh, and stores the answers.
 //!
-//! Whether a link is fresh, stale or expired is decided by [`Lifetimes::freshness`].
+//! [`Lifetimes::freshness`] decides whether a link is fresh, stale or expired.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -60,9 +60,9 @@ pub struct Resolver {
 /// The choices of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// How long links may be used.
+    /// The lifetimes of links.
     pub lifetimes: Lifetimes,
-    /// How long a resolution may take.
+    /// The longest that a resolution may take.
     pub deadline: Duration,
     /// Decides when URLs are built from known ids rather than asked for.
     pub construct: Construct,
@@ -87,7 +87,7 @@ pub struct ResolverDependencies {
     pub shared: Option<Arc<dyn SharedLinks>>,
     /// The projects; their order is that of [`crate::domain::ProjectIndex`].
     pub projects: Vec<ResolverProject>,
-    /// How URLs are built.
+    /// Builds URLs from known ids.
     pub construction: Construction,
     /// The clock.
     pub clock: Arc<dyn Clock>,

@@ -20,7 +20,7 @@ pub struct ResolveRequest<'a> {
     pub caller: &'a dyn LazyCaller,
 }
 
-/// How a caller wants a link to be resolved.
+/// The way in which a caller wants a link to be resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// From a cache, if possible.
@@ -45,7 +45,7 @@ pub enum Outcome {
     Resolved(Found),
     /// No project has the item.
     Absent,
-    /// Several projects have a conversation of this id, and nobody guesses.
+    /// Several projects have a conversation of this id.
     Ambiguous(Vec<Found>),
     /// It could not be found out: Nebuly could not be asked, or its answer was not usable.
     Failed(CallFailure),
@@ -86,7 +86,7 @@ pub struct Calls {
     pub collapsed: bool,
     /// The status of the answer that decided, if there was one.
     pub status: Option<u16>,
-    /// How long they took.
+    /// The time that they took.
     pub duration: Duration,
 }
 

@@ -48,7 +48,8 @@ const REQUESTS: &str = "nebulink_shared_cache_requests_total";
 pub struct SharedCache {
     redis: Arc<RedisClient>,
     to_write: mpsc::Sender<PendingWrite>,
-    metrics: Arc<SharedCacheMetrics>,
+    lookups: LookupCounters,
+    writes: WriteCounters,
     keys: RedisKeys,
     reader: EntryReader,
     projects: Vec<ProjectName>,
@@ -63,18 +64,12 @@ pub struct SharedCache {
 #[must_use = "nothing is shared unless it runs"]
 pub struct SharedCacheWriter {
     redis: Arc<RedisClient>,
-    metrics: Arc<SharedCacheMetrics>,
+    writes: WriteCounters,
     waiting: mpsc::Receiver<PendingWrite>,
 }
 
-/// The counters, each resolved once.
-struct SharedCacheMetrics {
-    gets: Gets,
-    puts: Puts,
-}
-
-/// Look-ups, by result.
-struct Gets {
+/// Counts look-ups, by result.
+struct LookupCounters {
     /// A link was found.
     hit: Counter,
     /// No link was found.
@@ -89,8 +84,9 @@ struct Gets {
     skipped: Counter,
 }
 
-/// Writes, by result.
-struct Puts {
+/// Counts writes, by result.
+#[derive(Clone)]
+struct WriteCounters {
     /// The link was written.
     ok: Counter,
     /// The server could not be reached, or answered with an error.
@@ -113,13 +109,15 @@ impl SharedCache {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, SharedCacheWriter), SharedCacheError> {
         let redis = Arc::new(RedisClient::new(options.address()?, options.timeout));
-        let metrics = Arc::new(SharedCacheMetrics::new());
+        describe_counter!(REQUESTS, "Links that the shared cache was asked for, or was given");
+        let counters = WriteCounters::new();
         let (to_write, waiting) = mpsc::channel(MAX_WAITING);
-        let writer = SharedCacheWriter { redis: Arc::clone(&redis), metrics: Arc::clone(&metrics), waiting };
+        let writer = SharedCacheWriter { redis: Arc::clone(&redis), writes: counters.clone(), waiting };
         let cache = Self {
             redis,
             to_write,
-            metrics,
+            lookups: LookupCounters::new(),
+            writes: counters,
             keys: RedisKeys::new(options.key_prefix, options.api_base_url),
             reader: EntryReader { allowed_hosts: options.allowed_hosts, contains_key },
             projects: options.projects,
@@ -130,10 +128,10 @@ impl SharedCache {
     }
 
     async fn look_up(&self, scope: Scope, item: &Item<'static>) -> Vec<SharedLink> {
-        let gets = &self.metrics.gets;
+        let lookups = &self.lookups;
         let wanted = self.wanted(scope);
         if wanted.is_empty() {
-            gets.miss.increment(1);
+            lookups.miss.increment(1);
             return Vec::new();
         }
         let keys: Vec<_> = wanted.iter().map(|(scope, _, name)| self.keys.key(*scope, name, item)).collect();
@@ -141,9 +139,9 @@ impl SharedCache {
             Ok(values) => values,
             Err(no_answer) => {
                 match no_answer {
-                    NoAnswer::Skipped => gets.skipped.increment(1),
-                    NoAnswer::Timeout => gets.timeout.increment(1),
-                    NoAnswer::Failed(_) => gets.failed.increment(1),
+                    NoAnswer::Skipped => lookups.skipped.increment(1),
+                    NoAnswer::Timeout => lookups.timeout.increment(1),
+                    NoAnswer::Failed(_) => lookups.failed.increment(1),
                 }
                 return Vec::new();
             }
@@ -173,9 +171,9 @@ impl SharedCache {
             }
         }
         let result = match (links.is_empty(), is_any_invalid) {
-            (false, _) => &gets.hit,
-            (true, true) => &gets.invalid,
-            (true, false) => &gets.miss,
+            (false, _) => &lookups.hit,
+            (true, true) => &lookups.invalid,
+            (true, false) => &lookups.miss,
         };
         result.increment(1);
         links
@@ -216,11 +214,11 @@ impl SharedLinks for SharedCache {
     }
 
     fn put(&self, scope: Scope, item: &Item<'static>, link: SharedLink) {
-        let puts = &self.metrics.puts;
+        let writes = &self.writes;
         match self.to_write(scope, item, link).map(|write| self.to_write.try_send(write)) {
             Some(Ok(())) => {}
-            Some(Err(_full)) => puts.dropped.increment(1),
-            None => puts.skipped.increment(1),
+            Some(Err(_full)) => writes.dropped.increment(1),
+            None => writes.skipped.increment(1),
         }
     }
 }
@@ -237,17 +235,17 @@ impl SharedCacheWriter {
     }
 
     async fn write(&self, batch: &[PendingWrite], is_refused: &mut bool) {
-        let puts = &self.metrics.puts;
+        let writes = &self.writes;
         let all = batch.len() as u64;
         match self.redis.write(batch).await {
-            Err(NoAnswer::Skipped) => puts.skipped.increment(all),
-            Err(NoAnswer::Timeout) => puts.timeout.increment(all),
-            Err(NoAnswer::Failed(_)) => puts.failed.increment(all),
+            Err(NoAnswer::Skipped) => writes.skipped.increment(all),
+            Err(NoAnswer::Timeout) => writes.timeout.increment(all),
+            Err(NoAnswer::Failed(_)) => writes.failed.increment(all),
             Ok(written) => {
                 for written in written {
                     match &written {
-                        Ok(()) => puts.ok.increment(1),
-                        Err(_) => puts.failed.increment(1),
+                        Ok(()) => writes.ok.increment(1),
+                        Err(_) => writes.failed.increment(1),
                     }
                     // A server that is full, or lets itself only be read, answers everything else.
                     if let (Err(fault), false) = (&written, *is_refused) {
@@ -260,27 +258,29 @@ impl SharedCacheWriter {
     }
 }
 
-impl SharedCacheMetrics {
+impl LookupCounters {
     fn new() -> Self {
-        describe_counter!(REQUESTS, "Links that the shared cache was asked for, or was given");
         let get = |result| counter!(REQUESTS, "operation" => "get", "result" => result);
+        Self {
+            hit: get("hit"),
+            miss: get("miss"),
+            invalid: get("invalid"),
+            failed: get("failed"),
+            timeout: get("timeout"),
+            skipped: get("skipped"),
+        }
+    }
+}
+
+impl WriteCounters {
+    fn new() -> Self {
         let put = |result| counter!(REQUESTS, "operation" => "put", "result" => result);
         Self {
-            gets: Gets {
-                hit: get("hit"),
-                miss: get("miss"),
-                invalid: get("invalid"),
-                failed: get("failed"),
-                timeout: get("timeout"),
-                skipped: get("skipped"),
-            },
-            puts: Puts {
-                ok: put("ok"),
-                failed: put("failed"),
-                timeout: put("timeout"),
-                skipped: put("skipped"),
-                dropped: put("dropped"),
-            },
+            ok: put("ok"),
+            failed: put("failed"),
+            timeout: put("timeout"),
+            skipped: put("skipped"),
+            dropped: put("dropped"),
         }
     }
 }

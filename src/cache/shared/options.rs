@@ -33,7 +33,7 @@ pub struct SharedCacheOptions {
     pub projects: Vec<ProjectName>,
     /// The hosts that links may lead to.
     pub allowed_hosts: AllowedHosts,
-    /// How long links may be used.
+    /// The lifetimes of links.
     pub lifetimes: Lifetimes,
 }
 
