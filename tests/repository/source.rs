@@ -5,6 +5,8 @@
 //! seen, since they need no import.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use crate::tokens::{Token, tokens};
 
@@ -36,6 +38,19 @@ struct File {
 }
 
 impl Source {
+    /// The source of this crate.
+    pub(crate) fn of_this_crate() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let files = crate::files(&root, "rs");
+        let texts = files.iter().map(|path| {
+            (
+                path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(),
+                fs::read_to_string(path).unwrap(),
+            )
+        });
+        Self::new(texts)
+    }
+
     /// The source that these files hold, each with its path from `src`.
     pub(crate) fn new(files: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut source = BTreeMap::new();
