@@ -1,10 +1,11 @@
-//! Who may import whom.
+//! The layers: who may import whom, and that nothing imports itself in a circle. And names: each type has its own.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::files;
+use crate::source::Source;
 
 /// Each module, and what else of the crate it may use.
 const LAYERS: [(&str, &[&str]); 15] = [
@@ -130,4 +131,41 @@ fn only_the_supervisor_spawns_background_tasks() {
         }
     }
     assert_eq!(spawning, SPAWNS.map(str::to_owned).into());
+}
+
+/// The names that more than one type may have, each with the reason.
+const HOMONYMS: [(&str, &str); 0] = [];
+
+#[test]
+fn no_files_and_no_folders_import_each_other_in_a_circle() {
+    let circles = Source::of_this_crate().circles();
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
+#[test]
+fn no_two_types_have_one_name() {
+    let source = Source::of_this_crate();
+    let mut types = source.types_of_one_name();
+    types.retain(|name, _| !HOMONYMS.iter().any(|(allowed, _)| allowed == name));
+    assert!(types.is_empty(), "{types:#?}");
+}
+
+/// A noun or a verb says it sooner: "Returns true if …", "The address that …".
+#[test]
+fn no_line_of_a_doc_comment_begins_with_what_or_whether() {
+    let mut found = Vec::new();
+    for folder in ["src", "tests", "benches", "fuzz/fuzz_targets"] {
+        for path in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            for (index, line) in text.lines().enumerate() {
+                let line = line.trim_start();
+                let doc = line.strip_prefix("/// ").or_else(|| line.strip_prefix("//! ")).unwrap_or_default();
+                let first = doc.split(|char: char| !char.is_alphanumeric()).next();
+                if matches!(first, Some("What" | "Whether")) {
+                    found.push(format!("{}:{}: {doc}", path.display(), index + 1));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
 }

@@ -1,9 +1,12 @@
 //! The source of a crate without its tests: which file defines what, and which file uses it.
 //!
 //! It reads tokens, and follows each name through `use` to the file that defines it. So a name that is imported from a
-//! parent which only re-exports it is no import of the parent. Methods are not seen, since they need no import.
+//! parent which only re-exports it is no use of the parent, and the re-export itself is no use of the child. Methods are not
+//! seen, since they need no import.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use crate::tokens::{Token, tokens};
 
@@ -28,13 +31,26 @@ struct File {
     imports: Vec<(String, Segments)>,
     /// The paths that end in `*`.
     globs: Vec<Segments>,
-    /// All paths, those of `use` too.
+    /// All paths, those of `use` too, but not those of re-exports.
     paths: BTreeSet<Segments>,
     /// Its modules that are compiled in tests alone.
     test_modules: BTreeSet<String>,
 }
 
 impl Source {
+    /// The source of this crate.
+    pub(crate) fn of_this_crate() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let files = crate::files(&root, "rs");
+        let texts = files.iter().map(|path| {
+            (
+                path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned(),
+                fs::read_to_string(path).unwrap(),
+            )
+        });
+        Self::new(texts)
+    }
+
     /// The source that these files hold, each with its path from `src`.
     pub(crate) fn new(files: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut source = BTreeMap::new();
@@ -128,10 +144,22 @@ impl File {
         while let Some((first, after)) = rest.split_first() {
             rest = match first {
                 Token::Punct('#') if is_of_tests(after) => self.skip_test_item(after),
+                // A re-export is no use, and what is in brackets behind `pub` is none either.
+                Token::Name(keyword) if keyword == "pub" => {
+                    let after = if let [Token::Group('(', _), after @ ..] = after { after } else { after };
+                    match after {
+                        [Token::Name(keyword), after @ ..] if keyword == "use" => {
+                            let (import, after) = until_semicolon(after);
+                            self.import(&[], import, true);
+                            after
+                        }
+                        _ => after,
+                    }
+                }
                 // Within a function, too; but not `use<'a>` of a type.
                 Token::Name(keyword) if keyword == "use" && after.first() != Some(&Token::Punct('<')) => {
                     let (import, after) = until_semicolon(after);
-                    self.import(&[], import);
+                    self.import(&[], import, false);
                     after
                 }
                 Token::Name(_) => {
@@ -165,13 +193,13 @@ impl File {
     }
 
     /// Notes what a `use` behind a prefix imports: one path, or several in braces.
-    fn import(&mut self, prefix: &[String], tree: &[Token]) {
+    fn import(&mut self, prefix: &[String], tree: &[Token], is_re_export: bool) {
         let (path, rest) = path_at(tree);
         let mut path = [prefix, &path].concat();
         match rest {
             [.., Token::Group(_, trees)] => {
                 for tree in trees.split(|token| *token == Token::Punct(',')).filter(|tree| !tree.is_empty()) {
-                    self.import(&path, tree);
+                    self.import(&path, tree, is_re_export);
                 }
             }
             [.., Token::Punct('*')] => self.globs.push(path),
@@ -183,7 +211,9 @@ impl File {
                     _ => path.last().cloned(),
                 };
                 self.imports.extend(name.map(|name| (name, path.clone())));
-                self.paths.insert(path);
+                if !is_re_export {
+                    self.paths.insert(path);
+                }
             }
         }
     }
@@ -307,8 +337,21 @@ fn a_use_of_a_re_export_is_a_use_of_the_file_that_defines_the_name() {
         ];
         source(files).uses().into_iter().find(|(from, _)| *from == "web/a.rs").unwrap().1.to_owned()
     };
-    assert_eq!(uses_of_child("mod a; mod b; pub use b::B as C;"), "web/b.rs");
+    assert_eq!(uses_of_child("mod a; mod b; pub(crate) use b::B as C;"), "web/b.rs");
     assert_eq!(uses_of_child("mod a; mod b; pub use b::B; pub type C = B;"), "web/mod.rs");
+}
+
+#[test]
+fn a_parent_and_its_child_are_a_circle_only_if_each_uses_what_the_other_defines() {
+    let circles = |parent: &str| {
+        let files =
+            [("lib.rs", "mod web;"), ("web/mod.rs", parent), ("web/a.rs", "use super::C; pub fn run() {}")];
+        source(files).circles()
+    };
+    assert!(circles("mod a; pub use a::run; pub struct C;").is_empty());
+    let circle = ["web/a.rs uses web/mod.rs", "web/mod.rs uses web/a.rs"].map(str::to_owned);
+    assert_eq!(circles("mod a; pub use a::run; pub struct C; fn f() { run() }"), circle);
+    assert_eq!(circles("mod a; use a::run as go; pub struct C; fn f() { go() }"), circle);
 }
 
 #[test]
