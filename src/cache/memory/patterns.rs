@@ -10,8 +10,9 @@ use crate::domain::UrlPattern;
 /// their form while links in the old one are still there. At 3 KiB each they take 3 MiB at most.
 const SLOTS: usize = 1024;
 
-/// The number of slots that are tried for a pattern, from the one that its hash points at.
-const TRIES: usize = 8;
+/// The number of slots that are tried for a pattern, from the one that its hash points at. With 8, one process in a hundred
+/// would have no slot for one of 256 patterns; with 32 hardly any has.
+const TRIES: usize = 32;
 
 /// The number of patterns that are remembered as seen once.
 const SEEN: usize = 256;
