@@ -36,12 +36,12 @@
 //! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
 //! | [`settings`] | defaults, file, environment, command line | `domain`, `files`, `text` |
 //! | [`telemetry`] | logs, metrics and traces | `http_client` |
-//! | [`app`] | the composition root: builds everything from the settings and runs it | all of these |
+//! | [`app`] | the composition root: builds everything from the settings and runs it | all above but `text`, `sync`, `http_client` |
 //! | [`demo`] | a stand-in for Nebuly, which the tests talk to as well | `text` |
 //! | [`cli`] | the commands | everything |
 //! | `fuzzing` | the properties of the parsers that read untrusted bytes; only in tests and under cargo-fuzz | everything |
 //!
-//! `tests/repository/architecture.rs` checks these rules, and that no import leads in a circle.
+//! `tests/repository/architecture.rs` reads this table and fails if an import breaks it, or leads in a circle.
 
 pub mod app;
 pub mod cache;

@@ -1,44 +1,11 @@
 //! The layers: who may import whom, and that nothing imports itself in a circle. And names: each type has its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::files;
 use crate::source::Source;
-
-/// Each module, and what else of the crate it may use.
-const LAYERS: [(&str, &[&str]); 15] = [
-    ("text", &[]),
-    ("sync", &[]),
-    ("http_client", &[]),
-    ("domain", &["text"]),
-    ("files", &["text"]),
-    ("nebuly", &["domain", "files", "http_client", "sync", "text"]),
-    ("cache", &["domain", "files"]),
-    ("limits", &["domain"]),
-    ("resolver", &["domain", "sync"]),
-    ("web", &["domain", "files", "resolver", "text"]),
-    ("server", &[]),
-    ("settings", &["domain", "files", "text"]),
-    ("telemetry", &["http_client"]),
-    ("demo", &["text"]),
-    (
-        "app",
-        &[
-            "cache",
-            "domain",
-            "files",
-            "limits",
-            "nebuly",
-            "resolver",
-            "server",
-            "settings",
-            "telemetry",
-            "web",
-        ],
-    ),
-];
 
 /// The libraries that the domain may use: texts, URLs and ids, and nothing that knows HTTP, JSON or a runtime.
 const LIBRARIES_OF_THE_DOMAIN: [&str; 6] = ["bytes", "percent_encoding", "std", "thiserror", "url", "uuid"];
@@ -49,85 +16,75 @@ const LIBRARIES_OF_THE_DOMAIN: [&str; 6] = ["bytes", "percent_encoding", "std", 
 const SPAWNS: [&str; 4] =
     ["app/background.rs", "app/listeners.rs", "cache/shared/redis_connection.rs", "web/handler.rs"];
 
-fn sources(module: &str) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let file = root.join(format!("{module}.rs"));
-    let mut found = files(&root.join(module), "rs");
-    found.extend(file.is_file().then_some(file));
-    assert!(!found.is_empty(), "there is no module {module}");
-    found
-}
-
-/// The code without comments and without the tests, at its end or in a file of their own.
-fn code(path: &Path) -> String {
-    if path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("_tests")) {
-        return String::new();
+/// Each module, and what else of the crate it may import: the table in `src/lib.rs`.
+fn layers() -> BTreeMap<String, BTreeSet<String>> {
+    let mut layers = BTreeMap::<String, BTreeSet<String>>::new();
+    let names_in =
+        |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<String>>();
+    for row in root().lines().filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix(" |")) {
+        let [module, _job, may_import] = row.split(" | ").collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let Some(module) = names_in(module).pop_first() else { continue };
+        let above = layers.keys().cloned().collect::<BTreeSet<_>>();
+        let allowed = match may_import {
+            "everything" => modules(),
+            "nothing of the crate" => BTreeSet::new(),
+            _ if may_import.starts_with("all above but `") => &above - &names_in(may_import),
+            _ if may_import.starts_with('`') => names_in(may_import),
+            _ => panic!("{row}"),
+        };
+        layers.insert(module, allowed);
     }
-    let text = fs::read_to_string(path).unwrap();
-    let text = text.split("#[cfg(test)]").next().unwrap();
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    layers
 }
 
-/// The modules of the crate that a code names.
-fn imported(code: &str) -> BTreeSet<String> {
-    let names = code.split("crate::").skip(1);
-    names
-        .map(|rest| rest.chars().take_while(|char| char.is_ascii_alphanumeric() || *char == '_').collect())
-        .collect()
+/// The modules that `src/lib.rs` declares.
+fn modules() -> BTreeSet<String> {
+    let root = root();
+    let declared = root
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod ")?.strip_suffix(';'));
+    declared.map(str::to_owned).collect()
+}
+
+fn root() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap()
 }
 
 #[test]
 fn each_module_imports_only_what_its_layer_may() {
-    for (module, allowed) in LAYERS {
-        for path in sources(module) {
-            for import in imported(&code(&path)) {
-                assert!(
-                    import == module || allowed.contains(&import.as_str()),
-                    "{} imports {import}, but {module} may only import {allowed:?}",
-                    path.display()
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn the_domain_knows_no_http_and_no_library_of_the_other_layers() {
-    for path in sources("domain") {
-        for line in code(&path).lines().filter_map(|line| line.trim().strip_prefix("use ")) {
-            let library = line.split("::").next().unwrap();
+    let source = Source::of_this_crate();
+    // It is compiled in tests alone.
+    for (module, allowed) in layers().iter().filter(|(module, _)| *module != "fuzzing") {
+        for (file, import) in source.modules_named_in(module) {
             assert!(
-                LIBRARIES_OF_THE_DOMAIN.contains(&library) || ["crate", "super", "self"].contains(&library),
-                "{} uses {library}",
-                path.display()
+                import == module || allowed.contains(import),
+                "{file} imports {import}, but {module} may only import {allowed:?}"
             );
         }
     }
 }
 
 #[test]
-fn every_module_has_its_layer() {
-    let root = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
-    let modules = root.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
-    let outermost = ["cli", "fuzzing"];
-    for module in modules {
-        assert!(
-            outermost.contains(&module) || LAYERS.iter().any(|(name, _)| *name == module),
-            "{module} has no layer"
-        );
+fn the_domain_knows_no_http_and_no_library_of_the_other_layers() {
+    for (file, library) in Source::of_this_crate().libraries_of("domain") {
+        assert!(LIBRARIES_OF_THE_DOMAIN.contains(&library), "{file} uses {library}");
     }
+}
+
+#[test]
+fn every_module_has_its_layer() {
+    assert_eq!(layers().into_keys().collect::<BTreeSet<_>>(), modules());
 }
 
 /// The panic of a task is lost, unless a supervisor waits for the task.
 #[test]
 fn only_the_supervisor_spawns_background_tasks() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = Source::of_this_crate();
     let mut spawning = BTreeSet::new();
-    for path in ["app", "nebuly", "cache", "limits", "web"].into_iter().flat_map(sources) {
-        let spawns = code(&path).matches("spawn(").count();
-        assert!(spawns <= 1, "{} spawns {spawns} tasks", path.display());
-        if spawns > 0 {
-            spawning.insert(path.strip_prefix(&root).unwrap().display().to_string());
+    for module in ["app", "nebuly", "cache", "limits", "web"] {
+        for (file, spawns) in source.calls_in(module, "spawn") {
+            assert_eq!(spawns, 1, "{file} spawns {spawns} tasks");
+            spawning.insert(file.to_owned());
         }
     }
     assert_eq!(spawning, SPAWNS.map(str::to_owned).into());

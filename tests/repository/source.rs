@@ -33,6 +33,8 @@ struct File {
     globs: Vec<Segments>,
     /// All paths, those of `use` too, but not those of re-exports.
     paths: BTreeSet<Segments>,
+    /// The names of functions, each once for every call.
+    calls: Vec<String>,
     /// Its modules that are compiled in tests alone.
     test_modules: BTreeSet<String>,
 }
@@ -79,6 +81,53 @@ impl Source {
             uses.extend(definers.map(|definer| (file.path.as_str(), definer)));
         }
         uses.into_iter().filter(|(from, to)| from != to).collect()
+    }
+
+    /// The modules of the crate that each file of a module names, re-exports too.
+    pub(crate) fn modules_named_in(&self, module: &str) -> BTreeSet<(&str, &str)> {
+        let mut named = BTreeSet::new();
+        for (of_file, file) in self.files_of(module) {
+            let modules = file.named().filter_map(|path| {
+                let from_root = match path.iter().take_while(|segment| *segment == "super").count() {
+                    0 => path.strip_prefix(&["crate".to_owned()])?,
+                    // From within an inline module, more of them may lead no further than to its file.
+                    hops if hops == of_file.len() => &path[hops..],
+                    _ => return None,
+                };
+                from_root.first().map(String::as_str)
+            });
+            named.extend(modules.map(|module| (file.path.as_str(), module)));
+        }
+        named
+    }
+
+    /// The libraries that each file of a module imports; the crate and its modules are none.
+    pub(crate) fn libraries_of(&self, module: &str) -> BTreeSet<(&str, &str)> {
+        let mut libraries = BTreeSet::new();
+        for (of_file, file) in self.files_of(module) {
+            let imported = file.imports.iter().map(|(_, path)| path).chain(&file.globs);
+            let is_own = |name: &str| {
+                ["crate", "super", "self"].contains(&name)
+                    || file.items.contains(name)
+                    || self.0.contains_key(&child(of_file, name))
+            };
+            let first = imported.filter_map(|path| path.first()).filter(|first| !is_own(first));
+            libraries.extend(first.map(|first| (file.path.as_str(), first.as_str())));
+        }
+        libraries
+    }
+
+    /// How often each file of a module calls a function or method of this name, if it does.
+    pub(crate) fn calls_in(&self, module: &str, function: &str) -> BTreeMap<&str, usize> {
+        let calls = |file: &File| file.calls.iter().filter(|called| *called == function).count();
+        let counts = self.files_of(module).map(|(_, file)| (file.path.as_str(), calls(file)));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// The files of a module at the top of the crate; there is one at least.
+    fn files_of(&self, module: &str) -> impl Iterator<Item = (&Segments, &File)> {
+        assert!(self.0.contains_key(&child(&[], module)), "there is no module {module}");
+        self.0.iter().filter(move |(of_file, _)| of_file.first().is_some_and(|first| first == module))
     }
 
     /// The circles in each folder, between its files and the folders in it: every use that is part of one.
@@ -138,6 +187,11 @@ impl Source {
 }
 
 impl File {
+    /// All paths, those of re-exports too.
+    fn named(&self) -> impl Iterator<Item = &Segments> {
+        self.paths.iter().chain(self.imports.iter().map(|(_, path)| path)).chain(&self.globs)
+    }
+
     /// Reads all paths, and what the top of the file defines and imports.
     fn read(&mut self, tokens: &[Token], is_top: bool) {
         let mut rest = tokens;
@@ -166,6 +220,9 @@ impl File {
                     let (path, after) = path_at(rest);
                     if is_top && let [keyword] = path.as_slice() {
                         self.define(keyword, after);
+                    }
+                    if let Some(Token::Group('(', _)) = after.first() {
+                        self.calls.extend(path.last().cloned());
                     }
                     self.paths.insert(path);
                     after
@@ -377,4 +434,30 @@ fn two_types_of_one_name_are_found_and_associated_types_are_not() {
         ("b.rs", "enum State {} type Error = u8; fn f() { let Error = 1; }"),
     ]);
     assert_eq!(source.types_of_one_name(), BTreeMap::from([("State", vec!["a.rs", "b.rs"])]));
+}
+
+#[test]
+fn what_a_module_names_is_found_below_its_tests_through_super_and_in_re_exports() {
+    let source = source([
+        ("lib.rs", "mod web; mod text; mod files; mod cache; mod sync;"),
+        (
+            "web/mod.rs",
+            "#[cfg(test)] mod tests { use crate::app; } mod a; use crate::{text, files::{self, Read}};",
+        ),
+        (
+            "web/a.rs",
+            "pub use super::super::cache::C; #[cfg(test)] use crate::app::A; /// See crate::app.
+             fn f() { tokio::spawn(crate::sync::go); tasks.spawn(super::g()) }",
+        ),
+        (
+            "files.rs",
+            "pub use url::Url; use std::{fmt, io}; use self::Kind::*; use super::text; enum Kind {}",
+        ),
+    ]);
+    let named =
+        [("web/a.rs", "cache"), ("web/a.rs", "sync"), ("web/mod.rs", "files"), ("web/mod.rs", "text")];
+    assert_eq!(source.modules_named_in("web"), named.into());
+    assert_eq!(source.modules_named_in("files"), [("files.rs", "text")].into());
+    assert_eq!(source.libraries_of("files"), [("files.rs", "std"), ("files.rs", "url")].into());
+    assert_eq!(source.calls_in("web", "spawn"), [("web/a.rs", 2)].into());
 }
