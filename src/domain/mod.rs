@@ -8,6 +8,7 @@
 //! | `construction`, `url_pattern` | building URLs from known ids; the part that the URLs of a project share |
 //! | `project`, `time` | names, indexes and sets of projects; time as a value, so that freshness reads no clock |
 //! | `deep_links`, `link_cache`, `caller` | the interfaces that the resolver needs and the adapters implement |
+//! | `fuzzing_back_end` | a model of servers in front of Nebuly; only in tests and under cargo-fuzz |
 
 mod caller;
 mod construction;
