@@ -92,7 +92,7 @@ impl RateLimiter {
         let (per_second, burst) = (u64::from(per_second.max(1)), u64::from(burst.max(1)));
         metrics::describe_counter!(
             "nebulink_rate_limited_total",
-            "Resolutions that were refused because their caller asked for too many cold links"
+            "Rate-limited requests: their caller asked for too many links that are not cached"
         );
         let common = Arc::new(Common {
             rate: Rate::new(per_second, burst),

@@ -109,7 +109,7 @@ impl SharedCache {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, SharedCacheWriter), SharedCacheError> {
         let redis = Arc::new(RedisClient::new(options.address()?, options.timeout));
-        describe_counter!(REQUESTS, "Links that the shared cache was asked for, or was given");
+        describe_counter!(REQUESTS, "Reads and writes of the shared cache");
         let counters = WriteCounters::new();
         let (to_write, waiting) = mpsc::channel(MAX_WAITING);
         let writer = SharedCacheWriter { redis: Arc::clone(&redis), writes: counters.clone(), waiting };
