@@ -1,4 +1,4 @@
-//! The properties of the parsers of foreign bytes, whatever the bytes are.
+//! The properties of the parsers of untrusted bytes, for any bytes.
 //!
 //! Each of these functions panics if its property does not hold. They are compiled for tests, which replay `fuzz/corpus`,
 //! and for cargo-fuzz, which looks for new inputs.

@@ -284,7 +284,7 @@ proptest! {
             bench.inside.pop();
             bench.look();
         }
-        prop_assert!(bench.entering.is_empty(), "somebody waits for ever");
+        prop_assert!(bench.entering.is_empty(), "somebody waits forever");
         let state = lock(&bench.semaphore.state);
         prop_assert!(state.held.is_empty() && state.queues.is_empty() && state.turns.is_empty());
         prop_assert_eq!((state.in_flight, state.waiting), (0, 0));
@@ -326,7 +326,7 @@ async fn thousands_of_calls_that_come_end_or_are_abandoned_at_once_leave_no_hole
         });
     }
     let all = tokio::time::timeout(Duration::from_secs(60), tasks.join_all()).await;
-    assert!(all.is_ok(), "somebody waits for ever");
+    assert!(all.is_ok(), "somebody waits forever");
     assert!(entered.load(Ordering::SeqCst) >= CALLS);
     let state = lock(&semaphore.state);
     assert_eq!((state.in_flight, state.waiting, state.held.len(), state.turns.len()), (0, 0, 0, 0));

@@ -1,8 +1,8 @@
 //! Links that replicas share, on Redis or Valkey.
 //!
-//! The server may be slow, unreachable or full of nonsense at any time. A look-up is then a miss, within its timeout. The
-//! shared cache never fails a request, never delays an answer in order to write, never shares that an item is absent, and
-//! never believes an entry that does not itself say what it is about.
+//! The server may be slow or unreachable, or return invalid data, at any time. A look-up is then a miss, within its
+//! timeout. The shared cache never fails a request, never delays an answer in order to write, never shares that an item
+//! is absent, and never uses an entry that does not itself name the item and the project that it is about.
 
 mod entry;
 #[cfg(any(test, fuzzing))]

@@ -48,7 +48,7 @@ impl ProjectKeys {
         join_all(self.holders().iter().map(|holder| holder.poll())).await;
     }
 
-    /// Reads all files every few seconds, for ever.
+    /// Reads all files every few seconds, forever.
     pub async fn watch(self: Arc<Self>) {
         loop {
             tokio::time::sleep(RELOAD_PERIOD).await;

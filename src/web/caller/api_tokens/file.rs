@@ -39,7 +39,7 @@ impl ApiTokensFile {
         Arc::clone(&self.tokens)
     }
 
-    /// Reads the file again once in `period`, for ever.
+    /// Reads the file again once in `period`, forever.
     pub async fn watch(self: Arc<Self>, period: Duration) {
         loop {
             tokio::time::sleep(period).await;
