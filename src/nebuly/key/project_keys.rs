@@ -30,8 +30,8 @@ impl ProjectKeys {
 
     /// A line for each file that gives no key: project, path and reason.
     #[must_use]
-    pub fn complaints(&self) -> Vec<String> {
-        self.holders.read().iter().filter_map(|holder| holder.complaint()).collect()
+    pub fn last_file_errors(&self) -> Vec<String> {
+        self.holders.read().iter().filter_map(|holder| holder.last_file_error()).collect()
     }
 
     /// Reads all files at start, at the same time: blocks no longer than one read may take.
