@@ -239,15 +239,15 @@ impl Nebuly {
         let first_of_all = async {
             let mut turns = FuturesUnordered::new();
             let mut next = options.callers.at(0);
-            let (mut callers, mut has_place) = (0, false);
+            let (mut callers, mut has_slot) = (0, false);
             let mut first_failure = None;
             loop {
                 tokio::select! {
                     biased;
                     // Callers that are there already come first: none is to miss its turn because another's failed.
                     caller = &mut next => {
-                        let wait = if has_place { Wait::Further } else { Wait::First };
-                        has_place = true;
+                        let wait = if has_slot { Wait::Further } else { Wait::First };
+                        has_slot = true;
                         turns.push(self.turn_of(caller, wait, max_wait));
                         callers += 1;
                         next = options.callers.at(callers);
@@ -255,7 +255,7 @@ impl Nebuly {
                     Some(turn) = turns.next() => match turn {
                         Ok(turn) => break Ok(turn),
                         Err((wait, failure)) => {
-                            has_place &= wait == Wait::Further;
+                            has_slot &= wait == Wait::Further;
                             let failure = *first_failure.get_or_insert(failure);
                             if turns.is_empty() {
                                 break Err(failure);
