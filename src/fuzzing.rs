@@ -1,4 +1,4 @@
-//! The properties of the parsers of foreign bytes, whatever the bytes are.
+//! The properties of the parsers of untrusted bytes, for any bytes.
 //!
 //! Each of these functions panics if its property does not hold. They are compiled for tests, which replay `fuzz/corpus`,
 //! and for cargo-fuzz, which looks for new inputs.
@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 pub use crate::cache::fuzzing::{shared_entry, snapshot};
-use crate::domain::{AllowedHosts, Construction, Item, Kind, ProjectIds, back_end};
+use crate::domain::{AllowedHosts, Construction, Item, Kind, ProjectIds, fuzzing_back_end};
 use crate::nebuly::Endpoint;
 pub use crate::web::fuzzing::headers;
 use crate::web::fuzzing::meanings;
@@ -45,7 +45,7 @@ pub fn ids(input: &[u8]) {
             segment.and_then(|rest| rest.strip_prefix(item.kind().as_str())?.strip_prefix('/')).unwrap();
         assert!(!segment.contains(['/', '\\', '?', '#', ';']), "{call}");
         assert_eq!(percent_decode_str(segment).decode_utf8().as_deref(), Ok(&*id));
-        assert_eq!(back_end::leaves_its_segment(&id, choices), None);
+        assert_eq!(fuzzing_back_end::leaves_its_segment(&id, choices), None);
 
         let built = construction.build(&project, &item).unwrap();
         assert_eq!(construction.learn(&built, &item).as_ref(), Some(&project));

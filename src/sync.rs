@@ -1,7 +1,7 @@
-//! The lock and the task that code with interleavings worth exploring is written with.
+//! The lock and the task of code whose interleavings shuttle explores.
 //!
-//! With the feature `interleavings`, both are those of shuttle, a tester that runs a test again and again and decides each
-//! time who goes on at every lock and every wait. Only the tests named `interleavings` can run then.
+//! With the feature `interleavings`, both are those of shuttle: it runs a test again and again, and chooses each time who
+//! goes on at every lock and every wait. Only the tests named `interleavings` can run then.
 
 #[cfg(not(feature = "interleavings"))]
 pub(crate) use parking_lot::{Mutex, MutexGuard};

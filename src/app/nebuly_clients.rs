@@ -46,7 +46,7 @@ pub fn nebuly_clients_of(
     let keys = Arc::clone(shared.keys());
     keys.load();
     if settings.nebuly.resolve == Resolve::Api && !keys.any() {
-        return Err(StartError::NoKey(keys.complaints().join("; ")));
+        return Err(StartError::NoKey(keys.last_file_errors().join("; ")));
     }
     Ok(NebulyClients { clients, keys })
 }

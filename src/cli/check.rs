@@ -56,8 +56,8 @@ pub(super) fn run(sources: &SettingSources) -> ExitCode {
         }
         return ExitCode::from(WRONG_USAGE);
     };
-    for complaint in keys.complaints() {
-        complain(&complaint);
+    for error in keys.last_file_errors() {
+        complain(&error);
     }
     if settings.nebuly.resolve == Resolve::Construct {
         say("Nebuly is not called: nebuly.resolve = \"construct\" builds every URL, and needs no key.");

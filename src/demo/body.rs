@@ -11,7 +11,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::calls::CallInFlight;
+use super::calls::CountedCall;
 
 /// The `content-length` of a half body: more than it sends.
 pub(super) const PROMISED_BY_HALF: u64 = 500;
@@ -31,7 +31,7 @@ static FILLING: [u8; 16 * 1024] = [b'a'; 16 * 1024];
 /// The body of an answer. The call that it answers is in flight for as long as the body exists.
 pub(super) struct AnswerBody {
     body: UnsyncBoxBody<Bytes, BrokenOff>,
-    _in_flight: Option<CallInFlight>,
+    _in_flight: Option<CountedCall>,
 }
 
 /// The body ends too early, as it was meant to.
@@ -83,7 +83,7 @@ impl AnswerBody {
         Self { body: body.boxed_unsync(), _in_flight: None }
     }
 
-    pub(super) fn answering(self, call: CallInFlight) -> Self {
+    pub(super) fn answering(self, call: CountedCall) -> Self {
         Self { _in_flight: Some(call), ..self }
     }
 }

@@ -131,8 +131,8 @@ pub(super) struct CallCounts {
 }
 
 impl CallLog {
-    /// Records a call; it counts as in flight until what is returned is dropped.
-    pub(super) fn record(self: &Arc<Self>, call: Call) -> CallInFlight {
+    /// Records a call; it counts as in flight until the returned guard is dropped.
+    pub(super) fn record(self: &Arc<Self>, call: Call) -> CountedCall {
         {
             let mut newest = self.newest.lock();
             if newest.len() == KEPT_CALLS {
@@ -145,7 +145,7 @@ impl CallLog {
             counts.in_flight += 1;
             counts.most_in_flight = counts.most_in_flight.max(counts.in_flight);
         });
-        CallInFlight(Arc::clone(self))
+        CountedCall(Arc::clone(self))
     }
 
     pub(super) fn all(&self) -> Vec<Call> {
@@ -174,10 +174,10 @@ impl CallLog {
     }
 }
 
-/// A call in flight, until this is dropped.
-pub(super) struct CallInFlight(Arc<CallLog>);
+/// A call that counts as in flight until this is dropped.
+pub(super) struct CountedCall(Arc<CallLog>);
 
-impl Drop for CallInFlight {
+impl Drop for CountedCall {
     fn drop(&mut self) {
         self.0.counts.send_modify(|counts| counts.in_flight -= 1);
     }

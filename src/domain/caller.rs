@@ -37,14 +37,13 @@ pub enum FairnessKey {
 
 /// The rate limit of one caller: a token bucket. Every call that is made to Nebuly for the caller costs a token.
 pub trait RateLimit: Send + Sync + 'static {
-    /// Takes the tokens for a resolution that begins with so many calls, if there is at least one token: the balance may
-    /// go below zero by what one resolution costs. Otherwise nothing is taken, and the error says in how long there will
-    /// be one.
+    /// Takes a token for each of the first `calls` of a resolution, if there is at least one token. The balance may go
+    /// negative. Without a token nothing is taken, and the error is the time until there is one.
     fn try_acquire(&self, calls: u32) -> Result<(), Duration>;
 
-    /// Takes a token for a further call, and returns how long that call must wait: not at all, as long as the balance is
-    /// below zero by no more than what one resolution costs. If it is longer than `at_most`, nothing is taken, and the error
-    /// is that time.
+    /// Takes a token for a further call, and returns the time that the call must wait. It is zero while the balance is
+    /// negative by no more than what one resolution costs. If the call would have to wait longer than `at_most`, nothing
+    /// is taken, and the error is the time.
     fn acquire(&self, at_most: Duration) -> Result<Duration, Duration>;
 
     /// Gives tokens back, for calls that were not made.

@@ -33,7 +33,7 @@ impl Construction {
         Self { platform: platform.as_str().trim_end_matches('/').to_owned(), allowed_hosts }
     }
 
-    /// The URL of an item, or `None` if it may not be redirected to, say because it is too long.
+    /// The URL of an item, or `None` if it may not be redirected to, for example because it is too long.
     #[must_use]
     pub fn build(&self, ids: &ProjectIds, item: &Item<'_>) -> Option<TargetUrl> {
         TargetUrl::accept(&self.url_text(ids, item), &self.allowed_hosts, |_| false).ok()

@@ -10,8 +10,8 @@ use super::{
     TargetUrl, Timestamp,
 };
 
-/// The time between two answers that together end a resolved link: a wrong route in front of Nebuly also answers 404, but
-/// seldom for long.
+/// The time between two not-found answers after which a link is removed: a wrong route in front of Nebuly also answers
+/// 404, but seldom for long.
 const GONE_APART: Duration = Duration::from_secs(60);
 
 /// The pause after the first refresh that failed; it doubles with each further one.
@@ -75,7 +75,7 @@ impl Lifetimes {
 /// The result of a refresh of a resolved link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
-    /// It leads somewhere; perhaps still where it did.
+    /// It leads somewhere; its URL may be the same.
     Link(ResolvedLink),
     /// Its item is gone for good.
     Gone,
@@ -96,7 +96,7 @@ impl ResolvedLink {
 
     /// The link after a refresh that was answered. `at` is the present on the wall clock, `now` on the monotonic one.
     ///
-    /// A link ends only when Nebuly has said twice, a minute or more apart, that its item is gone.
+    /// A link is removed only when Nebuly has said twice, a minute or more apart, that its item is gone.
     #[must_use]
     pub fn answered(self, answer: Answer, at: Timestamp, now: MonotonicTime) -> Refreshed {
         let gone = answer.is_gone();

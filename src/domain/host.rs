@@ -4,8 +4,8 @@ use std::fmt;
 
 use url::{Host, Url};
 
-/// The hosts that a URL may have, each `name`, `*.name` (any host below `name`, not `name` itself) or an IP address,
-/// and each with an optional `:port`; without one it means the default port of the URL's scheme.
+/// The hosts that a URL may have. Each is `name`, `*.name` (any host below `name`, not `name` itself) or an IP address,
+/// with an optional `:port`. Without a port, the default port of the URL's scheme is meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedHosts(Vec<Pattern>);
 

@@ -71,8 +71,8 @@ pub struct SharedLink {
     pub resolved_at: Timestamp,
 }
 
-/// A cache of links that replicas share. It may be slow, unreachable or full of nonsense at any time: a look-up is then a
-/// miss, and nothing worse.
+/// A cache of links that replicas share. It may be slow or unreachable, or return invalid data, at any time: a look-up is
+/// then a miss, and nothing worse.
 pub trait SharedLinks: Send + Sync + 'static {
     /// The links of an item, at most one for each project; each is checked like an answer from outside.
     fn get<'a>(&'a self, scope: Scope, item: &'a Item<'static>) -> SharedFuture<'a>;

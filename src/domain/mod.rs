@@ -8,13 +8,14 @@
 //! | `construction`, `url_pattern` | building URLs from known ids; the part that the URLs of a project share |
 //! | `project`, `time` | names, indexes and sets of projects; time as a value, so that freshness reads no clock |
 //! | `deep_links`, `link_cache`, `caller` | the interfaces that the resolver needs and the adapters implement |
+//! | `fuzzing_back_end` | a model of servers in front of Nebuly; only in tests and under cargo-fuzz |
 
-#[cfg(any(test, fuzzing))]
-pub(crate) mod back_end;
 mod caller;
 mod construction;
 mod deep_links;
 mod freshness;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing_back_end;
 mod host;
 mod id;
 mod id_candidates;

@@ -22,7 +22,7 @@ pub enum RefusedUrl {
     /// White space, a control character, or anything beyond ASCII.
     #[error("it has a character that is not printable ASCII")]
     Character,
-    /// A parser makes nothing of it, or begins it differently than it is written, so browsers may too.
+    /// It cannot be parsed, or the parsed URL begins differently, so browsers may read it differently too.
     #[error("it is not written as an absolute URL")]
     Form,
     /// Neither `https` nor, to a loopback host, `http`.
@@ -70,7 +70,7 @@ impl TargetUrl {
         }
         let origin = parsed.origin().ascii_serialization();
         match url.strip_prefix(&origin).ok_or(RefusedUrl::Form)?.bytes().next() {
-            // A backslash, say, is a slash to browsers and none to others.
+            // For example, a backslash is a slash to browsers and none to others.
             None | Some(b'/' | b'?' | b'#') => {}
             Some(_) => return Err(RefusedUrl::Form),
         }
@@ -83,7 +83,7 @@ impl TargetUrl {
         Ok(Self(Bytes::copy_from_slice(url.as_bytes())))
     }
 
-    /// A URL that an accepted one was taken apart into and put together from again; its pattern has seen to the checks.
+    /// A URL that was built from a pattern; the URL that the pattern was taken from was checked.
     pub(super) const fn of_pattern(url: Bytes) -> Self {
         Self(url)
     }

@@ -10,9 +10,9 @@ use crate::text::percent_encoded;
 
 /// A URL without the id of its item.
 ///
-/// The URLs of a project differ only there, so a cache of many URLs keeps their pattern once. Pattern and item give the URL
-/// again, byte for byte. No other item can turn a pattern into a URL of another host: the id stands
-/// behind the host, as a whole value, and is written in letters, digits, `-._~` and `%` alone.
+/// The URLs of a project differ only there, so many URLs can share one stored pattern. Pattern and item give the URL
+/// again, byte for byte. No other item can turn a pattern into a URL of another host: the id stands behind the host, as a
+/// whole value, and is written in letters, digits, `-._~` and `%` alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UrlPattern<'a> {
     before: Cow<'a, str>,
@@ -33,8 +33,8 @@ impl<'a> UrlPattern<'a> {
         let text = url.as_str();
         let encoded = EncodedId::of(item);
         let id = encoded.as_str();
-        // The host ends where the path, the query or the fragment begins: `accept` has seen to it that one of them
-        // does, or nothing.
+        // The host ends where the path, the query or the fragment begins: `accept` has checked that one of
+        // them follows, or nothing.
         let scheme = text.find("://")? + "://".len();
         let host = scheme + text.get(scheme..)?.find(['/', '?', '#'])?;
         let (start, _) = text.match_indices(id).find(|(start, _)| {

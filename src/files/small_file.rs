@@ -1,6 +1,6 @@
 //! Reading small files in bounded time and memory.
 //!
-//! Opening a FIFO or reading from a dead network mount can take for ever. So each read has a thread of its own, which is
+//! Opening a FIFO or reading from a dead network mount can take forever. So each read has a thread of its own, which is
 //! left behind if it is late: neither a worker nor the end of the program waits for it.
 
 use std::fs::{File, OpenOptions};
@@ -108,7 +108,7 @@ impl PendingRead {
     }
 }
 
-/// Does work on files that may block for ever on a thread of its own, and waits for it. Fails after [`DEADLINE`] with
+/// Does work on files that may block forever on a thread of its own, and waits for it. Fails after [`DEADLINE`] with
 /// `TimedOut`; the work is then left to itself.
 pub fn within_deadline<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (sender, result) = mpsc::sync_channel(1);

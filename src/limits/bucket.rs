@@ -45,7 +45,7 @@ impl TheoreticalArrivalTime {
         Self(self.0.saturating_sub(rate.time_of(tokens)))
     }
 
-    /// The time until at least one token is there, or would be with so many more; zero if one is.
+    /// The time until at least one token is there, or would be, given the overdraft; zero if one is.
     pub(super) fn until_a_token(self, rate: Rate, overdraft: u32, now: u64) -> Duration {
         let owed = self.0.saturating_sub(now);
         Duration::from_nanos(owed.saturating_sub(rate.tolerance).saturating_sub(rate.time_of(overdraft)))

@@ -16,13 +16,14 @@ use crate::domain::{Caller, CallerKey, Callers, FairnessKey, RateLimit};
 /// The factor by which the limits of a caller with an API token are higher.
 const WITH_API_TOKEN: u64 = 10;
 
-/// The number of those who came while the table was full.
+/// The number of the callers that came while the table was full: they share it.
 const NEWCOMERS: u64 = 0;
 
-/// The number of callers that are looked at to make room for a new one: that is all that a newcomer to a full table costs.
+/// The number of callers that are looked at to make room for a new one: that bounds what a new caller costs when the
+/// table is full.
 ///
-/// Nearly all callers are full again a few seconds after their last call, so the first look usually finds one. Each
-/// newcomer goes on where the one before stopped, so that all are looked at in turn, however many owe.
+/// Nearly all callers have all their tokens again a few seconds after their last call, so the first look usually finds
+/// one. Each new caller goes on where the one before stopped, so that all are looked at in turn.
 const LOOKS: usize = 8;
 
 /// The rate limit of one caller.
@@ -41,8 +42,9 @@ pub struct RateLimits {
 
 /// Gives each caller its rate limit.
 ///
-/// A caller is remembered at least until all tokens that it spent have come back, so a caller that comes under many names
-/// and addresses pushes no debt out of the table. While the table is full of callers who owe, newcomers share one balance.
+/// A caller is remembered at least until all tokens that it used have come back, so a caller that comes under many names
+/// and addresses cannot make the table forget used tokens. While the table is full of callers with used tokens, new
+/// callers share one balance.
 ///
 /// Asked only when a call to Nebuly may be needed. One lock is enough for that: it is held for a look into a table.
 pub struct RateLimiter {
@@ -52,12 +54,12 @@ pub struct RateLimiter {
     common: Arc<Common>,
 }
 
-/// The callers that are remembered: a bounded number, none of whom loses its debts.
+/// The callers that are remembered: a bounded number. None whose tokens have not all come back is forgotten.
 struct CallerTable {
     accounts: IndexMap<TableKey<Box<str>>, Arc<Account>>,
     capacity: usize,
-    /// Where the next look for room begins.
-    hand: usize,
+    /// The index of the account that is checked next for room.
+    next_to_check: usize,
 }
 
 /// The balance of one caller.
@@ -92,7 +94,7 @@ impl RateLimiter {
         let (per_second, burst) = (u64::from(per_second.max(1)), u64::from(burst.max(1)));
         metrics::describe_counter!(
             "nebulink_rate_limited_total",
-            "Resolutions that were refused because their caller asked for too many cold links"
+            "Rate-limited requests: their caller asked for too many links that are not cached"
         );
         let common = Arc::new(Common {
             rate: Rate::new(per_second, burst),
@@ -146,7 +148,7 @@ impl CallerTable {
     /// memory.
     fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        Self { accounts: IndexMap::with_capacity(capacity), capacity, hand: 0 }
+        Self { accounts: IndexMap::with_capacity(capacity), capacity, next_to_check: 0 }
     }
 
     /// Returns true if another account may be added now; drops one for it if the table is full.
@@ -157,16 +159,16 @@ impl CallerTable {
     /// Drops an account that is as good as a new one: nothing is owed, and no request holds it that may still spend.
     fn make_room(&mut self, now: u64) -> bool {
         for _ in 0..LOOKS {
-            if self.hand >= self.accounts.len() {
-                self.hand = 0;
+            if self.next_to_check >= self.accounts.len() {
+                self.next_to_check = 0;
             }
-            let Some((_, account)) = self.accounts.get_index(self.hand) else { return false };
+            let Some((_, account)) = self.accounts.get_index(self.next_to_check) else { return false };
             if Arc::strong_count(account) == 1 && account.is_full(now) {
                 // The last one takes its place, and is looked at next.
-                self.accounts.swap_remove_index(self.hand);
+                self.accounts.swap_remove_index(self.next_to_check);
                 return true;
             }
-            self.hand += 1;
+            self.next_to_check += 1;
         }
         false
     }
@@ -181,8 +183,8 @@ impl Account {
         TheoreticalArrivalTime(self.theoretical_arrival_time.load(Ordering::Relaxed)).is_full(now)
     }
 
-    /// Looks and takes in one step: takes these tokens if one is there within `at_most`, or would be with so many more, and
-    /// returns in how long it is.
+    /// Takes these tokens if at least one is there within `at_most`, or would be, given the overdraft. Returns the time
+    /// until then; as an error if nothing was taken. Checks and takes in one step.
     fn take(&self, tokens: u32, overdraft: u32, at_most: Duration) -> Result<Duration, Duration> {
         let (rate, now) = (self.rate, self.common.now());
         let mut wait = Duration::ZERO;

@@ -32,8 +32,9 @@ use crate::domain::{
 /// short deadline no call would be made at all.
 const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The longest time for which a call whose key was rejected looks for another one: ten times what the second look takes.
-const KEY_LOOK: Duration = Duration::from_secs(1);
+/// The longest time for which a call whose key was rejected looks for another one: ten times the delay
+/// before its file is read once more.
+const KEY_RELOAD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The time was up before the call could begin. It never got to Nebuly, so it was not Nebuly that was too slow.
 const OUT_OF_TIME: CallFailure = CallFailure { cause: Cause::Overloaded { retry_after: None }, status: None };
@@ -234,27 +235,27 @@ impl Nebuly {
     /// while this waits, waits in its own turn; the first turn counts.
     async fn turn(&self, options: &CallOptions, admitted: &AdmittedCall<'_>) -> Result<Turn, CallFailure> {
         // The call must begin within this time.
-        let patience = time_left(options.deadline).checked_sub(self.min_timeout).ok_or(OUT_OF_TIME)?;
+        let max_wait = time_left(options.deadline).checked_sub(self.min_timeout).ok_or(OUT_OF_TIME)?;
         let first_of_all = async {
             let mut turns = FuturesUnordered::new();
             let mut next = options.callers.at(0);
-            let (mut callers, mut has_place) = (0, false);
+            let (mut callers, mut has_slot) = (0, false);
             let mut first_failure = None;
             loop {
                 tokio::select! {
                     biased;
                     // Callers that are there already come first: none is to miss its turn because another's failed.
                     caller = &mut next => {
-                        let wait = if has_place { Wait::Further } else { Wait::First };
-                        has_place = true;
-                        turns.push(self.turn_of(caller, wait, patience));
+                        let wait = if has_slot { Wait::Further } else { Wait::First };
+                        has_slot = true;
+                        turns.push(self.turn_of(caller, wait, max_wait));
                         callers += 1;
                         next = options.callers.at(callers);
                     }
                     Some(turn) = turns.next() => match turn {
                         Ok(turn) => break Ok(turn),
                         Err((wait, failure)) => {
-                            has_place &= wait == Wait::Further;
+                            has_slot &= wait == Wait::Further;
                             let failure = *first_failure.get_or_insert(failure);
                             if turns.is_empty() {
                                 break Err(failure);
@@ -267,7 +268,7 @@ impl Nebuly {
         tokio::select! {
             biased;
             refused = admitted.refused() => Err(refused),
-            turn = tokio::time::timeout(patience, first_of_all) => turn.unwrap_or(Err(OUT_OF_TIME)),
+            turn = tokio::time::timeout(max_wait, first_of_all) => turn.unwrap_or(Err(OUT_OF_TIME)),
         }
     }
 
@@ -276,10 +277,10 @@ impl Nebuly {
         &self,
         caller: Caller,
         wait: Wait,
-        patience: Duration,
+        max_wait: Duration,
     ) -> Result<Turn, (Wait, CallFailure)> {
         let (token, until_available) =
-            RateLimitToken::acquire(&caller.rate_limit, patience).map_err(|failure| (wait, failure))?;
+            RateLimitToken::acquire(&caller.rate_limit, max_wait).map_err(|failure| (wait, failure))?;
         if !until_available.is_zero() {
             tokio::time::sleep(until_available).await;
         }
@@ -297,8 +298,8 @@ impl Nebuly {
         lease: KeyLease,
     ) -> CallOutcome {
         // Not longer, because it holds its permit meanwhile, and the file may be on a mount that hangs.
-        let patience = time_left(link.options.deadline).min(KEY_LOOK);
-        let looked = tokio::time::timeout(patience, lease.rejected_unless_changed()).await;
+        let max_wait = time_left(link.options.deadline).min(KEY_RELOAD_TIMEOUT);
+        let looked = tokio::time::timeout(max_wait, lease.rejected_unless_changed()).await;
         let Ok(Some(another)) = looked else { return CallOutcome::KeyRejected };
         // Its token may be available only later: a call in flight does not wait for that.
         let Ok((token, _)) = RateLimitToken::acquire(&caller.rate_limit, Duration::MAX) else {

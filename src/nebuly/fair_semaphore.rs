@@ -5,21 +5,21 @@
 //! 1. At most `max` calls hold a permit.
 //! 2. Refreshes together hold at most a quarter of them.
 //! 3. One caller holds at most a quarter while another key waits for a permit, and at most three quarters otherwise, so
-//!    that a newcomer gets one at once. Refreshes that wait only because of rule 2 do not count as waiting here.
-//! 4. A call that may enter by these rules does. The calls of one key enter in the order of their arrival, and the keys
-//!    take turns (round robin).
-//! 5. A call may wait under several keys: one for each caller that wants its answer. It enters at the first turn of
-//!    any of them. Only its first key counts for the next rule.
-//! 6. At most [`MAX_WAITING`] calls wait. When the places are taken, a newcomer gets that of the newest call of the key
-//!    that has the most, so that a flood under one key leaves the others theirs.
+//!    that a new caller gets one at once. Refreshes that wait only because of rule 2 do not count as waiting here.
+//! 4. A call that may get a permit by these rules gets it at once. The calls of one key get permits in the order of
+//!    their arrival, and the keys take turns (round robin).
+//! 5. A call may wait under several keys: one for each caller that wants its answer. It gets a permit at the first turn
+//!    of any of them. Only its first key counts for the next rule.
+//! 6. At most [`MAX_WAITING`] calls wait, each in one queue slot. When all slots are taken, a new call gets the slot of
+//!    the newest call of the key that has the most, so that a flood under one key leaves the others theirs.
 //!
-//! # Why no call waits for ever
+//! # Why no call waits forever
 //!
-//! Every change that may let a call in (a permit comes back, a waiting call is abandoned) ends with
-//! [`SemaphoreState::let_in`], which goes on until no call may enter. A key that holds nothing may always enter when
-//! nothing is in flight, because each bound is at least 1: so whenever calls wait, at least one holds a permit, and its
-//! return is the next change. A permit travels to a waiting call as a value; if that call has been abandoned in the
-//! meantime, the value is dropped, and that is its return.
+//! Every change after which a call may get a permit (one comes back, a waiting call is abandoned) ends with
+//! [`SemaphoreState::admit`], which hands out permits until no waiting call may get one. A key that holds nothing may
+//! always get one when nothing is in flight, because each bound is at least 1: so whenever calls wait, at least one holds
+//! a permit, and its return is the next change. A permit is sent to a waiting call as a value; if that call has been
+//! abandoned in the meantime, the value is dropped, and that is its return.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -51,9 +51,9 @@ pub(super) struct QueueFull;
 /// The key under which a call waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// The first one: the call takes one of the places.
+    /// The first one: the call takes a queue slot.
     First,
-    /// A further one: the call has its place already.
+    /// A further one: the call has its slot already.
     Further,
 }
 
@@ -95,12 +95,12 @@ impl FairSemaphore {
     pub(super) async fn acquire(self: &Arc<Self>, key: FairnessKey, wait: Wait) -> Result<Permit, QueueFull> {
         let (number, permit) = {
             let mut state = lock(&self.state);
-            // This overtakes no waiting call: if one might enter, it would have.
-            if !state.queues.contains_key(&key) && state.may_enter(key, self.max) {
+            // This overtakes no waiting call: one that may get a permit has got it.
+            if !state.queues.contains_key(&key) && state.may_take(key, self.max) {
                 state.take(key);
                 return Ok(self.permit(key));
             }
-            let evicted = state.make_place(key, wait)?;
+            let evicted = state.free_slot(key, wait)?;
             let (sender, permit) = oneshot::channel();
             let number = state.enqueue(key, wait, sender);
             drop(state);
@@ -111,14 +111,14 @@ impl FairSemaphore {
         permit.await.map_err(|_evicted| QueueFull)
     }
 
-    /// Changes the state, lets in the calls that may enter then, and wakes them when the lock is free again.
+    /// Changes the state, admits the calls that may get a permit then, and wakes them when the lock is free again.
     fn change(self: &Arc<Self>, change: impl FnOnce(&mut SemaphoreState)) {
-        let let_in = {
+        let admitted = {
             let mut state = lock(&self.state);
             change(&mut state);
-            state.let_in(self.max)
+            state.admit(self.max)
         };
-        for (key, sender) in let_in {
+        for (key, sender) in admitted {
             // If the call is gone, the permit is dropped, and so comes back.
             drop(sender.send(self.permit(key)));
         }
@@ -150,7 +150,7 @@ impl Drop for QueuePosition<'_> {
 }
 
 impl SemaphoreState {
-    fn may_enter(&self, key: FairnessKey, max: usize) -> bool {
+    fn may_take(&self, key: FairnessKey, max: usize) -> bool {
         let bound = match key {
             FairnessKey::Refresh => quarter_of(max),
             FairnessKey::Caller(_) if self.others_wait(key, max) => quarter_of(max),
@@ -186,20 +186,20 @@ impl SemaphoreState {
         }
     }
 
-    /// Makes room in the queues for a call of this key. Returns the waiter that was evicted for it.
-    fn make_place(&mut self, key: FairnessKey, wait: Wait) -> Result<Option<Waiter>, QueueFull> {
+    /// Makes sure that there is a queue slot for a call of this key. Returns the waiter that was evicted for it.
+    fn free_slot(&mut self, key: FairnessKey, wait: Wait) -> Result<Option<Waiter>, QueueFull> {
         if wait == Wait::Further || self.waiting < MAX_WAITING {
             return Ok(None);
         }
-        let places = |queue: &VecDeque<Waiter>| queue.iter().filter(|waiter| waiter.has_place()).count();
-        let own = self.queues.get(&key).map_or(0, places);
-        let queues = self.queues.values_mut().map(|queue| (places(queue), queue));
-        let (most, longest) = queues.max_by_key(|(places, _)| *places).ok_or(QueueFull)?;
+        let slots = |queue: &VecDeque<Waiter>| queue.iter().filter(|waiter| waiter.has_slot()).count();
+        let own = self.queues.get(&key).map_or(0, slots);
+        let queues = self.queues.values_mut().map(|queue| (slots(queue), queue));
+        let (most, longest) = queues.max_by_key(|(slots, _)| *slots).ok_or(QueueFull)?;
         // It keeps at least one, so that its turn stays as it is.
         if most <= own + 1 {
             return Err(QueueFull);
         }
-        let newest = longest.iter().rposition(Waiter::has_place).ok_or(QueueFull)?;
+        let newest = longest.iter().rposition(Waiter::has_slot).ok_or(QueueFull)?;
         self.waiting -= 1;
         Ok(longest.remove(newest))
     }
@@ -221,18 +221,18 @@ impl SemaphoreState {
         let Some(queue) = self.queues.get_mut(&key) else { return };
         let Ok(position) = queue.binary_search_by_key(&number, |waiter| waiter.number) else { return };
         let Some(waiter) = queue.remove(position) else { return };
-        self.waiting -= usize::from(waiter.has_place());
+        self.waiting -= usize::from(waiter.has_slot());
         if queue.is_empty() {
             self.queues.remove(&key);
             self.turns.retain(|other| *other != key);
         }
     }
 
-    /// Takes all waiters out of the queues that may enter now.
-    fn let_in(&mut self, max: usize) -> Vec<(FairnessKey, oneshot::Sender<Permit>)> {
-        let mut let_in = Vec::new();
+    /// Gives permits to all waiting calls that may get one now, and takes them out of their queues.
+    fn admit(&mut self, max: usize) -> Vec<(FairnessKey, oneshot::Sender<Permit>)> {
+        let mut admitted = Vec::new();
         while self.in_flight < max
-            && let Some(turn) = self.turns.iter().position(|key| self.may_enter(*key, max))
+            && let Some(turn) = self.turns.iter().position(|key| self.may_take(*key, max))
             && let Some(key) = self.turns.remove(turn)
             && let Some(queue) = self.queues.get_mut(&key)
             && let Some(waiter) = queue.pop_front()
@@ -242,16 +242,16 @@ impl SemaphoreState {
             } else {
                 self.turns.push_back(key);
             }
-            self.waiting -= usize::from(waiter.has_place());
+            self.waiting -= usize::from(waiter.has_slot());
             self.take(key);
-            let_in.push((key, waiter.permit));
+            admitted.push((key, waiter.permit));
         }
-        let_in
+        admitted
     }
 }
 
 impl Waiter {
-    fn has_place(&self) -> bool {
+    fn has_slot(&self) -> bool {
         self.wait == Wait::First
     }
 }

@@ -8,19 +8,19 @@ use super::*;
 
 /// Calls of two callers and of refreshes come, wait under one key or under two, are abandoned and end, in any order.
 #[test]
-fn nobody_waits_for_ever_and_never_are_more_in_flight() {
+fn nobody_waits_forever_and_never_are_more_in_flight() {
     let calls = || {
         let semaphore = Arc::new(FairSemaphore::new(2));
         let in_flight = Arc::new(AtomicUsize::new(0));
         let keys = [FairnessKey::Caller(1), FairnessKey::Caller(2), FairnessKey::Refresh];
-        let call = |number: usize, patience: Option<usize>| {
+        let call = |number: usize, abandoned_after: Option<usize>| {
             let (semaphore, in_flight) = (Arc::clone(&semaphore), Arc::clone(&in_flight));
             async move {
                 let of = |position: usize| keys.get(position % 3).copied().unwrap_or(FairnessKey::Refresh);
                 let first = semaphore.acquire(of(number), Wait::First);
                 let further = semaphore.acquire(of(number + 1), Wait::Further);
                 let abandoned = async {
-                    match patience {
+                    match abandoned_after {
                         Some(turns) => {
                             for _ in 0..turns {
                                 yield_now().await;

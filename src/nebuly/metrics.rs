@@ -160,14 +160,14 @@ pub(super) fn circuit_open(project: &ProjectName) -> Gauge {
 /// Describes each metric.
 pub(super) fn describe() {
     describe_counter!(REQUESTS, "Calls to Nebuly, by result");
-    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "How long a call to Nebuly took");
+    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Duration of a call to Nebuly");
     describe_gauge!(IN_FLIGHT, "Calls to Nebuly in flight");
-    describe_gauge!(CIRCUIT_OPEN, "1 while the project's circuit breaker is open");
+    describe_gauge!(CIRCUIT_OPEN, "1 while the project's circuit breaker is open or half-open");
     describe_gauge!(KEY_REJECTED, "1 while Nebuly rejects the project's key");
     describe_gauge!(
         KEY_LOADED,
         Unit::Seconds,
         "Time at which the project's key was last loaded, as Unix time"
     );
-    describe_counter!(KEY_FILE_ERRORS, "Readings of the project's key file that gave no key");
+    describe_counter!(KEY_FILE_ERRORS, "Reads of the project's key file that found no key");
 }

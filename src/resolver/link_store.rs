@@ -120,7 +120,7 @@ impl LinkStore {
 
     /// Looks an item up in the shared cache, and stores a hit in memory.
     ///
-    /// A link that is no newer than the one in memory is no hit, since it is that one which is to be refreshed.
+    /// A link that is no newer than the one in memory is no hit, because that link needs the refresh.
     pub(super) async fn take_shared(&self, scope: Scope, item: &Item<'static>) -> Option<Resolution> {
         let mut links = self.shared.as_ref()?.get(scope, item).await;
         let now = self.clock.now();

@@ -33,7 +33,7 @@ impl MetricsRegistry {
         let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS)?.build_recorder();
         let registry = Self { recorder: Arc::new(recorder) };
         registry.scope(|| {
-            metrics::describe_gauge!("nebulink_build_info", "Always 1; the label says which version runs");
+            metrics::describe_gauge!("nebulink_build_info", "Always 1; the label is the running version");
             metrics::gauge!("nebulink_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         });
         Ok(registry)

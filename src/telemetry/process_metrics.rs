@@ -28,7 +28,7 @@ pub(super) fn write_to(text: &mut String) {
     write(
         "process_start_time_seconds",
         "gauge",
-        "When this process was started, as Unix time",
+        "Start of this process, as Unix time",
         stat.and_then(ProcStat::start_time).map(|time| time.to_string()),
     );
     for (name, help, value) in [
@@ -39,20 +39,20 @@ pub(super) fn write_to(text: &mut String) {
         ),
         (
             "process_virtual_memory_bytes",
-            "Addresses that this process has reserved",
+            "Virtual memory of this process",
             stat.map(|stat| stat.virtual_bytes),
         ),
         ("process_threads", "Threads of this process", stat.map(|stat| stat.threads)),
         ("process_open_fds", "Open file descriptors", open_files()),
         (
             "process_max_fds",
-            "Most file descriptors that this process may have open",
+            "Limit of open file descriptors",
             // Without a limit, the largest number says it best.
             Some(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)),
         ),
         (
             "process_virtual_memory_max_bytes",
-            "Most addresses that this process may reserve",
+            "Limit of virtual memory of this process",
             Some(getrlimit(Resource::As).current.unwrap_or(u64::MAX)),
         ),
     ] {

@@ -82,7 +82,7 @@ impl Route {
         Some(self.pattern()).filter(|pattern| *pattern != UNMATCHED)
     }
 
-    /// What its callers have to prove.
+    /// The proof that the route requires of its callers.
     pub(super) const fn access_rule(self) -> AccessRule {
         match self {
             Self::Open => AccessRule::Open,

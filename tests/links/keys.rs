@@ -156,16 +156,16 @@ async fn a_file_that_is_bad_or_gone_keeps_the_old_key() {
         replace(&path, content);
         client.shared.keys().poll().await;
         assert!(client.finds("c0").await, "{content:?}");
-        assert_eq!(client.shared.keys().complaints().len(), 1);
+        assert_eq!(client.shared.keys().last_file_errors().len(), 1);
     }
     std::fs::remove_file(&path).unwrap();
     client.shared.keys().poll().await;
     assert!(client.finds("c0").await);
-    let complaint = client.shared.keys().complaints().remove(0);
+    let complaint = client.shared.keys().last_file_errors().remove(0);
     assert!(complaint.contains("default") && complaint.contains(path.to_str().unwrap()), "{complaint}");
     replace(&path, KEY);
     client.shared.keys().poll().await;
-    assert!(client.shared.keys().complaints().is_empty());
+    assert!(client.shared.keys().last_file_errors().is_empty());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ mod contract;
 mod memory;
 mod scrape;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -217,40 +217,52 @@ async fn promtool_finds_nothing_to_complain_about() {
 }
 
 #[test]
-fn every_metric_has_a_help_text_of_one_style() {
+fn every_metric_has_a_help_text_of_one_style_with_which_its_documented_meaning_begins() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let scrape = runtime.block_on(async {
         let (_stand_in, nebulink) = after_everything().await;
         scrape(&nebulink).await
     });
+    let meanings: BTreeMap<_, _> = documented().map(|[name, .., meaning]| (name, meaning)).collect();
     for name in scrape.kinds.keys() {
         let help = scrape.help.get(name).unwrap_or_else(|| panic!("{name} has no help text"));
         let begins = help.chars().next().unwrap();
         assert!(begins.is_ascii_uppercase() || begins.is_ascii_digit(), "{name}: {help}");
         assert!(!help.ends_with('.') && help.len() > 10, "{name}: {help}");
+        let meaning = meanings.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not documented"));
+        let rest = meaning.strip_prefix(help.as_str());
+        let rest = rest.unwrap_or_else(|| panic!("{name}: documented as {meaning}, not as {help}"));
+        let ends_there = rest.is_empty() || rest.starts_with([';', ':']) || rest.starts_with(" (");
+        assert!(ends_there, "{name}: documented as {meaning}, not as {help}");
     }
 }
 
 #[test]
 fn the_documentation_lists_the_metrics_as_they_are() {
-    let documented: BTreeSet<_> = include_str!("../../docs/metrics.md")
-        .lines()
-        .filter_map(|line| {
-            let cells: Vec<_> = line.strip_prefix("| `")?.split(" | ").collect();
-            let [name, kind, labels, meaning] = cells[..] else { panic!("{line}") };
-            assert!(meaning.trim_end_matches([' ', '|']).len() > 10, "{line}");
+    let documented: BTreeSet<_> = documented()
+        .map(|[name, kind, labels, meaning]| {
+            assert!(meaning.len() > 10, "{name}: {meaning}");
             let labels: BTreeSet<_> = labels
                 .split(", ")
                 .map(|label| label.trim_matches(['`', ' ']))
                 .filter(|label| !label.is_empty())
                 .collect();
-            Some((name.trim_end_matches('`'), kind, labels))
+            (name, kind, labels)
         })
         .collect();
     let exported = METRICS
         .iter()
         .map(|metric| (metric.name, metric.kind, metric.labels.iter().map(|(label, _)| *label).collect()));
     assert_eq!(documented, exported.collect());
+}
+
+/// Name, type, labels and meaning of each metric in the table of docs/metrics.md.
+fn documented() -> impl Iterator<Item = [&'static str; 4]> {
+    include_str!("../../docs/metrics.md").lines().filter_map(|line| {
+        let cells: Vec<_> = line.strip_prefix("| `")?.split(" | ").collect();
+        let [name, kind, labels, meaning] = cells[..] else { panic!("{line}") };
+        Some([name.trim_end_matches('`'), kind, labels, meaning.trim_end_matches([' ', '|'])])
+    })
 }
 
 /// Stands in everything that a caller chooses.

@@ -19,7 +19,7 @@ const CANARY: &str = "nk-canary-8e7f6a5b";
 
 const NO_REGULAR_FILE: &str = "not a regular file";
 
-/// A pipe that nobody writes to: whoever opens it waits for ever.
+/// A pipe that nobody writes to: whoever opens it waits forever.
 fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }

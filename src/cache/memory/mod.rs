@@ -107,7 +107,7 @@ impl LinkCache for MemoryCache {
 impl Gauges {
     fn described() -> Self {
         metrics::describe_gauge!("nebulink_cache_entries", "Links in memory");
-        metrics::describe_gauge!("nebulink_cache_size_bytes", metrics::Unit::Bytes, "Memory that links take");
+        metrics::describe_gauge!("nebulink_cache_size_bytes", metrics::Unit::Bytes, "Memory of the links");
         Self {
             entries: metrics::gauge!("nebulink_cache_entries"),
             size: metrics::gauge!("nebulink_cache_size_bytes"),
@@ -118,7 +118,7 @@ impl Gauges {
 fn evictions() -> Counter {
     metrics::describe_counter!(
         "nebulink_cache_evictions_total",
-        "Links that left memory because it was full"
+        "Links that were evicted because the memory cache was full"
     );
     metrics::counter!("nebulink_cache_evictions_total")
 }

@@ -1,4 +1,4 @@
-//! The properties of an entry of the shared cache, whatever its bytes are.
+//! The properties of an entry of the shared cache, for any bytes.
 
 #![expect(
     clippy::missing_panics_doc,

@@ -1,8 +1,8 @@
 //! Links that replicas share, on Redis or Valkey.
 //!
-//! The server may be slow, unreachable or full of nonsense at any time. A look-up is then a miss, within its timeout. The
-//! shared cache never fails a request, never delays an answer in order to write, never shares that an item is absent, and
-//! never believes an entry that does not itself say what it is about.
+//! The server may be slow or unreachable, or return invalid data, at any time. A look-up is then a miss, within its
+//! timeout. The shared cache never fails a request, never delays an answer in order to write, never shares that an item
+//! is absent, and never uses an entry that does not itself name the item and the project that it is about.
 
 mod entry;
 #[cfg(any(test, fuzzing))]
@@ -109,7 +109,7 @@ impl SharedCache {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, SharedCacheWriter), SharedCacheError> {
         let redis = Arc::new(RedisClient::new(options.address()?, options.timeout));
-        describe_counter!(REQUESTS, "Links that the shared cache was asked for, or was given");
+        describe_counter!(REQUESTS, "Reads and writes of the shared cache");
         let counters = WriteCounters::new();
         let (to_write, waiting) = mpsc::channel(MAX_WAITING);
         let writer = SharedCacheWriter { redis: Arc::clone(&redis), writes: counters.clone(), waiting };

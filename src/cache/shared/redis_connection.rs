@@ -1,7 +1,7 @@
 //! The one connection to Redis, made lazily and made again when it was lost.
 //!
 //! Not redis' own `ConnectionManager`, which opens its sockets itself: no [`ReplyLimit`] fits beneath it, so a server
-//! could fill our memory with one reply. It also keeps for ever a connection that stays silent without breaking, and the
+//! could fill our memory with one reply. It also keeps forever a connection that stays silent without breaking, and the
 //! result of a login that was refused, where [`RedisConnector`] connects again.
 
 use std::io;

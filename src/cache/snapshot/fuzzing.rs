@@ -1,4 +1,4 @@
-//! The properties of a snapshot, whatever its bytes are.
+//! The properties of a snapshot, for any bytes.
 
 #![expect(
     clippy::missing_panics_doc,

@@ -95,7 +95,7 @@ impl SnapshotFile {
     pub fn new(path: impl Into<FilePath>, filter: LinkFilter) -> Self {
         metrics::describe_counter!(
             "nebulink_snapshot_lines_skipped_total",
-            "Lines of the snapshot that were skipped because something is wrong with them"
+            "Lines of the snapshot that were skipped because they are not valid"
         );
         let lines_skipped = metrics::counter!("nebulink_snapshot_lines_skipped_total");
         let writing = Mutex::default();

@@ -75,14 +75,15 @@ pub(super) fn accept_url(
     allowed_hosts: &AllowedHosts,
     keys: &ProjectKeys,
 ) -> Result<TargetUrl, &'static str> {
-    let link: DeepLinkBody = serde_json::from_slice(body).map_err(|_| "it has no url that is a string")?;
+    let link: DeepLinkBody =
+        serde_json::from_slice(body).map_err(|_| "the body has no url that is a string")?;
     TargetUrl::accept(&link.url, allowed_hosts, |text| keys.are_in(text)).map_err(|refused| match refused {
-        RefusedUrl::Length => "its url is empty or too long",
-        RefusedUrl::Character => "its url has a character that is not printable ASCII",
-        RefusedUrl::Form => "its url is not written as an absolute URL",
-        RefusedUrl::Scheme => "its url's scheme is not https",
-        RefusedUrl::User => "its url has a user or a password",
-        RefusedUrl::Host => "its url's host is none of nebuly.allowed_hosts",
-        RefusedUrl::Key => "its url contains a key",
+        RefusedUrl::Length => "the url is empty or too long",
+        RefusedUrl::Character => "the url has a character that is not printable ASCII",
+        RefusedUrl::Form => "the url is not written as an absolute URL",
+        RefusedUrl::Scheme => "the url's scheme is not https",
+        RefusedUrl::User => "the url has a user or a password",
+        RefusedUrl::Host => "the url's host is none of nebuly.allowed_hosts",
+        RefusedUrl::Key => "the url contains a key",
     })
 }

@@ -127,7 +127,7 @@ impl NebulyApi {
                     Ok(url) => CallOutcome::Answered(Answer::Found(url)),
                     Err(why) => non_retryable(Cause::BadAnswer, why),
                 },
-                Err(BodyError::TooLarge) => non_retryable(Cause::BadAnswer, "it is too large"),
+                Err(BodyError::TooLarge) => non_retryable(Cause::BadAnswer, "the body is larger than 64 KiB"),
                 Err(BodyError::Broken(error)) => CallOutcome::Retryable(CallError::of(&error, Some(status))),
             },
             StatusMeaning::Absent => CallOutcome::Answered(Answer::Absent { status }),
@@ -135,11 +135,13 @@ impl NebulyApi {
             StatusMeaning::Throttled => {
                 CallOutcome::Throttled(retry_after(response.headers(), SystemTime::now()))
             }
-            StatusMeaning::Outage => {
-                CallOutcome::Retryable(CallError::new(Cause::Unavailable, Some(status), "its status says so"))
-            }
-            StatusMeaning::Failed => non_retryable(Cause::Unavailable, "its status says so"),
-            StatusMeaning::Unexpected => non_retryable(Cause::BadAnswer, "its status is none of this call's"),
+            StatusMeaning::Outage => CallOutcome::Retryable(CallError::new(
+                Cause::Unavailable,
+                Some(status),
+                "the status is 502, 503 or 504",
+            )),
+            StatusMeaning::Failed => non_retryable(Cause::Unavailable, "the status is 5xx"),
+            StatusMeaning::Unexpected => non_retryable(Cause::BadAnswer, "the status is not one of this API"),
         }
     }
 }

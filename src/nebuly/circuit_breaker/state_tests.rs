@@ -224,7 +224,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn it_never_stays_open_for_ever_and_never_has_two_probes(steps in prop::collection::vec(step(), 1..300)) {
+    fn it_never_stays_open_forever_and_never_has_two_probes(steps in prop::collection::vec(step(), 1..300)) {
         let mut bench = Bench::new();
         let mut underway: Vec<Ticket> = Vec::new();
         for step in steps {

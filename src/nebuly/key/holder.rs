@@ -22,7 +22,7 @@ const MAX_FILE_LEN: u64 = 8 * 1024;
 
 /// After a 401 a file that has not changed is read once more after this time: if both sides rotate the key at the same
 /// moment, Nebuly may be the first.
-const SECOND_LOOK: Duration = Duration::from_millis(100);
+const REREAD_DELAY: Duration = Duration::from_millis(100);
 
 /// There has been no key yet.
 const NO_KEY: CallFailure = CallFailure { cause: Cause::KeyRejected, status: None };
@@ -50,9 +50,9 @@ pub(in crate::nebuly) struct KeyHolder {
     /// `None` until there is a key.
     keys: ArcSwapOption<KeyPair>,
     /// Project, path and reason, if the file gave no key when it was last read.
-    complaint: Mutex<Option<String>>,
-    /// True if it was logged that Nebuly rejects the current key.
-    alarm: Mutex<bool>,
+    last_file_error: Mutex<Option<String>>,
+    /// True if it was logged that Nebuly rejects the current key, and the metric says so.
+    rejection_logged: Mutex<bool>,
     clock: SteadyClock,
     metrics: KeyMetrics,
 }
@@ -96,8 +96,8 @@ impl KeyHolder {
             project,
             file: tokio::sync::Mutex::new(file),
             keys: ArcSwapOption::empty(),
-            complaint: Mutex::default(),
-            alarm: Mutex::default(),
+            last_file_error: Mutex::default(),
+            rejection_logged: Mutex::default(),
             clock,
             metrics,
         };
@@ -132,19 +132,20 @@ impl KeyHolder {
         self.take_over(file.path(), reload);
     }
 
-    /// Takes over the key that was read. Without one the last valid key stays in use, and an alarm is raised.
+    /// Takes over the key that was read. Without one the last valid key stays in use, and an error is logged.
     fn take_over(&self, path: &FilePath, reload: Reload<ApiKey, KeyFileError>) {
         match reload.value {
-            Ok(key) => {
+            Ok(None) => {}
+            Ok(Some(key)) => {
                 if !reload.was_valid {
-                    *lock(&self.complaint) = None;
+                    *lock(&self.last_file_error) = None;
                     tracing::info!(project = %self.project, %path, "API key file recovered");
                 }
                 self.hold(key);
             }
             Err(problem) => {
                 self.metrics.file_error();
-                *lock(&self.complaint) = Some(format!("{}: {path}: {problem}", self.project));
+                *lock(&self.last_file_error) = Some(format!("{}: {path}: {problem}", self.project));
                 if reload.was_valid {
                     tracing::error!(
                         project = %self.project,
@@ -176,8 +177,8 @@ impl KeyHolder {
     }
 
     /// Project, path and reason, if the file gave no key when it was last read. For people, without any secret.
-    pub(super) fn complaint(&self) -> Option<String> {
-        lock(&self.complaint).clone()
+    pub(super) fn last_file_error(&self) -> Option<String> {
+        lock(&self.last_file_error).clone()
     }
 
     /// Fails if no call may be made with the keys as they are. Asked before waiting for anything.
@@ -199,14 +200,18 @@ impl KeyHolder {
         })
     }
 
-    /// The other key, to repeat a call whose key was rejected; `is_news` if that key was not known to be rejected.
-    fn lease_instead_of(self: &Arc<Self>, rejected: &Arc<HeldKey>, is_news: bool) -> Option<KeyLease> {
+    /// The other key, to repeat a call whose key was rejected. `first_rejection`: that key was not known to be rejected.
+    fn lease_instead_of(
+        self: &Arc<Self>,
+        rejected: &Arc<HeldKey>,
+        first_rejection: bool,
+    ) -> Option<KeyLease> {
         let lease = self.find(|keys| {
             if Arc::ptr_eq(&keys.current, rejected) {
                 return keys.fallback().map(|held| self.lease_of(held, KeyUse::Normal));
             }
             let mut rejection = lock(&keys.current.rejection);
-            if is_news {
+            if first_rejection {
                 // Nebuly has just stopped accepting the previous key, so it is likely to accept the current one now.
                 rejection.forget();
             }
@@ -245,12 +250,12 @@ impl KeyHolder {
         self.keys.store(Some(Arc::new(KeyPair { current, previous: previous.cloned() })));
         self.metrics.loaded();
         if previous.is_some() {
-            // The alarm was about the previous key: it ends with the rotation, not with the next call.
-            let mut alarm = lock(&self.alarm);
-            *alarm = false;
-            // Under the lock, as in `set_alarm`.
+            // The rejection was of the previous key: it ends with the rotation, not with the next call.
+            let mut rejection_logged = lock(&self.rejection_logged);
+            *rejection_logged = false;
+            // Under the lock, as in `report_rejected`.
             self.metrics.set_rejected(false);
-            drop(alarm);
+            drop(rejection_logged);
             tracing::info!(project = %self.project, "loaded a new API key");
         }
     }
@@ -261,14 +266,15 @@ impl KeyHolder {
 
     /// Reports once that Nebuly rejects this key, or that it accepts it again. Does nothing if the key is not the current
     /// one.
-    fn set_alarm(&self, held: &Arc<HeldKey>, rejected: bool) {
+    fn report_rejected(&self, held: &Arc<HeldKey>, rejected: bool) {
         {
-            let mut alarm = lock(&self.alarm);
-            // Under the lock, which a rotation takes after it: so there is no alarm about a key that is no longer used.
-            if *alarm == rejected || !self.is_current(held) {
+            let mut rejection_logged = lock(&self.rejection_logged);
+            // Under the lock: a rotation replaces the key before it takes the lock, so no rejection is left of a key that
+            // is no longer used.
+            if *rejection_logged == rejected || !self.is_current(held) {
                 return;
             }
-            *alarm = rejected;
+            *rejection_logged = rejected;
             // Under the lock: else the metric may end up saying the opposite.
             self.metrics.set_rejected(rejected);
         }
@@ -302,7 +308,7 @@ impl KeyLease {
             !rejection.is_rejected()
         };
         if is_accepted {
-            self.holder.set_alarm(&self.held, false);
+            self.holder.report_rejected(&self.held, false);
         }
     }
 
@@ -323,20 +329,20 @@ impl KeyLease {
         self.is_rejected = true;
         let (holder, held) = (Arc::clone(&self.holder), Arc::clone(&self.held));
         let mut file = holder.file.lock().await;
-        let is_news = !lock(&held.rejection).is_rejected();
-        let others_looked = !is_news && self.used == KeyUse::Normal;
+        let first_rejection = !lock(&held.rejection).is_rejected();
+        let others_looked = !first_rejection && self.used == KeyUse::Normal;
         if let Some(file) = file.as_mut()
             && !others_looked
             && holder.is_current(&held)
         {
             holder.reload(file).await;
             if holder.is_current(&held) {
-                tokio::time::sleep(SECOND_LOOK).await;
+                tokio::time::sleep(REREAD_DELAY).await;
                 holder.reload(file).await;
             }
         }
         drop(self);
-        holder.lease_instead_of(&held, is_news)
+        holder.lease_instead_of(&held, first_rejection)
     }
 
     /// Returns the use of the key. Dropping the lease afterwards abandons nothing.
@@ -352,7 +358,7 @@ impl Drop for KeyLease {
             return;
         }
         lock(&self.held.rejection).rejected(self.used, (self.holder.clock)());
-        self.holder.set_alarm(&self.held, true);
+        self.holder.report_rejected(&self.held, true);
     }
 }
 

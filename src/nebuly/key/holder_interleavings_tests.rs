@@ -34,7 +34,7 @@ async fn call(holder: Arc<KeyHolder>, old_is_rejected: Arc<AtomicUsize>) -> bool
     is_accepted
 }
 
-/// A key is replaced, and then the old one ends, while calls are made and abandoned: none fails, and no alarm is left.
+/// A key is replaced, and then the old one ends, while calls are made and abandoned: none fails, and no rejection is left.
 #[test]
 fn no_call_fails_while_a_key_is_replaced() {
     let exchange = || {
@@ -66,7 +66,7 @@ fn no_call_fails_while_a_key_is_replaced() {
         }
         block_on(abandoned).unwrap();
         block_on(exchange).unwrap();
-        assert!(!*lock(&holder.alarm), "an alarm is left of a key that is no longer used");
+        assert!(!*lock(&holder.rejection_logged), "a rejection is left of a key that is no longer used");
         assert!(block_on(call(Arc::clone(&holder), old_is_rejected)));
     };
     shuttle::check_random(exchange, 2_000);

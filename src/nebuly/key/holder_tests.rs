@@ -77,13 +77,13 @@ fn a_file_that_becomes_invalid_keeps_the_key_and_is_complained_of_until_it_is_va
     let bench = Bench::with_file(Some("first-key"));
     for bad in ["", "\n", "two words", "ümlaut"] {
         bench.write(bad);
-        assert!(bench.uses("first-key") && bench.holder.complaint().is_some(), "{bad:?}");
+        assert!(bench.uses("first-key") && bench.holder.last_file_error().is_some(), "{bad:?}");
     }
     std::fs::remove_file(bench.path()).unwrap();
     bench.read();
     assert!(bench.uses("first-key"));
     bench.write("second-key");
-    assert!(bench.uses("second-key") && bench.holder.complaint().is_none());
+    assert!(bench.uses("second-key") && bench.holder.last_file_error().is_none());
 }
 
 #[test]
@@ -154,7 +154,7 @@ async fn after_a_401_without_another_key_calls_fail_for_ten_seconds() {
 async fn a_call_that_is_dropped_while_it_looks_for_another_key_still_marks_its_own_as_rejected() {
     let bench = Bench::with_file(Some("first-key"));
     let looking = bench.holder.lease().unwrap().rejected_unless_changed();
-    assert!(tokio::time::timeout(SECOND_LOOK / 10, looking).await.is_err());
+    assert!(tokio::time::timeout(REREAD_DELAY / 10, looking).await.is_err());
     assert_eq!((bench.holder.check(), bench.holder.lease().err()), (Err(REJECTED), Some(REJECTED)));
 }
 
@@ -177,7 +177,7 @@ async fn of_many_calls_that_are_rejected_at_once_one_reads_the_file() {
         calls.spawn(async move { lease.rejected_unless_changed().await.is_none() });
     }
     assert!(calls.join_all().await.into_iter().all(|rejected| rejected));
-    assert!(began.elapsed() < SECOND_LOOK * 20, "each of them has looked");
+    assert!(began.elapsed() < REREAD_DELAY * 20, "each of them has looked");
 }
 
 #[tokio::test]

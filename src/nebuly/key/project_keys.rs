@@ -30,8 +30,8 @@ impl ProjectKeys {
 
     /// A line for each file that gives no key: project, path and reason.
     #[must_use]
-    pub fn complaints(&self) -> Vec<String> {
-        self.holders.read().iter().filter_map(|holder| holder.complaint()).collect()
+    pub fn last_file_errors(&self) -> Vec<String> {
+        self.holders.read().iter().filter_map(|holder| holder.last_file_error()).collect()
     }
 
     /// Reads all files at start, at the same time: blocks no longer than one read may take.
@@ -48,7 +48,7 @@ impl ProjectKeys {
         join_all(self.holders().iter().map(|holder| holder.poll())).await;
     }
 
-    /// Reads all files every few seconds, for ever.
+    /// Reads all files every few seconds, forever.
     pub async fn watch(self: Arc<Self>) {
         loop {
             tokio::time::sleep(RELOAD_PERIOD).await;

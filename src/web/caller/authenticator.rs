@@ -45,7 +45,7 @@ pub(in crate::web) struct Authenticator {
     has_warned: AtomicBool,
 }
 
-/// What the caller of a path has to prove.
+/// The proof that a path requires of its callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum AccessRule {
     /// Nothing.

@@ -137,10 +137,7 @@ pub(in crate::web) struct ResolutionMetrics {
 impl ResolutionMetrics {
     /// Resolves every handle, in the recorder that is in effect.
     pub(in crate::web) fn new() -> Self {
-        metrics::describe_counter!(
-            "nebulink_resolutions_total",
-            "Links asked for, by kind and by what became of them"
-        );
+        metrics::describe_counter!("nebulink_resolutions_total", "Requested links, by outcome");
         let counters = |kind: Kind| {
             LinkOutcome::LABELS.map(|(_, label)| {
                 metrics::counter!("nebulink_resolutions_total", "kind" => kind.as_str(), "outcome" => label)

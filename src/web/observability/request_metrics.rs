@@ -63,7 +63,8 @@ impl RequestMetrics {
         metrics::with_local_recorder(&*recorder, || {
             describe_counter!(
                 REQUESTS,
-                "Requests that were answered, and with status 499 those that ended before"
+                "Answered requests to the public listener; with status 499, requests whose connection ended before the \
+                 answer"
             );
             describe_histogram!(
                 DURATION,

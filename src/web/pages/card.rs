@@ -7,7 +7,7 @@ use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::{HTML, secure_response};
+use super::secure_response::{HTML, secure_response};
 use crate::domain::{IdCandidates, Item, Kind};
 use crate::web::headers::{NO_ROBOTS, X_ROBOTS_TAG};
 use crate::web::problem::Problem;

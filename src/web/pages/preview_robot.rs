@@ -6,7 +6,7 @@ use http::header::USER_AGENT;
 /// The first bytes of a user agent that are looked at: those of robots are shorter.
 const MAX_LEN: usize = 512;
 
-/// Returns true if the request comes from a link preview robot, by its own word.
+/// Returns true if the request comes from a link preview robot, according to its user-agent.
 ///
 /// Every opened link pays for this: it allocates nothing, and compares only where a word begins, with the few names that
 /// begin with its letter.

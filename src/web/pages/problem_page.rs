@@ -3,7 +3,7 @@
 use askama::Template;
 use serde::Serialize;
 
-use super::STYLE;
+use super::secure_response::STYLE;
 use crate::domain::{IdCandidates, Kind, ProjectName};
 use crate::text::percent_encoded;
 use crate::web::observability::RequestId;

@@ -15,7 +15,7 @@ use crate::telemetry::{LogFormat, subscriber};
 const ONE: &str = "canary-0123456789-one";
 const OTHER: &str = "canary-0123456789-other";
 
-/// What was logged.
+/// The text of a log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

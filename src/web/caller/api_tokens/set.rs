@@ -77,7 +77,7 @@ impl TokenSet {
     ///
     /// The time that this takes tells nothing of any token: each one is compared, as a digest of which no byte can be
     /// chosen, in constant time, whichever it is and whether or not one was found before. It grows with the number of
-    /// tokens and the length of what was sent, which whoever sent it knows.
+    /// tokens and the length of what was sent, which the sender knows anyway.
     pub(super) fn name_of(&self, sent: &str) -> Option<Arc<str>> {
         let sent = digest(sent);
         let mut found = Choice::from(0);
