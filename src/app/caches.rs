@@ -1,4 +1,5 @@
-//! The caches of links (memory, snapshot, shared cache), and the resolver on top of them.
+//! Builds the caches of links (memory, snapshot, shared cache), and the resolver with its policy on top of them. Loads and
+//! saves the snapshot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,12 +137,10 @@ impl SnapshotSaver {
     /// Writes the snapshot, if there is one.
     async fn save(&self) {
         if let Some(snapshot) = &self.snapshot {
-            match snapshot.save_from(&self.memory).await {
-                Ok(links) => tracing::debug!(links, "snapshot written"),
-                Err(error) => {
-                    let cause = cause_of(&error);
-                    tracing::error!(%error, cause, "failed to write the snapshot");
-                }
+            // The file logs a success.
+            if let Err(error) = snapshot.save_from(&self.memory).await {
+                let cause = cause_of(&error);
+                tracing::error!(%error, cause, "failed to write the snapshot");
             }
         }
     }
@@ -223,7 +222,7 @@ const fn lifetimes(cache: &settings::CacheSettings) -> Lifetimes {
 }
 
 fn resolver_project((client, project): (Nebuly, &settings::ProjectSettings)) -> ResolverProject {
-    ResolverProject { source: Box::new(client), ids: ids(project) }
+    ResolverProject { name: project.name.clone(), source: Box::new(client), ids: ids(project) }
 }
 
 fn cause_of(error: &SnapshotError) -> Option<String> {
