@@ -1,5 +1,6 @@
-//! Builds the caches of links (memory, snapshot, shared cache), and the resolver with its policy on top of them. Loads and
-//! saves the snapshot.
+//! Builds the caches of links (memory, snapshot, shared cache) and the resolver on top of them, with its policy.
+//!
+//! It also loads the snapshot, saves it, and starts the tasks of the caches.
 
 use std::sync::Arc;
 use std::time::Duration;
