@@ -29,10 +29,10 @@ RUN set -eu; \
     mkdir -p .cargo; \
     printf '[build]\ntarget = "%s"\n[target.%s]\nlinker = "%s"\n' "$target" "$target" "$linker" > .cargo/config.toml
 COPY Cargo.toml Cargo.lock ./
-# An empty program compiles the dependencies into a layer that stays until their versions change. The benchmarks are not
-# part of the build, and Cargo insists on files for those that it knows of.
+# An empty program compiles the dependencies into a layer that stays until their versions change. Benchmarks and tests are
+# not part of the build, and Cargo insists on files for those that it knows of.
 RUN set -eu; \
-    sed -i '/^\[\[bench\]\]$/,/^$/d' Cargo.toml; \
+    sed -i -E '/^\[\[(bench|test)\]\]$/,/^$/d' Cargo.toml; \
     mkdir src; \
     touch src/lib.rs; \
     echo 'fn main() {}' > src/main.rs; \

@@ -24,8 +24,8 @@ pub struct WatchedFile<T, E> {
 /// One reading of a watched file.
 #[derive(Debug)]
 pub struct Reload<T, E> {
-    /// The value, or why there is none.
-    pub value: Result<T, WatchedFileError<E>>,
+    /// The value, or why there is none. `Ok(None)`: it is still that of the reading before, and is not parsed again.
+    pub value: Result<Option<T>, WatchedFileError<E>>,
     /// The content differs from that of the reading before. Unreadable files do not differ.
     pub is_changed: bool,
     /// The reading before gave a value, or this is the first one.
@@ -83,8 +83,11 @@ impl<T, E> WatchedFile<T, E> {
         let digest = content.as_ref().ok().map(|content| Sha256::digest(content).into());
         let is_changed = self.last.as_ref().is_none_or(|last| last.digest != digest);
         let was_valid = self.last.as_ref().is_none_or(|last| last.is_valid);
+        if !is_changed && was_valid {
+            return Reload { value: Ok(None), is_changed, was_valid };
+        }
         let value = match content {
-            Ok(content) => (self.parse)(content).map_err(WatchedFileError::Invalid),
+            Ok(content) => (self.parse)(content).map(Some).map_err(WatchedFileError::Invalid),
             Err(error) => Err(WatchedFileError::Unreadable(error)),
         };
         self.last = Some(LastReading { digest, is_valid: value.is_ok() });
@@ -116,14 +119,14 @@ mod tests {
         for (content, value, is_changed, was_valid) in [
             (None, None, true, true),
             (None, None, false, false),
-            (Some("a"), Some(b'a'), true, false),
-            (Some("a"), Some(b'a'), false, true),
-            (Some("a "), Some(b'a'), true, true),
+            (Some("a"), Some(Some(b'a')), true, false),
+            (Some("a"), Some(None), false, true),
+            (Some("a "), Some(Some(b'a')), true, true),
             (Some(""), None, true, true),
             (Some(""), None, false, false),
             (Some("0123456789-"), None, true, false),
             (None, None, false, false),
-            (Some("a "), Some(b'a'), true, false),
+            (Some("a "), Some(Some(b'a')), true, false),
         ] {
             match content {
                 Some(content) => fs::write(&path, content).unwrap(),

@@ -79,7 +79,7 @@ async fn others(nebulink: &Nebulink, stand_in: &StandIn, round: usize) -> Durati
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_of_others_are_resolved_at_once_during_a_flood_of_bad_ids() {
-    let _turn = LOAD.lock().await;
+    let _turn = LOAD.write().await;
     let stand_in = stand_in().await;
     let fault = Box::new(Fault::status(StatusCode::INTERNAL_SERVER_ERROR));
     stand_in.set_fault_for(Matching::id_prefix("bad"), Fault::Late { by: LATE, fault });
@@ -113,7 +113,7 @@ const SLOW: Duration = Duration::from_millis(300);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_for_a_link_that_waits_in_a_flooders_queue_does_not_wait_with_it() {
     const LINKS: usize = 200;
-    let _turn = LOAD.lock().await;
+    let _turn = LOAD.write().await;
     let stand_in = stand_in().await;
     for link in 0..LINKS {
         stand_in.add_conversation(KEY, &format!("link-{link}"));

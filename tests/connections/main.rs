@@ -18,7 +18,8 @@ mod hostile_peers;
 mod server;
 mod storm;
 
-use tokio::sync::Mutex;
+use tokio::sync::RwLock;
 
-/// Held by each test that loads the machine, so that it has only itself to blame for a late answer.
-static LOAD: Mutex<()> = Mutex::const_new(());
+/// The load on the machine. A test that loads it writes, so that it has only itself to blame for a late answer; the tests
+/// of the server by itself read, and so run beside each other.
+static LOAD: RwLock<()> = RwLock::const_new(());

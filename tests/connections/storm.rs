@@ -45,7 +45,7 @@ async fn probe(management: SocketAddr, slowest: Arc<AtomicU64>) {
 
 #[test]
 fn every_caller_of_many_new_links_is_answered_while_one_project_refuses_its_key() {
-    let _turn = LOAD.blocking_lock();
+    let _turn = LOAD.blocking_write();
     let links = std::env::var(LINKS).map_or(500, |links| links.parse().unwrap());
     for workers in [1, 2] {
         let ours = Runtime::new().unwrap();

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// The id of the run of `cargo test` that a test in a process of its own belongs to; see `in_own_process`.
+/// The id of the run of `cargo test`, for a test in a process of its own, whose parent is not cargo.
 pub(crate) const RUN: &str = "NEBULINK_TEST_RUN";
 
 /// Records that a test is skipped because of this program: `tests/summary.rs` prints it at the end of `cargo test`.

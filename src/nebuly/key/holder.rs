@@ -135,7 +135,8 @@ impl KeyHolder {
     /// Takes over the key that was read. Without one the last valid key stays in use, and an error is logged.
     fn take_over(&self, path: &FilePath, reload: Reload<ApiKey, KeyFileError>) {
         match reload.value {
-            Ok(key) => {
+            Ok(None) => {}
+            Ok(Some(key)) => {
                 if !reload.was_valid {
                     *lock(&self.last_file_error) = None;
                     tracing::info!(project = %self.project, %path, "API key file recovered");

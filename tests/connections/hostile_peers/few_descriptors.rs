@@ -21,7 +21,7 @@ impl Crowd {
 
 #[tokio::test]
 async fn probes_links_and_calls_go_on_when_idle_connections_take_all_descriptors_that_they_can() {
-    let _turn = LOAD.lock().await;
+    let _turn = LOAD.write().await;
     raise_file_limit();
     for limit in [300_u32, 1024] {
         let (program, links) = Program::start(&format!("ulimit -n {limit}"), &[]).await;
@@ -46,7 +46,7 @@ async fn probes_links_and_calls_go_on_when_idle_connections_take_all_descriptors
 /// A large crowd on the management listener is bounded, too.
 #[tokio::test]
 async fn a_crowd_on_the_management_listener_takes_nothing_from_the_public_one() {
-    let _turn = LOAD.lock().await;
+    let _turn = LOAD.write().await;
     raise_file_limit();
     let (program, links) = Program::start("ulimit -n 300", &[]).await;
     let mut crowd = Crowd(Vec::new());

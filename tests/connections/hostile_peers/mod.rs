@@ -77,7 +77,7 @@ async fn settled(program: &Program, connections: f64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_get_their_own_answers_whatever_hostile_peers_send() {
-    let _turn = LOAD.lock().await;
+    let _turn = LOAD.write().await;
     let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
     attack_everything(program.process.address, &program, &links).await;
     settled(&program, 0.0).await;
@@ -85,7 +85,7 @@ async fn others_get_their_own_answers_whatever_hostile_peers_send() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_get_their_own_answers_through_nginx_whatever_hostile_peers_send() {
-    let _turn = LOAD.lock().await;
+    let _turn = LOAD.write().await;
     let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
     let Some(nginx) = Proxy::nginx(program.process.address).await else { return };
     attack_everything(nginx.address, &program, &links).await;
@@ -95,7 +95,7 @@ async fn others_get_their_own_answers_through_nginx_whatever_hostile_peers_send(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs haproxy, and nginx stands for it on every change; .ci/weekly runs it"]
 async fn others_get_their_own_answers_through_haproxy_whatever_hostile_peers_send() {
-    let _turn = LOAD.lock().await;
+    let _turn = LOAD.write().await;
     let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
     let Some(haproxy) = Proxy::haproxy(program.process.address).await else { return };
     attack_everything(haproxy.address, &program, &links).await;
@@ -104,7 +104,7 @@ async fn others_get_their_own_answers_through_haproxy_whatever_hostile_peers_sen
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_nobody_wants_cost_no_other_request_through_nginx() {
-    let _turn = LOAD.lock().await;
+    let _turn = LOAD.write().await;
     let (program, links) = Program::start(NO_LIMITS, &SETTINGS).await;
     let Some(nginx) = Proxy::nginx(program.process.address).await else { return };
     unwanted_bodies(nginx.address, &links).await;

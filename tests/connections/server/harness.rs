@@ -18,10 +18,11 @@ use http::Uri;
 use http_body::Frame;
 use nebulink::server::{Connection, ConnectionLimits, Drain, OpenConnections, bind, serve};
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLockReadGuard, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, interval, sleep};
 
+use crate::LOAD;
 use crate::support::raise_file_limit;
 
 /// No limit of a test; a machine under load must not reach it.
@@ -40,6 +41,7 @@ pub(crate) const NO_LIMITS: ConnectionLimits = ConnectionLimits {
     request_timeout: NEVER,
 };
 
+/// A running server; a test has one at a time, since a test that loads the machine may wait for its turn between two.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) drain: Drain,
@@ -47,6 +49,7 @@ pub(crate) struct Server {
     pub(crate) gate: Gate,
     serving: JoinHandle<usize>,
     runtime: Runtime,
+    _turn: RwLockReadGuard<'static, ()>,
 }
 
 /// Holds the requests for `/gate` until they are let through.
@@ -62,6 +65,7 @@ impl Server {
     }
 
     pub(crate) fn start_on(address: &str, limits: ConnectionLimits) -> Self {
+        let turn = LOAD.blocking_read();
         raise_file_limit();
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(async { bind(address.parse().unwrap()) }).unwrap();
@@ -69,7 +73,7 @@ impl Server {
         let (drain, open, gate) = (Drain::default(), OpenConnections::default(), Gate::closed());
         let serving =
             runtime.spawn(serve(listener, service(gate.clone()), limits, drain.clone(), open.clone()));
-        Self { address, drain, open, gate, serving, runtime }
+        Self { address, drain, open, gate, serving, runtime, _turn: turn }
     }
 
     pub(crate) fn connect(&self) -> Peer {

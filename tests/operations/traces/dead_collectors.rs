@@ -10,6 +10,9 @@ use crate::support::{KEY, stand_in};
 /// Far more than the queue takes.
 const REQUESTS: usize = 300;
 
+/// The time that the end gives an export that is on its way: `FLUSH_TIMEOUT` of `src/telemetry/traces`.
+const WAIT: Duration = Duration::from_secs(2);
+
 /// Serves many requests while this collector is dead; how long the end took, and the log.
 async fn end_with(collector: SocketAddr, workers: &str) -> (Duration, String) {
     let stand_in = stand_in().await;
@@ -44,12 +47,18 @@ async fn a_dead_collector_costs_no_request_no_flood_of_lines_and_little_time_at_
     let (_closed, closed) = closed_address();
     for workers in ["1", "2"] {
         // The end gives up waiting, although an export may take an hour.
-        let (silent_end, log) = end_with(silent.local_addr().unwrap(), workers).await;
+        let (end, log) = end_with(silent.local_addr().unwrap(), workers).await;
+        assert!(end >= WAIT, "{end:?}: {log}");
         // Nothing is known of the only export; before it the queue may have been full already.
         assert!(lines_about_failed_exports(&log) <= 1, "{log}");
-        // Here there is nothing to wait for.
-        let (closed_end, log) = end_with(closed, workers).await;
-        assert_eq!(lines_about_failed_exports(&log), 1, "{log}");
-        assert!(closed_end < silent_end / 2, "{closed_end:?}, {silent_end:?}: {log}");
+        // Here there is nothing to wait for. An end that waits takes that long each time, and one that does not wait takes as
+        // long only now and then, on a machine that is busy with other tests.
+        let mut ends = Vec::new();
+        while ends.iter().all(|end| *end >= WAIT) {
+            assert!(ends.len() < 5, "{ends:?}");
+            let (end, log) = end_with(closed, workers).await;
+            assert_eq!(lines_about_failed_exports(&log), 1, "{log}");
+            ends.push(end);
+        }
     }
 }

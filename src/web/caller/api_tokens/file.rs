@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::MissedTickBehavior;
 
 use super::ApiTokens;
 use super::set::{InvalidApiTokens, TokenSet};
@@ -29,7 +30,8 @@ impl ApiTokensFile {
         let mut file = WatchedFile::new(path, MAX_LEN, parse);
         let read = file.begin();
         let tokens = ApiTokens::default();
-        tokens.replace(file.finish(read).value?);
+        // The first reading has a value or an error.
+        tokens.replace(file.finish(read).value?.unwrap_or_default());
         Ok(Self { file: Mutex::new(file), tokens: Arc::new(tokens) })
     }
 
@@ -39,10 +41,12 @@ impl ApiTokensFile {
         Arc::clone(&self.tokens)
     }
 
-    /// Reads the file again once in `period`, forever.
+    /// Reads the file again at once, and then once in `period`, forever.
     pub async fn watch(self: Arc<Self>, period: Duration) {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::time::sleep(period).await;
+            ticks.tick().await;
             self.poll().await;
         }
     }
@@ -55,7 +59,8 @@ impl ApiTokensFile {
             return;
         }
         match reload.value {
-            Ok(tokens) => {
+            Ok(None) => {}
+            Ok(Some(tokens)) => {
                 tracing::info!(tokens = tokens.len(), "reloaded access.api_tokens_file");
                 self.tokens.replace(tokens);
             }
