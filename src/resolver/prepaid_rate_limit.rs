@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::domain::RateLimit;
 
-/// The rate limit of a caller, with tokens that were taken in advance for the first calls of one resolution. Further calls
-/// take theirs as they come. Tokens that are left at the end are given back.
+/// The rate limit of a caller, with tokens that were taken in advance for the first calls of one resolution. Further
+/// calls take theirs as they come. Tokens that are left at the end are given back.
 pub(super) struct PrepaidRateLimit {
     rate_limit: Arc<dyn RateLimit>,
     tokens: AtomicU32,

@@ -212,7 +212,7 @@ async fn a_rejected_key_is_tried_again_as_soon_as_its_file_changes() {
 }
 
 #[tokio::test]
-async fn refusals_never_open_the_circuit() {
+async fn rejections_never_open_the_circuit() {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "c0");
     let client = Setup::default().client(&stand_in);
@@ -279,7 +279,7 @@ async fn the_running_program_sees_a_changed_file_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_alarm_of_a_refused_key_ends_with_the_key_although_nobody_asks() {
+async fn the_alarm_of_a_rejected_key_ends_with_the_key_although_nobody_asks() {
     let stand_in = stand_in().await;
     let (_folder, path, nebulink) = running_with_a_wrong_key(&stand_in).await;
     let rejected = async || {
