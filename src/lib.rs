@@ -31,7 +31,7 @@
 //! | [`nebuly`] | adapter: where links come from | `domain`, `files`, `http_client`, `sync`, `text` |
 //! | [`cache`] | adapter: where links are remembered | `domain`, `files` |
 //! | [`limits`] | adapter: the rate limit of each caller | `domain` |
-//! | [`resolver`] | the policy: what is answered from where | `domain`, `sync` |
+//! | [`resolver`] | the policy: from where a request is answered, and when Nebuly is asked | `domain`, `sync` |
 //! | [`web`] | routes, authentication, redirects, problems, pages | `domain`, `resolver`, `files`, `text` |
 //! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
 //! | [`settings`] | defaults, file, environment, command line | `domain`, `files`, `text` |

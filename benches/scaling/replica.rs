@@ -61,7 +61,11 @@ impl Replica {
         let dependencies = ResolverDependencies {
             memory: Arc::new(memory.clone()),
             shared: surroundings.shared.clone().map(|shared| shared as Arc<dyn SharedLinks>),
-            projects: vec![ResolverProject { source: Box::new(surroundings.nebuly.clone()), ids: None }],
+            projects: vec![ResolverProject {
+                name: "default".try_into().unwrap(),
+                source: Box::new(surroundings.nebuly.clone()),
+                ids: None,
+            }],
             construction: Construction::new(&platform, hosts()),
             clock: Arc::new(surroundings.time.clone()),
         };

@@ -1,4 +1,6 @@
-//! The caches of links (memory, snapshot, shared cache), and the resolver on top of them.
+//! Builds the caches of links (memory, snapshot, shared cache) and the resolver on top of them, with its policy.
+//!
+//! It also loads the snapshot, saves it, and starts the tasks of the caches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,12 +138,10 @@ impl SnapshotSaver {
     /// Writes the snapshot, if there is one.
     async fn save(&self) {
         if let Some(snapshot) = &self.snapshot {
-            match snapshot.save_from(&self.memory).await {
-                Ok(links) => tracing::debug!(links, "snapshot written"),
-                Err(error) => {
-                    let cause = cause_of(&error);
-                    tracing::error!(%error, cause, "failed to write the snapshot");
-                }
+            // The file logs a success.
+            if let Err(error) = snapshot.save_from(&self.memory).await {
+                let cause = cause_of(&error);
+                tracing::error!(%error, cause, "failed to write the snapshot");
             }
         }
     }
@@ -223,7 +223,7 @@ const fn lifetimes(cache: &settings::CacheSettings) -> Lifetimes {
 }
 
 fn resolver_project((client, project): (Nebuly, &settings::ProjectSettings)) -> ResolverProject {
-    ResolverProject { source: Box::new(client), ids: ids(project) }
+    ResolverProject { name: project.name.clone(), source: Box::new(client), ids: ids(project) }
 }
 
 fn cause_of(error: &SnapshotError) -> Option<String> {

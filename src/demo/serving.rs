@@ -1,4 +1,4 @@
-//! Accepts connections and answers what comes over them.
+//! Accepts connections and answers the requests on them.
 
 use std::convert::Infallible;
 use std::future;

@@ -104,7 +104,7 @@ fn failing_samples() -> [FailingSample; 7] {
         FailingSample {
             id: "demo-key-rejected",
             fault: Fault::status(StatusCode::UNAUTHORIZED),
-            title: "Nebuly refuses the key",
+            title: "Nebuly rejects the key",
             explanation: "Nebuly answers 401. For up to ten seconds after that nebulink does not try this key again, \
                           so links that it does not remember fail too.",
             expected: "502 key-rejected",

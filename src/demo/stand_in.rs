@@ -104,7 +104,7 @@ impl StandIn {
         self.state().projects.lock().add(project);
     }
 
-    /// Rotates a key: the old one is refused from now on.
+    /// Rotates a key: the old one is rejected from now on.
     #[track_caller]
     pub fn replace_key(&self, old: &str, new: &str) {
         let mut projects = self.state().projects.lock();

@@ -1,4 +1,4 @@
-//! A token bucket: the rule, over given moments.
+//! A token bucket: its arithmetic over given moments, without a clock.
 //!
 //! A bucket is kept as one number, its theoretical arrival time (as the generic cell rate algorithm calls it): the moment
 //! from which the bucket is full. Each token moves that moment on by the time that one takes to come back, so nothing has

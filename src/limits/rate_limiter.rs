@@ -1,4 +1,4 @@
-//! The callers that are remembered, with the lock, the clock and the counter.
+//! The rate limits of the callers that are remembered: their table, with its lock, clock and counter.
 
 use std::fmt;
 use std::sync::Arc;

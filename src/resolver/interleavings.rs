@@ -122,6 +122,7 @@ fn resolver(
 ) -> (Arc<Resolver>, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let project = |answer| ResolverProject {
+        name: "default".try_into().unwrap(),
         source: Box::new(YieldingProject { calls: Arc::clone(&calls), answer }),
         ids: None,
     };

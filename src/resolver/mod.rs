@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `resolution` | the request of a caller, and the answer |
 //! | `single_flight` | one resolution per item at a time, however many callers wait |
+//! | `prepaid_rate_limit` | a caller's rate limit, with tokens taken in advance for one resolution |
 //! | `link_store` | memory and shared cache, and the rules by which links are used and kept |
 //! | `project_query` | asking several projects |
 //! | `projects` | the projects' order, and the ids from which their URLs are built |
@@ -16,6 +17,7 @@
 #[cfg(feature = "interleavings")]
 mod interleavings;
 mod link_store;
+mod prepaid_rate_limit;
 mod project_query;
 mod projects;
 mod resolution;
@@ -25,10 +27,10 @@ mod single_flight;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use self::link_store::LinkStore;
+use self::prepaid_rate_limit::PrepaidRateLimit;
 pub use self::projects::ResolverProject;
 use self::projects::ResolverProjects;
 pub use self::resolution::{AnswerSource, Calls, Found, Mode, Outcome, Resolution, ResolveRequest};
@@ -91,13 +93,6 @@ pub struct ResolverDependencies {
     pub construction: Construction,
     /// The clock.
     pub clock: Arc<dyn Clock>,
-}
-
-/// The rate limit of a caller, with tokens that were taken in advance for the first calls of one resolution. Further calls
-/// take theirs as they come. Tokens that are left at the end are given back.
-struct PrepaidRateLimit {
-    rate_limit: Arc<dyn RateLimit>,
-    tokens: AtomicU32,
 }
 
 impl Resolver {
@@ -356,40 +351,4 @@ impl Resolver {
 fn deadline(after: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(after).unwrap_or(now)
-}
-
-impl PrepaidRateLimit {
-    /// Without tokens at first.
-    fn new(rate_limit: Arc<dyn RateLimit>) -> Self {
-        Self { rate_limit, tokens: AtomicU32::new(0) }
-    }
-}
-
-impl RateLimit for PrepaidRateLimit {
-    /// Takes the tokens in advance, unless some are left.
-    fn try_acquire(&self, calls: u32) -> Result<(), Duration> {
-        if self.tokens.load(Ordering::Relaxed) == 0 {
-            self.rate_limit.try_acquire(calls)?;
-            self.tokens.fetch_add(calls, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    fn acquire(&self, at_most: Duration) -> Result<Duration, Duration> {
-        let one_less = |tokens: u32| tokens.checked_sub(1);
-        match self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
-            Ok(_) => Ok(Duration::ZERO),
-            Err(_none_left) => self.rate_limit.acquire(at_most),
-        }
-    }
-
-    fn release(&self, calls: u32) {
-        self.rate_limit.release(calls);
-    }
-}
-
-impl Drop for PrepaidRateLimit {
-    fn drop(&mut self) {
-        self.rate_limit.release(*self.tokens.get_mut());
-    }
 }

@@ -5,10 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-use crate::domain::{Construction, DeepLinks, Item, ProjectIds, ProjectIndex, ProjectSet, Scope, TargetUrl};
+use crate::domain::{
+    Construction, DeepLinks, Item, ProjectIds, ProjectIndex, ProjectName, ProjectSet, Scope, TargetUrl,
+};
 
 /// A project to ask.
 pub struct ResolverProject {
+    /// Its name, which the log shows.
+    pub name: ProjectName,
     /// The client that asks it.
     pub source: Box<dyn DeepLinks>,
     /// The ids that its URLs are built from, if the operator set them.
@@ -24,6 +28,7 @@ pub(super) struct ResolverProjects {
 }
 
 struct KnownProject {
+    name: ProjectName,
     source: Box<dyn DeepLinks>,
     set_ids: Option<ProjectIds>,
     /// Learned from a URL that Nebuly gave.
@@ -36,6 +41,7 @@ struct KnownProject {
 impl ResolverProjects {
     pub(super) fn new(projects: Vec<ResolverProject>, construction: Construction) -> Self {
         let known = |project: ResolverProject| KnownProject {
+            name: project.name,
             source: project.source,
             set_ids: project.ids,
             learned_ids: RwLock::default(),
@@ -98,7 +104,7 @@ impl ResolverProjects {
         let learned = self.construction.learn(url, item);
         if learned.is_none() && known.unreadable.set(()).is_ok() {
             tracing::info!(
-                project = project.position(),
+                project = %known.name,
                 "Nebuly's URLs are not of the documented form, so none can be built in an outage"
             );
         }

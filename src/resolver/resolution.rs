@@ -1,4 +1,4 @@
-//! The request of a caller, what became of it, and where the answer came from.
+//! The request of a caller, its outcome, and the source of the answer.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub struct Resolution {
     pub source: AnswerSource,
 }
 
-/// The result of a resolution: where the link leads, or why nowhere.
+/// The result of a resolution: the URL that the link leads to, or the reason why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The link leads to a URL.

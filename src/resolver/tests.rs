@@ -75,7 +75,11 @@ fn resolver(
     let dependencies = ResolverDependencies {
         memory: Arc::new(Everything::default()),
         shared: None,
-        projects: vec![ResolverProject { source: Box::new(source), ids: None }],
+        projects: vec![ResolverProject {
+            name: "default".try_into().unwrap(),
+            source: Box::new(source),
+            ids: None,
+        }],
         construction: Construction::new(&Url::parse("https://go.example").unwrap(), AllowedHosts::default()),
         clock: Arc::new(SystemClock),
     };

@@ -1,4 +1,4 @@
-//! Many callers at once for each of many new links, while one of two projects refuses its key: every caller is answered,
+//! Many callers at once for each of many new links, while one of two projects rejects its key: every caller is answered,
 //! and so are the probes.
 
 use std::net::SocketAddr;

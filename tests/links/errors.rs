@@ -100,7 +100,7 @@ async fn each_cause_has_its_row_of_the_table() {
         assert_eq!(members, ["detail", "request_id", "status", "title", "type"], "{fault:?}");
         assert_eq!(stand_in.call_count(), 1, "{fault:?}");
         // Errors are not cached: as soon as Nebuly recovers, so does the link. But Nebuly is not called at once again while
-        // it rate-limits us, or refuses our key.
+        // it rate-limits us, or rejects our key.
         stand_in.set_fault(None);
         let again = nebulink.get("/go/conversation/abc").await;
         let expected = match kind {

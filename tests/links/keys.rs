@@ -180,7 +180,7 @@ async fn without_a_key_no_call_is_made_until_the_file_has_one() {
 }
 
 #[tokio::test]
-async fn a_refused_key_is_tried_again_once_in_ten_seconds_and_not_for_every_caller() {
+async fn a_rejected_key_is_tried_again_once_in_ten_seconds_and_not_for_every_caller() {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "c0");
     let client = Setup::default().client(&stand_in);
@@ -202,7 +202,7 @@ async fn a_refused_key_is_tried_again_once_in_ten_seconds_and_not_for_every_call
 }
 
 #[tokio::test]
-async fn a_refused_key_is_tried_again_as_soon_as_its_file_changes() {
+async fn a_rejected_key_is_tried_again_as_soon_as_its_file_changes() {
     let (stand_in, _folder, path, client) = with_file("nk-wrong").await;
     assert_eq!(client.ask("c0").await, Err(REFUSED));
     replace(&path, KEY);
@@ -212,7 +212,7 @@ async fn a_refused_key_is_tried_again_as_soon_as_its_file_changes() {
 }
 
 #[tokio::test]
-async fn refusals_never_open_the_circuit() {
+async fn rejections_never_open_the_circuit() {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "c0");
     let client = Setup::default().client(&stand_in);
@@ -252,7 +252,7 @@ async fn the_start_fails_only_if_no_project_has_a_key() {
     assert!(App::build(&settings).is_ok());
 }
 
-/// The program, with a key file whose key Nebuly refuses.
+/// The program, with a key file whose key Nebuly rejects.
 async fn running_with_a_wrong_key(stand_in: &StandIn) -> (TempDir, PathBuf, crate::support::Nebulink) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
@@ -279,7 +279,7 @@ async fn the_running_program_sees_a_changed_file_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_alarm_of_a_refused_key_ends_with_the_key_although_nobody_asks() {
+async fn the_alarm_of_a_rejected_key_ends_with_the_key_although_nobody_asks() {
     let stand_in = stand_in().await;
     let (_folder, path, nebulink) = running_with_a_wrong_key(&stand_in).await;
     let rejected = async || {

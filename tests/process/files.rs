@@ -126,7 +126,7 @@ async fn a_key_file_that_becomes_a_pipe_leaves_the_old_key_in_use_and_raises_an_
     stand_in.replace_key(&key_of(1), "nk-second");
     process.logged("loaded a new API key").await;
     assert_eq!(request(process.address, "GET", "/c/def?project=project-1", &[]).await.status, 302);
-    // A refused key makes it look at the file again.
+    // A rejected key makes it look at the file again.
     stand_in.replace_key(&key_of(0), "nk-other");
     assert_eq!(request(process.address, "GET", "/c/new?project=project-0", &[]).await.status, 502);
     assert_eq!(request(process.management, "GET", "/livez", &[]).await.status, 200);

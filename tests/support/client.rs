@@ -125,7 +125,7 @@ impl Client {
         tokio::spawn(async move { client.ask_with(&id, options).await })
     }
 
-    /// Lets time pass for circuits and refused keys.
+    /// Lets time pass for circuits and rejected keys.
     pub fn pass(&self, seconds: u64) {
         self.passed.fetch_add(seconds, Ordering::SeqCst);
     }

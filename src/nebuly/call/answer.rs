@@ -1,4 +1,4 @@
-//! The answers of Nebuly: what a status means, and what of a body is accepted.
+//! The answers of Nebuly: the meaning of each status, and the checks of a body.
 
 use bytes::BytesMut;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Nebuly's API over HTTP: makes one call at a time, and tells what came of it.
+//! Nebuly's API over HTTP: makes one call, and returns its outcome.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One call over HTTP: where it goes, what came of it, and how it is traced.
+//! One call over HTTP: its address, its outcome and its span.
 
 mod answer;
 mod api;

@@ -108,8 +108,8 @@ impl Authenticator {
         if !self.trusted_proxies.trust(peer) && !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 %peer,
-                "x-forwarded-for from a peer that server.trusted_proxies does not name was ignored: behind an ingress \
-                 that is not named there, all users share one rate limit"
+                "x-forwarded-for ignored: the peer is not in server.trusted_proxies; behind an ingress that is not \
+                 named there, all users share one rate limit"
             );
         }
     }

@@ -129,7 +129,7 @@ async fn a_key_sees_its_own_project_alone() {
 }
 
 #[tokio::test]
-async fn a_replaced_key_is_refused_and_the_new_one_sees_the_same_items() {
+async fn a_replaced_key_is_rejected_and_the_new_one_sees_the_same_items() {
     let stand_in = stand_in().await;
     let url = stand_in.url_of(KEY, KNOWN);
     stand_in.replace_key(KEY, "new-key");
