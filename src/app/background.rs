@@ -31,8 +31,8 @@ impl Background {
         Self { tasks: JoinSet::new(), recorder }
     }
 
-    /// Runs the task that `start` makes. If it panics or ends, which is a defect, `start` makes another after a growing pause.
-    /// State that has to outlive a restart belongs to `start`.
+    /// Runs the task that `start` makes. If it panics or ends, which is a defect, `start` makes another after a growing
+    /// pause. State that has to outlive a restart belongs to `start`.
     pub(super) fn supervise<F, T>(&mut self, task: &'static str, start: F)
     where
         F: Fn() -> T + Send + Sync + 'static,

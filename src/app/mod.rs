@@ -177,9 +177,9 @@ impl App {
         self.management.clone()
     }
 
-    /// Loads the snapshot and serves until `shutdown` completes. Then it shuts down gracefully: first it is not ready and
-    /// answers with `connection: close`, but still serves; then it closes the listener, with `drain_timeout` for requests in
-    /// flight. The management listener serves from the beginning to the end.
+    /// Loads the snapshot and serves until `shutdown` completes. Then it shuts down gracefully: first it is not ready
+    /// and answers with `connection: close`, but still serves; then it closes the listener, with `drain_timeout` for
+    /// requests in flight. The management listener serves from the beginning to the end.
     ///
     /// It fails if an accept loop ends by itself, which is a defect: nothing would be served any more.
     pub async fn run(

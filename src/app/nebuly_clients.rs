@@ -18,8 +18,8 @@ pub struct NebulyClients {
     pub keys: Arc<ProjectKeys>,
 }
 
-/// Makes a client for each project, whose calls make spans if there is a tracer. Fails if no project has a key, unless Nebuly
-/// is never called; it is no error if only some have none yet.
+/// Makes a client for each project, whose calls make spans if there is a tracer. Fails if no project has a key, unless
+/// Nebuly is never called; it is no error if only some have none yet.
 pub fn nebuly_clients_of(
     settings: &Settings,
     tracer: Option<SdkTracer>,

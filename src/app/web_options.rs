@@ -11,8 +11,8 @@ use crate::settings::{self, Settings};
 use crate::web;
 use crate::web::caller::{Access, ApiTokensFile};
 
-/// The most callers whose rate limit is remembered: more than are likely to be limited at one time. They take about 12 MB if
-/// all of them are addresses, and nothing before they come.
+/// The most callers whose rate limit is remembered: more than are likely to be limited at one time. They take about 12
+/// MB if all of them are addresses, and nothing before they come.
 const CALLERS: usize = 100_000;
 
 /// Opens the file of API tokens, if one is set. With an unusable file nobody could use `/api`, so it is an error.

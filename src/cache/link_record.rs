@@ -1,7 +1,7 @@
 //! A link as JSON: the form that the lines of a snapshot and the entries of the shared cache have in common.
 //!
-//! Each of the two has a version of its own. The shared cache writes no `scope`, since that is a part of its keys; a `scope`
-//! that is not known makes a record invalid in both.
+//! Each of the two has a version of its own. The shared cache writes no `scope`, since that is a part of its keys; a
+//! `scope` that is not known makes a record invalid in both.
 
 use std::borrow::Cow;
 

@@ -24,8 +24,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Catches them from now on: the first process of a container would otherwise ignore them. Until [`Self::listen`] the first
-    /// one ends the process at once, with 0: nothing is served yet.
+    /// Catches them from now on: the first process of a container would otherwise ignore them. Until [`Self::listen`]
+    /// the first one ends the process at once, with 0: nothing is served yet.
     pub(super) fn catch() -> io::Result<Self> {
         let is_starting = Arc::new(AtomicBool::new(true));
         let is_stopping = Arc::new(AtomicBool::new(false));

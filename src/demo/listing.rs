@@ -69,8 +69,8 @@ enum GroupBy {
 }
 
 impl Filter {
-    /// Returns true if an interaction passes. A filter for properties that the stand-in's items do not have (feedback, problems)
-    /// matches nothing.
+    /// Returns true if an interaction passes. A filter for properties that the stand-in's items do not have (feedback,
+    /// problems) matches nothing.
     fn passes(&self, interaction: &Interaction) -> bool {
         let matches = |value: &String| match &self.kind {
             FilterKind::Tag { tag } => interaction.tags.get(tag) == Some(value),

@@ -249,7 +249,8 @@ impl ProjectItems {
         }
     }
 
-    /// Returns true if the item is known at `now`, when it is asked for by its id. The first such call starts a late ingestion.
+    /// Returns true if the item is known at `now`, when it is asked for by its id. The first such call starts a late
+    /// ingestion.
     pub(super) fn ask_for(&mut self, item: &StandInItem, now: Instant) -> bool {
         if let Some(ingestion) = self.not_yet.get_mut(item) {
             ingestion.first_asked.get_or_insert(now);

@@ -217,8 +217,8 @@ impl StandIn {
         self.state().calls.counts().most_in_flight
     }
 
-    /// Returns as soon as `n` calls have come in since the start, or since they were last forgotten. It may wait forever, so
-    /// give it a timeout.
+    /// Returns as soon as `n` calls have come in since the start, or since they were last forgotten. It may wait
+    /// forever, so give it a timeout.
     pub async fn wait_for_calls(&self, n: usize) {
         self.state().calls.wait_for(n).await;
     }

@@ -82,8 +82,8 @@ pub enum Cause {
     BadAnswer,
     /// No connection, a reset, or 5xx. Becomes 502.
     Unavailable,
-    /// Nebuly rate-limits us (429), its circuit breaker is open, too many calls are queued, or there is too little time left
-    /// to begin a call. Becomes 503.
+    /// Nebuly rate-limits us (429), its circuit breaker is open, too many calls are queued, or there is too little time
+    /// left to begin a call. Becomes 503.
     Overloaded {
         /// The seconds after which asking again may succeed. Without it, the time was up before the call could begin.
         retry_after: Option<u32>,

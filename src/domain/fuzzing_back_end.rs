@@ -51,8 +51,8 @@ fn decode_some(text: &[u8], choices: u64) -> Vec<u8> {
     decoded
 }
 
-/// Returns true if a path has a dot part, for servers that know parameters, queries and fragments in each part, or leads elsewhere
-/// than below [`BASE`], for URL parsers.
+/// Returns true if a path has a dot part, for servers that know parameters, queries and fragments in each part, or
+/// leads elsewhere than below [`BASE`], for URL parsers.
 fn has_left(path: &[u8]) -> bool {
     let mut parts = path.split(|byte| matches!(byte, b'/' | b'\\'));
     let has_dot_part = parts.any(|part| {

@@ -146,8 +146,8 @@ fn check(text: &str) -> Result<(), InvalidId> {
     }
 }
 
-/// Returns true if a part between slashes is `.` or `..`. The text that follows a `;`, `?` or `#` in a part is ignored, because a server
-/// that decodes takes it for parameters, a query or a fragment.
+/// Returns true if a part between slashes is `.` or `..`. The text that follows a `;`, `?` or `#` in a part is ignored,
+/// because a server that decodes takes it for parameters, a query or a fragment.
 fn has_dot_part(text: &[u8]) -> bool {
     text.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| {
         let mut dots = 0_usize;

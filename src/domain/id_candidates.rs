@@ -46,8 +46,8 @@ impl<'a> IdCandidates<'a> {
         }
     }
 
-    /// Finds out the kind: a UUID may be an interaction or a conversation; of the URL of a page of Nebuly's only kind and id
-    /// are taken; and any other text is a conversation.
+    /// Finds out the kind: a UUID may be an interaction or a conversation; of the URL of a page of Nebuly's only kind
+    /// and id are taken; and any other text is a conversation.
     pub fn of_any_kind(text: IdText<'a>, hosts: &AllowedHosts) -> Result<Self, InvalidId> {
         if let Some(page) = NebulyPageUrl::parse(&text.decoded) {
             if !hosts.allows(&page.url) {

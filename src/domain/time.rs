@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The most by which the clocks of machines may differ: a link that another one wrote just now may seem to be from the future.
+/// The most by which the clocks of machines may differ: a link that another one wrote just now may seem to be from the
+/// future.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// A moment, in milliseconds since the Unix epoch. Wall-clock time, because a link outlives the process that found it.

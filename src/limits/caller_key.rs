@@ -6,7 +6,8 @@ use equivalent::Equivalent;
 
 use crate::domain::CallerKey;
 
-/// A [`CallerKey`] in the table of callers, where an address counts by what one caller has of it. It owns its text or borrows it.
+/// A [`CallerKey`] in the table of callers, where an address counts by what one caller has of it. It owns its text or
+/// borrows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum TableKey<T> {
     Identity(T),

@@ -46,7 +46,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// The most flights that a caller follows one after the other, each of which ended for a reason that was its leader's alone.
+/// The most flights that a caller follows one after the other, each of which ended for a reason that was its leader's
+/// alone.
 const MAX_FOLLOWED: usize = 4;
 
 /// Resolves links.

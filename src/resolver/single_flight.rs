@@ -1,8 +1,8 @@
 //! Single flight: one resolution of one item at a time, however many callers wait for it.
 //!
-//! A flight runs in a task of its own, so it goes on when its leader disconnects. It leaves the map when it ends, however it
-//! ends, and only after its result is in the cache: a caller that finds no flight finds the result there. So a flight first
-//! looks into the cache once more.
+//! A flight runs in a task of its own, so it goes on when its leader disconnects. It leaves the map when it ends,
+//! however it ends, and only after its result is in the cache: a caller that finds no flight finds the result there. So
+//! a flight first looks into the cache once more.
 //!
 //! The lock of the map is held for operations on the map alone: no code of another file runs under it.
 

@@ -94,8 +94,8 @@ impl Connection {
         });
     }
 
-    /// Tells, after the answer has been sent, if the peer was gone before: it was if it then resets the connection, and was not
-    /// if it takes the answer. `None` unless the peer has finished sending.
+    /// Tells, after the answer has been sent, if the peer was gone before: it was if it then resets the connection, and
+    /// was not if it takes the answer. `None` unless the peer has finished sending.
     #[must_use]
     pub fn watch_disconnect(&self) -> Option<impl Future<Output = bool> + use<>> {
         self.half_closed()?;
@@ -182,7 +182,8 @@ impl Connection {
         (left > 0).then(|| Duration::from_micros(left).min(self.0.times.max_sleep))
     }
 
-    /// The time since when it has been idle, in microseconds of its server, and its current state. `None` unless it is idle.
+    /// The time since when it has been idle, in microseconds of its server, and its current state. `None` unless it is
+    /// idle.
     pub(super) fn idle_since(&self) -> Option<(u64, PhaseAndDeadline)> {
         let seen = self.0.state.load_seq_cst();
         let lasts = match seen.phase() {

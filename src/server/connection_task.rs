@@ -5,8 +5,8 @@
 //!    the connection's phase and deadline on.
 //! 3. It ends when the peer closes the connection, a response says `connection: close`, the deadline passes, or it is idle
 //!    during a drain. The registry aborts the task to evict an idle connection, and at the end of the drain.
-//! 4. If hyper has ended it after a complete response, or has refused what the peer sent, [`lingering_close`] gives the peer
-//!    time to read that. If it ends during a request, dropping the socket resets it.
+//! 4. If hyper has ended it after a complete response, or has refused what the peer sent, [`lingering_close`] gives the
+//!    peer time to read that. If it ends during a request, dropping the socket resets it.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -122,7 +122,8 @@ fn http() -> http1::Builder {
 
 /// Serves one connection until its peer, its deadline or the drain ends it. The registry may abort it at any await.
 ///
-/// The slot is the first argument because that is dropped last: the connection leaves the registry when its socket is closed.
+/// The slot is the first argument because that is dropped last: the connection leaves the registry when its socket is
+/// closed.
 async fn run<S, B>(slot: Slot, stream: TcpStream, service: S, http: http1::Builder)
 where
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,

@@ -103,8 +103,8 @@ impl Registry {
         self.connections.lock().open.len()
     }
 
-    /// Waits until there is room for one more. Evicts the connection that has been idle longest, or a half-closed one. If all
-    /// are busy, waits for the first that ends or turns idle.
+    /// Waits until there is room for one more. Evicts the connection that has been idle longest, or a half-closed one.
+    /// If all are busy, waits for the first that ends or turns idle.
     pub(super) async fn wait_for_room(&self) {
         if self.len() < self.limit {
             return;
@@ -120,7 +120,8 @@ impl Registry {
         self.waits_for_room.store(false, Ordering::SeqCst);
     }
 
-    /// Evicts the connection that has been idle longest, or a half-closed one if none is idle. Returns false if all are busy.
+    /// Evicts the connection that has been idle longest, or a half-closed one if none is idle. Returns false if all are
+    /// busy.
     pub(super) fn evict(&self) -> bool {
         let mut connections = self.connections.lock();
         loop {

@@ -53,8 +53,8 @@ pub(super) fn split(request: Request<Incoming>) -> (Request<RequestBody>, Option
 }
 
 impl UnreadBody {
-    /// Reads and discards the rest of the body, within a bound of bytes and time. Returns true if its end was reached, so that
-    /// the connection can carry another request.
+    /// Reads and discards the rest of the body, within a bound of bytes and time. Returns true if its end was reached,
+    /// so that the connection can carry another request.
     pub(super) async fn discard(mut self) -> bool {
         // There is none if reading it has failed, if the peer withholds it, or if the response still holds it.
         let Ok(mut body) = self.0.try_recv() else { return false };

@@ -1,4 +1,5 @@
-//! One request and its response. The connection learns when the request begins, and when the body of the response has ended.
+//! One request and its response. The connection learns when the request begins, and when the body of the response has
+//! ended.
 
 use std::convert::Infallible;
 use std::pin::Pin;

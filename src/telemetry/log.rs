@@ -1,7 +1,7 @@
 //! Logs, as text for people or as JSON for collectors, on standard error.
 //!
-//! From [`init`] on, the whole process writes to standard error through one queue, which a thread of its own empties. A direct
-//! write would block until the log is read.
+//! From [`init`] on, the whole process writes to standard error through one queue, which a thread of its own empties. A
+//! direct write would block until the log is read.
 
 use std::io::{self, IsTerminal, Write as _};
 use std::sync::{Arc, OnceLock};
@@ -49,8 +49,8 @@ impl LogOptions {
     }
 }
 
-/// Logs the events and the panics of the whole process to standard error. Only the first call in a process has an effect. Fails
-/// if the thread that writes them cannot be started.
+/// Logs the events and the panics of the whole process to standard error. Only the first call in a process has an
+/// effect. Fails if the thread that writes them cannot be started.
 pub fn init(options: &LogOptions) -> io::Result<()> {
     if QUEUE.get().is_some() {
         return Ok(());

@@ -1,8 +1,8 @@
 //! The queue of log lines for standard error. A thread of its own writes them, so that a slow or stalled reader of the log
 //! blocks nothing else.
 //!
-//! Lines wait in a buffer of bounded size, and are written all at once. A line that does not fit is dropped and counted: the
-//! log is lossy rather than slow.
+//! Lines wait in a buffer of bounded size, and are written all at once. A line that does not fit is dropped and
+//! counted: the log is lossy rather than slow.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use parking_lot::{Condvar, Mutex};
 /// stalls for a tenth of a second.
 const CAPACITY: usize = 1 << 20;
 
-/// The pause between two writes. Under load, lines are collected meanwhile, so that a line costs neither a write nor a wake-up
-/// of its own.
+/// The pause between two writes. Under load, lines are collected meanwhile, so that a line costs neither a write nor a
+/// wake-up of its own.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Takes lines without ever blocking on their reader.

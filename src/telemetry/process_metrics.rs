@@ -1,7 +1,8 @@
 //! Metrics of the process itself, under the names that all clients of Prometheus use.
 //!
-//! The usual crate for this counts whole seconds of processor time and, on macOS, needs libclang to be built. Linux
-//! has the numbers in two small files (`proc_pid_stat(5)`), read for each scrape. On other systems most of these metrics are missing.
+//! The usual crate for this counts whole seconds of processor time and, on macOS, needs libclang to be built. Linux has
+//! the numbers in two small files (`proc_pid_stat(5)`), read for each scrape. On other systems most of these metrics
+//! are missing.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -93,8 +94,8 @@ impl ProcStat {
         })
     }
 
-    /// The start of the process as Unix time, in seconds. It is computed once: if the machine's clock is set, its start time
-    /// changes, and a changed value would look like a new process.
+    /// The start of the process as Unix time, in seconds. It is computed once: if the machine's clock is set, its start
+    /// time changes, and a changed value would look like a new process.
     fn start_time(&self) -> Option<f64> {
         static START_TIME: OnceLock<f64> = OnceLock::new();
         if let Some(known) = START_TIME.get() {

@@ -3,7 +3,8 @@
 use http::HeaderMap;
 use http::header::{ACCEPT, CACHE_CONTROL};
 
-/// Returns true if the caller is a browser that wants a page: its `Accept` names `text/html`, and not with a weight of zero.
+/// Returns true if the caller is a browser that wants a page: its `Accept` names `text/html`, and not with a weight of
+/// zero.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     elements(headers, &ACCEPT).any(|element| {
         let mut parts = element.split(';').map(str::trim);

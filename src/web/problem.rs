@@ -37,7 +37,8 @@ pub(super) enum Problem {
     BadAnswer,
     /// 502: Nebuly cannot be reached, resets, or answers 5xx.
     Unavailable,
-    /// 503: Nebuly answered 429, its circuit breaker is open, too many calls are queued, or too little time is left for one.
+    /// 503: Nebuly answered 429, its circuit breaker is open, too many calls are queued, or too little time is left for
+    /// one.
     Overloaded {
         /// Seconds, if Nebuly said how many.
         retry_after: Option<u32>,

@@ -1,8 +1,8 @@
 //! The source of a crate without its tests: which file defines what, and which file uses it.
 //!
 //! It reads tokens, and follows each name through `use` to the file that defines it. So a name that is imported from a
-//! parent which only re-exports it is no use of the parent, and the re-export itself is no use of the child. Methods are not
-//! seen, since they need no import.
+//! parent which only re-exports it is no use of the parent, and the re-export itself is no use of the child. Methods
+//! are not seen, since they need no import.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -15,8 +15,9 @@ use self::compact_link::CompactLink;
 use self::patterns::Patterns;
 use crate::domain::{CachedLink, Item, LinkCache, ResolvedLink, Scope};
 
-/// The bytes of an entry beside those that its key and its link have on the heap: the tables, queues and counters of the
-/// cache, and the key and the link themselves. Measured by `cargo bench --bench memory`, as resident memory for each of a million links.
+/// The bytes of an entry beside those that its key and its link have on the heap: the tables, queues and counters of
+/// the cache, and the key and the link themselves. Measured by `cargo bench --bench memory`, as resident memory for
+/// each of a million links.
 const ENTRY_SIZE: usize = 350;
 
 /// The links of this process. When it is full, the least used are evicted first.

@@ -163,8 +163,8 @@ pub(super) fn open(path: &FilePath) -> Result<Option<File>, SnapshotError> {
     Ok(Some(file))
 }
 
-/// Returns true if a line is one of a snapshot, of any version, even if its end is missing. Other programs write JSON with a
-/// member `v`, too, so that alone is not enough.
+/// Returns true if a line is one of a snapshot, of any version, even if its end is missing. Other programs write JSON
+/// with a member `v`, too, so that alone is not enough.
 fn is_of_a_snapshot(line: &[u8]) -> bool {
     line.starts_with(BEGINNING) || newer_version(line).is_some() || LinkRecord::parse(VERSION, line).is_some()
 }

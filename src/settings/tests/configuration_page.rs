@@ -30,7 +30,8 @@ fn tables() -> String {
             }
             comment.clear();
         } else if !comment.is_empty() {
-            // A comment without a setting: the file's introduction, which the page has in other words, or its last paragraph.
+            // A comment without a setting: the file's introduction, which the page has in other words, or its last
+            // paragraph.
             if !section.is_empty() {
                 write!(page, "\n{}", paragraphs(&comment)).unwrap();
             }

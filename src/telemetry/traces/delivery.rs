@@ -95,8 +95,8 @@ impl Delivery {
 
     /// Delivers a batch, and returns the number of spans that the collector rejected.
     ///
-    /// Retries within the timeout, with backoff and jitter. When the program ends, the pause is cut short and one last attempt
-    /// made.
+    /// Retries within the timeout, with backoff and jitter. When the program ends, the pause is cut short and one last
+    /// attempt made.
     pub(super) async fn deliver(&self, body: Bytes, shutdown: &CancellationToken) -> Result<u64, String> {
         let mut last = None;
         let attempts = async {

@@ -49,9 +49,9 @@ impl DroppedSpans {
         }
     }
 
-    /// Counts the spans that the queue has dropped, when a batch has just left it: all that have ended, but are neither in the
-    /// batch nor in the queue, nor counted as delivered or failed. One that is about to enter the queue may be counted as
-    /// dropped here, but not in the total.
+    /// Counts the spans that the queue has dropped, when a batch has just left it: all that have ended, but are neither
+    /// in the batch nor in the queue, nor counted as delivered or failed. One that is about to enter the queue may be
+    /// counted as dropped here, but not in the total.
     pub(super) fn batch_taken(&self, spans: u64) {
         let settled = self.delivered.load(Ordering::Relaxed) + self.failed.load(Ordering::Relaxed);
         let waiting = self.ended.load(Ordering::Relaxed).saturating_sub(settled);

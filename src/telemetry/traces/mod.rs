@@ -9,22 +9,23 @@
 //! | `nebuly` | makes a CLIENT span for each call, below the request that began it, or linked to it if nobody waits |
 //! | here | sends spans that have ended, in batches |
 //!
-//! The sampling decision is made once, before there is a span: every span that reaches this module is sent, and a request that
-//! is not traced costs a comparison. There is no global tracer; each [`Traces`] has its own.
+//! The sampling decision is made once, before there is a span: every span that reaches this module is sent, and a
+//! request that is not traced costs a comparison. There is no global tracer; each [`Traces`] has its own.
 //!
 //! # A collector cannot harm requests
 //!
-//! Spans wait in a queue of bounded length and are dropped beyond it. A thread of their own sends them, with a
-//! runtime of its own, so that not even a collector that never answers takes a thread from requests. The shutdown waits at
-//! most [`FLUSH_TIMEOUT`] for it. Dropped spans are logged at most once a minute, and their total at the end. Sending makes no
-//! spans, since only the places above do.
+//! Spans wait in a queue of bounded length and are dropped beyond it. A thread of their own sends them, with a runtime
+//! of its own, so that not even a collector that never answers takes a thread from requests. The shutdown waits at most
+//! [`FLUSH_TIMEOUT`] for it. Dropped spans are logged at most once a minute, and their total at the end. Sending makes
+//! no spans, since only the places above do.
 //!
 //! # Why not `opentelemetry-otlp`
 //!
-//! With an `HttpClient` of ours, `opentelemetry-otlp` 0.33 would add only what `opentelemetry-proto` already does, the encoding.
-//! It overrides the given headers with those of the environment and does not mark them as sensitive. Its retries sleep
-//! through a shutdown, and a request in flight may outlast the timeout. It returns neither the number of rejected spans nor
-//! the reason of a failed connection, so dropped spans could not be counted and logged as they are here.
+//! With an `HttpClient` of ours, `opentelemetry-otlp` 0.33 would add only what `opentelemetry-proto` already does, the
+//! encoding. It overrides the given headers with those of the environment and does not mark them as sensitive. Its
+//! retries sleep through a shutdown, and a request in flight may outlast the timeout. It returns neither the number of
+//! rejected spans nor the reason of a failed connection, so dropped spans could not be counted and logged as they are
+//! here.
 
 mod delivery;
 mod dropped_spans;

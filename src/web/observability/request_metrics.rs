@@ -37,8 +37,8 @@ const OTHER: &str = "other";
 /// The standard methods, and the others together.
 const METHODS: usize = STANDARD_METHODS.len() + 1;
 
-/// Our statuses, the commonest first, and 499 for clients that disconnected. Another status would be counted as well, at the
-/// price of a look-up each time.
+/// Our statuses, the commonest first, and 499 for clients that disconnected. Another status would be counted as well,
+/// at the price of a look-up each time.
 const STATUSES: [u16; 15] = [302, 404, 200, 429, 400, 401, 403, 405, 409, 204, 499, 500, 502, 503, 504];
 
 /// The name of a method, if it is a standard one.

@@ -1,8 +1,9 @@
 //! The span of a request, if it is traced.
 //!
-//! The sampling decision comes before anything is spent on a span: a trusted caller may have made it already, else the ratio
-//! that the operator set makes it. A span says nothing that a caller chose: no id, no path, no query, no address, no header.
-//! Its attributes are the route's pattern, the method if it is a standard one, the status, and the outcome of the link.
+//! The sampling decision comes before anything is spent on a span: a trusted caller may have made it already, else the
+//! ratio that the operator set makes it. A span says nothing that a caller chose: no id, no path, no query, no address,
+//! no header. Its attributes are the route's pattern, the method if it is a standard one, the status, and the outcome
+//! of the link.
 
 use std::pin::Pin;
 

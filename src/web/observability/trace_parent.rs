@@ -1,9 +1,9 @@
 //! The trace that a request is part of, as its caller says (W3C Trace Context, level 1). The authenticator decides if the
 //! caller is trusted.
 //!
-//! The SDK's `TraceContextPropagator` would lose this: it accepts ids of any length, signs, white space around the value and
-//! a dash at its end, and reads one line of each header, so a repeated `traceparent` would count. It also allocates, and
-//! parses a `tracestate` of any length, before the sampling decision.
+//! The SDK's `TraceContextPropagator` would lose this: it accepts ids of any length, signs, white space around the
+//! value and a dash at its end, and reads one line of each header, so a repeated `traceparent` would count. It also
+//! allocates, and parses a `tracestate` of any length, before the sampling decision.
 
 use http::{HeaderMap, HeaderName};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};

@@ -13,7 +13,8 @@ use crate::web::problem::Problem;
 /// The page of an unknown item loads itself again every five seconds for a minute.
 const MAX_LOOKS: u8 = 12;
 
-/// The address of the link that failed, to ask for it again; built from what was read of it, never from the request's target.
+/// The address of the link that failed, to ask for it again; built from what was read of it, never from the request's
+/// target.
 #[derive(Debug)]
 pub(in crate::web) struct SelfLink {
     kind: Option<Kind>,

@@ -174,8 +174,8 @@ fn config(address: SocketAddr, folder: &TempDir) -> String {
     )
 }
 
-/// An address of loopback where nobody listens just now. Its port is below those that systems hand out by themselves, so that
-/// no other test gets it before the collector does.
+/// An address of loopback where nobody listens just now. Its port is below those that systems hand out by themselves,
+/// so that no other test gets it before the collector does.
 fn free_address() -> SocketAddr {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {

@@ -51,8 +51,8 @@ async fn a_dead_collector_costs_no_request_no_flood_of_lines_and_little_time_at_
         assert!(end >= WAIT, "{end:?}: {log}");
         // Nothing is known of the only export; before it the queue may have been full already.
         assert!(lines_about_failed_exports(&log) <= 1, "{log}");
-        // Here there is nothing to wait for. An end that waits takes that long each time, and one that does not wait takes as
-        // long only now and then, on a machine that is busy with other tests.
+        // Here there is nothing to wait for. An end that waits takes that long each time, and one that does not wait
+        // takes as long only now and then, on a machine that is busy with other tests.
         let mut ends = Vec::new();
         while ends.iter().all(|end| *end >= WAIT) {
             assert!(ends.len() < 5, "{ends:?}");
