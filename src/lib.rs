@@ -3,7 +3,8 @@
 //! # The path of a request
 //!
 //! 1. [`server`] accepts a connection, reads the head of a request, and enforces the deadlines.
-//! 2. [`web`] finds the route, authenticates the caller, reads the id from path or query, and asks the resolver.
+//! 2. [`web`] finds the route, authenticates the caller, reads the id from path or query (the [`domain`]
+//!    checks it), and asks the resolver.
 //! 3. [`resolver`] answers from a [`cache`], or asks the projects of Nebuly: once for a link, however many callers wait,
 //!    and within the rate limit of the caller ([`limits`]).
 //! 4. [`nebuly`] makes the call, if key, circuit breaker and the bound on calls in flight allow it, checks the answer, and

@@ -1,4 +1,4 @@
-//! Caches, as adapters: links in memory, links that replicas share, and the snapshot by which links outlive the process.
+//! Adapters for caches: the links in memory, the links that replicas share, and the snapshot file.
 
 mod link_record;
 mod memory;

@@ -1,7 +1,7 @@
 //! Reading small files in bounded time and memory.
 //!
-//! Opening a FIFO or reading from a dead network mount can take forever. So each read has a thread of its own, which is
-//! left behind if it is late: neither a worker nor the end of the program waits for it.
+//! Opening a FIFO or reading from a dead network mount can take forever. So each read has a thread of its own. If it is
+//! late, nobody waits for it: no worker, and not the shutdown.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};

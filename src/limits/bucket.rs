@@ -1,8 +1,8 @@
 //! A token bucket: its arithmetic over given moments, without a clock.
 //!
 //! A bucket is kept as one number, its theoretical arrival time (as the generic cell rate algorithm calls it): the moment
-//! from which the bucket is full. Each token moves that moment on by the time that one takes to come back, so nothing has
-//! to be refilled. What is owed is the time that is left until then.
+//! from which the bucket is full. Taking a token moves that moment later by the time that one takes to come back, so
+//! nothing has to be refilled. The debt is the time that is left until then.
 
 use std::time::Duration;
 

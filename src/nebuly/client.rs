@@ -6,7 +6,7 @@
 //! 3. The call is made. After a 401 it is made once more, if there is another key by then.
 //! 4. Key and circuit breaker learn from the outcome.
 //!
-//! A call that failed in a way that may pass is retried after a pause, which begins again with the first step.
+//! After a temporary failure the call is retried after a pause, beginning with step 1.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ pub struct NebulyOptions {
     pub connect_timeout: Duration,
     /// The longest time for one attempt, from connecting to the last byte.
     pub attempt_timeout: Duration,
-    /// The longest deadline that callers give a resolution.
+    /// The longest time that callers give a resolution. It only bounds [`MIN_TIMEOUT`]: each call brings its own deadline.
     pub deadline: Duration,
     /// Further attempts after one that failed in a way that may pass.
     pub retries: u32,

@@ -18,8 +18,8 @@
 //! Every change after which a call may get a permit (one comes back, a waiting call is abandoned) ends with
 //! [`SemaphoreState::admit`], which hands out permits until no waiting call may get one. A key that holds nothing may
 //! always get one when nothing is in flight, because each bound is at least 1: so whenever calls wait, at least one holds
-//! a permit, and its return is the next change. A permit is sent to a waiting call as a value; if that call has been
-//! abandoned in the meantime, the value is dropped, and that is its return.
+//! a permit, and when that comes back the next call is admitted. A permit is sent to a waiting call as a value; if that
+//! call has been abandoned in the meantime, the value is dropped, which gives the permit back.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

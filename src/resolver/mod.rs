@@ -1,8 +1,8 @@
 //! Resolves links: decides from where a request is answered, when Nebuly is asked, and what is cached of its answers.
 //!
 //! In this order, stopping at the first answer: fresh in memory; stale in memory, with one refresh in the background; the
-//! shared cache; Nebuly; a constructed URL; an error. If a text may mean several items, each is asked for only while no
-//! project has those before.
+//! shared cache; Nebuly; a constructed URL; an error. If a text may mean several items, they are tried in their
+//! order until a project has one.
 //!
 //! | file | job |
 //! |---|---|

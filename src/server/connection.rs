@@ -1,8 +1,8 @@
 //! The state of one connection, which its task and the registry share: its peer, phase and deadline.
 //!
 //! The phases are awaiting, then for each request busy (half-closed, if the peer finishes sending), flushing, flushed and
-//! idle. Only the connection's own task moves it along. The registry may only end it: while it is awaiting, idle or
-//! half-closed to make room, or in any phase at the end of a drain.
+//! idle. Only the connection's own task changes the phase. The registry may only abort the connection: to make room (if it
+//! is awaiting, idle or half-closed), or at the end of a drain (in any phase).
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! The HTTP/1.1 (and 1.0) server beneath the web layer. It knows nothing of routes.
 //!
-//! [`bind`] opens a listener, and [`serve`] takes its connections until a [`Drain`] ends that. Each listener has a
+//! [`bind()`] opens a listener, and [`serve`] takes its connections until a [`Drain`] ends that. Each listener has a
 //! `serve` of its own, so probes on the management listener pass even when the public one is full.
 //!
 //! Read `connection_task` first: it shows the life of a connection from accept to close. The other files are the parts it

@@ -1,7 +1,7 @@
 //! The body of a request. If the service does not read it to its end, the server discards the rest.
 //!
-//! An unread body stands between its connection and the next request on it. hyper then closes the connection, but only
-//! after a response that promised to keep it: by that time a proxy has sent somebody else's request on it. So the server
+//! The next request of a connection cannot be read before the rest of this body. hyper then closes the connection, but
+//! only after a response that promised to keep it: by that time a proxy has sent somebody else's request on it. So the server
 //! checks the rest of the body before the response goes out: it reads a small rest, and answers with `connection: close` if
 //! there is more.
 

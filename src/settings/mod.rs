@@ -6,8 +6,8 @@
 //!
 //! No problem ever repeats a value, so that none can give a secret away.
 //!
-//! A setting is declared twice: as a field of its section, with its type and what it means, and right below where the
-//! field is filled, with its key and what it may be. Everything else (that it exists, its default, its variable, its
+//! A setting is declared twice in its section: as a field of the struct, with its type and meaning, and in `read` right
+//! below, with its key and parser. Everything else (that it exists, its default, its variable, its
 //! row in `nebulink check` and in the docs) follows from `config/default.toml`. A macro could join the two, but would
 //! hide the structs from editors and rustdoc; serde could as well, but stops at the first mistake.
 

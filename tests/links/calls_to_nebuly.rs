@@ -124,7 +124,7 @@ async fn two_hundred_cold_links_wait_for_eight_calls_at_once_and_all_are_answere
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deadline_does_not_become_a_rush_of_calls_that_are_given_up() {
+async fn a_deadline_does_not_become_a_rush_of_calls_that_are_abandoned() {
     let stand_in = with_conversations(200).await;
     stand_in.set_fault(Some(Fault::Delay(Duration::from_millis(300))));
     let setup = Setup { max_in_flight: 4, attempt_timeout: Duration::from_millis(800), ..Setup::default() };

@@ -163,7 +163,7 @@ async fn a_server_that_is_frozen_under_load_delays_nobody_and_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_connections_and_says_nothing_is_given_up() {
+async fn a_server_that_takes_connections_and_says_nothing_is_abandoned() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
     let item = conversation("abc");
@@ -177,11 +177,11 @@ async fn a_server_that_takes_connections_and_says_nothing_is_given_up() {
         }
         assert!(start.elapsed() < BOUND, "{url}");
         assert_eq!(replica.count("get", "timeout"), 3);
-        is_given_up(&replica, &item).await;
+        is_abandoned(&replica, &item).await;
     }
 }
 
-async fn is_given_up(replica: &Replica, item: &Item<'static>) {
+async fn is_abandoned(replica: &Replica, item: &Item<'static>) {
     assert_eq!(replica.get(Scope::All, item).await, []);
     assert_eq!(replica.count("get", "skipped"), 1);
 }
@@ -203,7 +203,7 @@ async fn a_server_that_talks_something_else_or_hangs_up_is_a_failure_and_no_more
         assert_eq!(replica.get(Scope::All, &item).await, []);
     }
     assert_eq!(replica.unanswered(), 3);
-    is_given_up(&replica, &item).await;
+    is_abandoned(&replica, &item).await;
     answering.abort();
 }
 

@@ -1,8 +1,8 @@
 //! The one connection to Redis, made lazily and made again when it was lost.
 //!
-//! Not redis' own `ConnectionManager`, which opens its sockets itself: no [`ReplyLimit`] fits beneath it, so a server
-//! could fill our memory with one reply. It also keeps forever a connection that stays silent without breaking, and the
-//! result of a login that was refused, where [`RedisConnector`] connects again.
+//! We do not use redis' own `ConnectionManager`: it opens its sockets itself, so no [`ReplyLimit`] fits beneath it, and a
+//! server could fill our memory with one reply. Nor does it replace a connection that no longer answers, or log in again
+//! after a refused login; [`RedisConnector`] does both.
 
 use std::io;
 use std::pin::Pin;

@@ -1,8 +1,8 @@
 //! Replaces a file atomically: a reader finds the old one or the new one, whatever happens in between.
 //!
-//! Not with the crate tempfile: its builder puts the whole path into its errors, and a path here is a setting that may
-//! hold a key by mistake, which [`FilePath`] shows nowhere. Its names of random letters and digits also tell leftovers of a
-//! crash from files of other programs less surely. What would be left for it to do is a few lines.
+//! We do not use the crate tempfile: its builder puts the whole path into its errors, and a path here is a setting that
+//! may hold a key by mistake, which [`FilePath`] shows nowhere. Nor could leftovers of a crash be told from files of other
+//! programs by its names. Without the builder it would save only a few lines.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};

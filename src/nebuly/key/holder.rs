@@ -318,7 +318,7 @@ impl KeyLease {
         lock(&self.held.rejection).inconclusive(used, (self.holder.clock)());
     }
 
-    /// Nebuly rejected the key.
+    /// Nebuly rejected the key. It takes effect when the lease is dropped, here at the end.
     pub(in crate::nebuly) fn rejected(mut self) {
         self.is_rejected = true;
     }

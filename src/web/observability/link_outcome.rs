@@ -9,7 +9,7 @@ use crate::resolver::{AnswerSource, Calls, Mode, Outcome, Resolution};
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// The outcome of a link. docs/metrics.md explains the words.
+/// The outcome of a link; docs/metrics.md lists what each one means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum LinkOutcome {
     Hit,
