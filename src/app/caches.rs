@@ -52,6 +52,7 @@ pub(super) fn build(
         projects: clients.into_iter().zip(&settings.projects).map(resolver_project).collect(),
         construction: Construction::new(&settings.nebuly.platform_url, settings.nebuly.allowed_hosts.clone()),
         clock: Arc::clone(&clock),
+        details: None,
     };
     let policy = Policy {
         lifetimes,
