@@ -136,8 +136,6 @@ fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another
         ("server.public_url", "https://go.example", ""),
         ("server.contact", "the service desk", " "),
         ("limits.batch", "101", "1000"),
-        ("preview.details", "true", "false"),
-        ("preview.fields", "topic", &FIELDS.replace(' ', ",")),
         ("lookup.tags", "ticket_id", ""),
         ("lookup.window", "31d", "2160h"),
     ];
