@@ -7,12 +7,13 @@
 //! | `freshness` | decides whether a link is fresh, stale or expired, and when it is refreshed |
 //! | `construction`, `url_pattern` | building URLs from known ids; the part that the URLs of a project share |
 //! | `project`, `time` | names, indexes and sets of projects; time as a value, so that freshness reads no clock |
-//! | `deep_links`, `link_cache`, `caller` | the interfaces that the resolver needs and the adapters implement |
+//! | `deep_links`, `details`, `link_cache`, `caller` | the interfaces that the resolver needs and the adapters implement |
 //! | `fuzzing_back_end` | a model of servers in front of Nebuly; only in tests and under cargo-fuzz |
 
 mod caller;
 mod construction;
 mod deep_links;
+mod details;
 mod freshness;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing_back_end;
@@ -31,6 +32,7 @@ pub use construction::{Construction, ProjectIds};
 pub use deep_links::{
     Answer, CallFailure, CallFuture, CallOptions, CallerFuture, Cause, DeepLinks, WaitingCallers, retry_after,
 };
+pub use details::{DetailFields, DetailValue, Details, DetailsCache, DetailsFuture, ItemDetails, PlainValue};
 pub use freshness::{Freshness, Lifetimes, Refreshed};
 pub use host::{AllowedHosts, InvalidHost};
 pub use id::{InvalidId, is_placeholder};
