@@ -52,6 +52,11 @@ impl<'a> IdCandidates<'a> {
         Self { first: item, kind_was_named: true, conversation: None }
     }
 
+    /// Reads the text as the id of an interaction, which may also be written as its short code.
+    pub fn of_interaction_or_code(text: &IdText<'_>) -> Result<Self, InvalidId> {
+        Item::interaction_or_code(&text.decoded).map(Self::of_item)
+    }
+
     /// Finds out the kind: a UUID may be an interaction or a conversation; of the URL of a page of Nebuly's only kind
     /// and id are taken; and any other text is a conversation.
     pub fn of_any_kind(text: IdText<'a>, hosts: &AllowedHosts) -> Result<Self, InvalidId> {

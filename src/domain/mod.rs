@@ -3,6 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | `id`, `item`, `id_candidates` | which texts are ids; a kind with its id; the items that a caller's text may mean |
+//! | `short_code` | the short code of an interaction's id |
 //! | `target`, `host` | which URLs a link may lead to |
 //! | `freshness` | decides whether a link is fresh, stale or expired, and when it is refreshed |
 //! | `construction`, `url_pattern` | building URLs from known ids; the part that the URLs of a project share |
@@ -22,6 +23,7 @@ mod id_candidates;
 mod item;
 mod link_cache;
 mod project;
+mod short_code;
 mod target;
 mod time;
 mod url_pattern;

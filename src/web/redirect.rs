@@ -15,7 +15,9 @@ use super::parameters::{Parameters, id_in_path};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::route::{IdLocation, RedirectRoute};
-use crate::domain::{IdCandidates, Item, LazyCaller, ProjectIndex, ProjectName, Scope, TargetUrl, Timestamp};
+use crate::domain::{
+    IdCandidates, Item, Kind, LazyCaller, ProjectIndex, ProjectName, Scope, TargetUrl, Timestamp,
+};
 use crate::resolver::{Found, Mode, Outcome, Resolution, ResolveRequest};
 
 /// As many headers as a redirect has, so that their map is made once.
@@ -88,6 +90,9 @@ impl<'a> LinkRequest<'a> {
             }
         };
         let candidates = match route.kind {
+            Some(Kind::Interaction) if route.takes_short_code() => {
+                IdCandidates::of_interaction_or_code(&text)
+            }
             Some(kind) => IdCandidates::of_kind(kind, text),
             None => IdCandidates::of_any_kind(text, &web.options.allowed_hosts),
         }?;

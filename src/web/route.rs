@@ -48,12 +48,15 @@ const UNMATCHED: &str = "unmatched";
 /// The paths that browsers and robots ask for by themselves.
 pub(super) const OPEN_PATHS: [&str; 2] = ["/favicon.svg", "/robots.txt"];
 
+/// The short path of interactions.
+const SHORT_INTERACTION: &str = "/i/";
+
 /// The paths that an id may follow, the longer ones first; with their patterns and kinds.
 const PATHS: [(&str, &str, Option<Kind>); 5] = [
     ("/go/interaction/", "/go/interaction/{id}", Some(Kind::Interaction)),
     ("/go/conversation/", "/go/conversation/{id}", Some(Kind::Conversation)),
     ("/go/", "/go/{id}", None),
-    ("/i/", "/i/{id}", Some(Kind::Interaction)),
+    (SHORT_INTERACTION, "/i/{id}", Some(Kind::Interaction)),
     ("/c/", "/c/{id}", Some(Kind::Conversation)),
 ];
 
@@ -93,6 +96,11 @@ impl Route {
 }
 
 impl RedirectRoute {
+    /// Returns true if an interaction's id may also be written as its short code.
+    pub(super) fn takes_short_code(self) -> bool {
+        self.prefix == SHORT_INTERACTION
+    }
+
     /// The route of a path with an id in it.
     ///
     /// axum's router knows no such path: it would copy and decode the id before we decode it, on the way of every redirect.
