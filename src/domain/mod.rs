@@ -3,6 +3,8 @@
 //! | file | job |
 //! |---|---|
 //! | `id`, `item`, `id_candidates` | which texts are ids; a kind with its id; the items that a caller's text may mean |
+//! | `pasted_text` | the ids in a text that a person pasted |
+//! | `short_code` | the short code of an interaction's id |
 //! | `target`, `host` | which URLs a link may lead to |
 //! | `freshness` | decides whether a link is fresh, stale or expired, and when it is refreshed |
 //! | `construction`, `url_pattern` | building URLs from known ids; the part that the URLs of a project share |
@@ -22,7 +24,9 @@ mod id;
 mod id_candidates;
 mod item;
 mod link_cache;
+mod pasted_text;
 mod project;
+mod short_code;
 mod target;
 mod time;
 mod url_pattern;
@@ -41,6 +45,7 @@ pub use item::{Item, Kind};
 pub use link_cache::{
     AbsentLink, CachedLink, LinkCache, Refreshes, ResolvedLink, SharedFuture, SharedLink, SharedLinks,
 };
+pub use pasted_text::{PastedId, PastedText, ReadOwnLink};
 pub use project::{InvalidProjectName, ProjectIndex, ProjectName, ProjectSet, Scope};
 pub use target::{ContainsKey, RefusedUrl, TargetUrl};
 pub use time::{CLOCK_SKEW, Clock, MonotonicTime, SystemClock, Timestamp};
