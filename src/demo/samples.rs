@@ -154,6 +154,7 @@ pub(super) fn interactions(now: Timestamp) -> impl Iterator<Item = Interaction> 
             topic: conversation.topic.to_owned(),
             intent: turn.intent.to_owned(),
             tags: BTreeMap::from([("ticket_id".to_owned(), conversation.ticket.to_owned())]),
+            ..Interaction::new(turn.id)
         })
     })
 }
