@@ -91,6 +91,8 @@ pub struct WebOptions {
     pub access: Access,
     /// True if link preview robots get a card.
     pub unfurl: bool,
+    /// The text that the field of `/` begins with. It belongs to a demo, and the pages say so.
+    pub sample_text: Option<String>,
     /// Counts the requests.
     pub recorder: MetricsRecorder,
     /// Starts the spans of requests. Without it nothing is traced.
