@@ -68,6 +68,7 @@ fn sources_of(demo: &Demo, sources: &SettingSources) -> SettingSources {
         ("server.listen".to_owned(), LISTEN.to_owned()),
         ("server.management_listen".to_owned(), MANAGEMENT_LISTEN.to_owned()),
         ("log.access".to_owned(), "none".to_owned()),
+        ("preview.details".to_owned(), "true".to_owned()),
     ];
     overrides.retain(|(key, _)| !sources.overrides.iter().any(|(given, _)| given == key));
     overrides.extend(sources.overrides.iter().cloned());
@@ -88,21 +89,32 @@ fn configured(DemoProject { name, project }: DemoProject) -> anyhow::Result<Proj
 /// The first line is the address of `/`.
 fn greeting(demo: &Demo, nebulink: &str) -> String {
     let mut text = format!(
-        "{nebulink}/\n\nThis is the demo of nebulink, with a stand-in for Nebuly inside: invented data, nothing leaves this \
-         machine.\nThe page above has a piece of a log to try. Or click a link:\n\n"
+        "{nebulink}/
+
+This is the demo of nebulink, with a stand-in for Nebuly inside: invented data, nothing leaves this machine.
+The page above has a piece of a log to try. Or click a link:
+
+"
     );
     for link in demo.links() {
         // Writing to a string cannot fail.
         let _infallible = writeln!(text, "  {}\n      {}", url(nebulink, &link), link.title);
     }
-    let (ambiguous, unknown, not_yet) = (demo.ambiguous(), demo.unknown(), demo.not_yet());
+    let with_details = format!("{}&noredirect", url(nebulink, &demo.detailed()));
     let _infallible = write!(
         text,
-        "\nIn two projects: {}\nNot there:       {}\nNot yet:         {}\n                 (appears some seconds after it is \
-         first asked for)\nError pages:     {}\n\nStop with Ctrl-C.",
-        url(nebulink, &ambiguous),
-        url(nebulink, &unknown),
-        url(nebulink, &not_yet),
+        "
+With details:    {with_details}
+In two projects: {}
+Not there:       {}
+Not yet:         {}
+                 (appears some seconds after it is first asked for)
+Error pages:     {}
+
+Stop with Ctrl-C.",
+        url(nebulink, &demo.ambiguous()),
+        url(nebulink, &demo.unknown()),
+        url(nebulink, &demo.not_yet()),
         demo.errors_url(),
     );
     text

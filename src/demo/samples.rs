@@ -27,6 +27,9 @@ pub(super) const PROJECTS: [&str; 4] = [SUPPORT, SALES, EXPIRED_KEY, BUSY];
 /// The id of a conversation of both chatbots.
 pub(super) const AMBIGUOUS: &str = "42";
 
+/// The id of a conversation with varied details.
+pub(super) const DETAILED: &str = "return-2f61c8";
+
 /// The id of an interaction that never exists.
 pub(super) const UNKNOWN: Uuid = uuid!("0c5b7c1e-77aa-4f0e-9a61-51f4c0ffee00");
 
@@ -156,7 +159,7 @@ const CONVERSATIONS: [SampleConversation; 6] = [
     },
     SampleConversation {
         project: SUPPORT,
-        id: "return-2f61c8",
+        id: DETAILED,
         title: "about the wrong saw blade",
         opening: "wants to send back the wrong blade",
         end_user: "customer-2210",

@@ -6,6 +6,7 @@ use std::io;
 use http::{HeaderValue, StatusCode};
 use jiff::{Timestamp, Unit};
 
+use super::calls::CallKind;
 use super::faults::{Fault, Matching};
 use super::page::{self, WayToFail};
 use super::samples::{
@@ -20,6 +21,9 @@ const ERRORS_PATH: &str = "/errors";
 
 /// The id of a conversation for which Nebuly answers 500. nebulink remembers nothing of that.
 const SERVER_ERROR: &str = "demo-server-error";
+
+/// The id of a conversation whose link is found, and whose details are not.
+const NO_DETAILS: &str = "demo-no-details";
 
 /// A stand-in with the samples of `nebulink demo`. Dropping it ends the stand-in.
 pub struct Demo {
@@ -48,6 +52,10 @@ impl Demo {
             }
             stand_in.set_fault_for(Matching::key(key).and_id(id), fault);
         }
+        let key = samples::key(SUPPORT);
+        stand_in.add_conversation(&key, NO_DETAILS);
+        let details = Matching::key(key).and_id(NO_DETAILS).and_kind(CallKind::ConversationDetail);
+        stand_in.set_fault_for(details, Fault::status(StatusCode::INTERNAL_SERVER_ERROR));
         Ok(Self { stand_in })
     }
 
@@ -68,6 +76,12 @@ impl Demo {
     #[must_use]
     pub fn links(&self) -> Vec<SampleLink> {
         samples::links()
+    }
+
+    /// A conversation whose page shows details.
+    #[must_use]
+    pub fn detailed(&self) -> SampleLink {
+        SampleLink::conversation(samples::DETAILED, "its page shows what Nebuly's detail calls say")
     }
 
     /// A conversation that two projects have.
@@ -95,7 +109,7 @@ impl Demo {
     /// appears twelve seconds later, one that two projects have, one that fails, and one whose id is invalid.
     #[must_use]
     pub fn sample_text(&self) -> String {
-        let page = self.stand_in.url_of(&samples::key(SUPPORT), "return-2f61c8");
+        let page = self.stand_in.url_of(&samples::key(SUPPORT), samples::DETAILED);
         let not_yet = NOT_YET.pasted;
         format!(
             "\
@@ -249,6 +263,12 @@ fn ways_to_fail(nebulink: &str) -> Vec<WayToFail> {
             "/go/interaction?id=no-uuid",
         ),
         way(
+            "A placeholder that was not filled in",
+            "The tool that made the link did not put an id there.",
+            "400 invalid-request",
+            &format!("/go/interaction?id={}", percent_encoded("{{ticket.interaction_id}}")),
+        ),
+        way(
             "No such project",
             "The link names a project that is not configured.",
             "404 unknown-project",
@@ -274,5 +294,11 @@ fn ways_to_fail(nebulink: &str) -> Vec<WayToFail> {
             ..way(title, explanation, expected, &format!("/go?{query}"))
         }
     }));
+    ways.push(way(
+        "The details are missing",
+        "The page of a link: Nebuly has the link, and answers 500 when it is asked for details.",
+        "200",
+        &format!("/go/conversation?id={NO_DETAILS}&project={SUPPORT}&noredirect"),
+    ));
     ways
 }

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use nebulink::demo::{Demo, DemoProject, Interaction, ItemKind, SampleLink, StandInItem};
+use nebulink::domain::{AllowedHosts, Kind, PastedText};
 use sha2::{Digest, Sha256};
 
 use super::caller::{KEY, KNOWN, answer, client, stand_in, status};
@@ -106,6 +107,38 @@ async fn the_samples_that_are_not_there_are_not_there() {
     assert!(pages_of(&demo, &demo.unknown()).await.is_empty());
     assert!(pages_of(&demo, &demo.not_yet()).await.is_empty());
     assert_ne!(demo.unknown().id, demo.not_yet().id);
+}
+
+#[tokio::test]
+async fn the_sample_text_has_an_id_of_every_state() {
+    let demo = Demo::start().await.unwrap();
+    let mut hosts = AllowedHosts::default();
+    hosts.allow_host_of(&demo.stand_in().platform_url().parse().unwrap()).unwrap();
+    let pasted = PastedText::read(&demo.sample_text(), &hosts, &|_| None);
+    let (mut found, mut absent, mut ambiguous, mut failed, mut invalid) = (0, 0, 0, 0, 0);
+    for id in &pasted.ids {
+        let Ok(candidates) = &id.candidates else {
+            invalid += 1;
+            continue;
+        };
+        let item = candidates.first();
+        let kind =
+            if item.kind() == Kind::Interaction { ItemKind::Interaction } else { ItemKind::Conversation };
+        if item.id() == "demo-server-error" {
+            failed += 1;
+            continue;
+        }
+        match pages_of(&demo, &SampleLink { kind, id: item.id().into_owned(), ..demo.ambiguous() })
+            .await
+            .len()
+        {
+            0 => absent += 1,
+            1 => found += 1,
+            _ => ambiguous += 1,
+        }
+    }
+    assert_eq!((found, absent, ambiguous, failed, invalid), (5, 2, 1, 1, 1), "{pasted:?}");
+    assert!(!demo.sample_text().contains(&demo.not_yet().id), "each not-yet link has an item of its own");
 }
 
 #[tokio::test]
