@@ -146,13 +146,14 @@ pub struct Interaction {
 }
 
 impl Interaction {
-    /// An interaction of now with plausible contents, in a conversation of its own.
+    /// An interaction of now, to the millisecond, with plausible contents, in a conversation of its own.
     #[must_use]
     pub fn new(id: Uuid) -> Self {
+        let now = Timestamp::now();
         Self {
             id,
             conversation_id: format!("conversation-of-{id}"),
-            timestamp: Timestamp::now(),
+            timestamp: Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now),
             end_user: "customer-1000".to_owned(),
             input: "Where is my order?".to_owned(),
             output: "It left our warehouse this morning and arrives tomorrow.".to_owned(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use http::{HeaderValue, StatusCode};
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 
 use super::calls::CallKind;
 use super::faults::{Fault, Matching};
@@ -38,7 +38,9 @@ impl Demo {
             stand_in.add_project(samples::project(name));
         }
         let now = Timestamp::now();
-        for (project, interaction) in samples::interactions(now.round(Unit::Second).unwrap_or(now)) {
+        for (project, interaction) in
+            samples::interactions(Timestamp::from_second(now.as_second()).unwrap_or(now))
+        {
             stand_in.add(&samples::key(project), interaction);
         }
         for id in [NOT_YET.printed, NOT_YET.pasted, NOT_YET.of_errors] {
