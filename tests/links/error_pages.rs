@@ -146,7 +146,9 @@ async fn a_placeholder_that_a_tool_did_not_fill_in_leads_to_the_templates() {
         answer.assert_status(StatusCode::NOT_FOUND);
         assert!(answer.maybe_header("refresh").is_none(), "it will not appear");
         let page = answer.text();
-        assert!(page.contains("The tool did not fill in the id") && page.contains("href=\"/kit\">See templates"));
+        assert!(
+            page.contains("The tool did not fill in the id") && page.contains("href=\"/kit\">See templates")
+        );
     }
 }
 
