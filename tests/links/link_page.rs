@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use nebulink::demo::{StandIn, StandInItem};
+use nebulink::demo::StandIn;
 use serde_json::{Value, json};
+use uuid::{Uuid, uuid};
 
 use crate::error_pages::BROWSER;
 use crate::support::{KEY, Nebulink, key_of, settings_with, stand_in, stand_in_with};
@@ -13,7 +14,10 @@ const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
 async fn known(ids: &[&str]) -> StandIn {
     let stand_in = stand_in().await;
     for id in ids {
-        stand_in.add_item(KEY, &StandInItem::from(*id));
+        match Uuid::try_parse(id) {
+            Ok(uuid) => stand_in.add_interaction(KEY, uuid),
+            Err(_) => stand_in.add_conversation(KEY, id),
+        }
     }
     stand_in
 }
@@ -67,7 +71,7 @@ async fn the_page_of_a_link_says_where_it_leads_and_has_both_links_to_copy() {
 async fn programs_get_the_link_as_json() {
     let stand_in = known(&[UUID, "plain-id"]).await;
     let nebulink = Nebulink::start(&stand_in, &[]).await;
-    let url = stand_in.url_of(KEY, UUID);
+    let url = stand_in.url_of(KEY, uuid!("0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e"));
     let answer = json(&nebulink, &format!("/go/interaction/%7B{UUID}%7D?noredirect")).await;
     let short = answer["short_url"].as_str().unwrap().to_owned();
     let expected = json!({
