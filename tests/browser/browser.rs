@@ -1,0 +1,196 @@
+//! A browser of one test's own.
+
+use std::io::{self, BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, test_kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use thirtyfour::{
+    By, ChromiumLikeCapabilities as _, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver, WebElement,
+};
+
+use crate::support::PATIENCE;
+use crate::support::process::Running;
+use crate::support::skip::skip;
+use crate::view::View;
+
+/// A fresh profile, nothing that the browser would do by itself, and no sandbox: that does not work for root.
+const ARGUMENTS: [&str; 10] = [
+    "headless",
+    "no-sandbox",
+    "disable-gpu",
+    "disable-quic",
+    "no-first-run",
+    "disable-background-networking",
+    "disable-component-update",
+    "disable-sync",
+    "disable-breakpad",
+    // It ends when nobody holds the other end of its pipe: with its driver, however that ends.
+    "remote-debugging-pipe",
+];
+
+/// A browser with a profile of its own. It ends with its value.
+pub(crate) struct Browser {
+    driver: WebDriver,
+    process: Pid,
+    /// Taken to end the driver.
+    chromedriver: Option<Running>,
+    /// The profile, and all else that they write.
+    _files: TempDir,
+}
+
+/// A message of the browser's console.
+#[derive(Debug)]
+pub(crate) struct ConsoleMessage {
+    /// Where it comes from: the page's script, the network, a policy that was violated.
+    pub(crate) source: String,
+    pub(crate) text: String,
+}
+
+impl Browser {
+    /// Starts a browser; nothing if it is not installed here.
+    pub(crate) async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a browser with further arguments, without their dashes.
+    pub(crate) async fn start_with(arguments: &[&str]) -> Option<Self> {
+        let files = tempfile::tempdir().unwrap();
+        let spawned = Command::new("chromedriver")
+            .args(["--port=0", "--log-level=SEVERE"])
+            .env("HOME", files.path())
+            .env("TMPDIR", files.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut chromedriver = match spawned {
+            Ok(child) => Running(child),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                skip("chromedriver", ".ci/install, or apt-get install chromium chromium-driver");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let out = BufReader::new(chromedriver.0.stdout.take().unwrap());
+        let port = tokio::task::spawn_blocking(move || port_in(out));
+        let port = tokio::time::timeout(PATIENCE, port).await.unwrap().unwrap();
+
+        let mut wanted = DesiredCapabilities::chrome();
+        for argument in ARGUMENTS.iter().chain(arguments) {
+            wanted.add_arg(argument).unwrap();
+        }
+        wanted.set_logging_prefs("browser", LoggingPrefsLogLevel::All).unwrap();
+        wanted.set_logging_prefs("performance", LoggingPrefsLogLevel::All).unwrap();
+        // The client for the driver cannot be built without one.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await.unwrap();
+        let process = driver.capabilities().get("goog:processID").and_then(Value::as_i64).unwrap();
+        let process = Pid::from_raw(process.try_into().unwrap()).unwrap();
+        Some(Self { driver, process, chromedriver: Some(chromedriver), _files: files })
+    }
+
+    /// Looks at all pages in this way from now on.
+    pub(crate) async fn look_through(&self, view: View) {
+        let media = json!({"name": "prefers-color-scheme", "value": view.scheme.name()});
+        let metrics = json!({
+            "width": view.width, "height": view.height(), "deviceScaleFactor": 1, "mobile": view.is_phone(),
+        });
+        // 16 and 13 pixels unless the reader says otherwise.
+        let [standard, fixed] = [16, 13].map(|pixels| pixels * view.text_size / 100);
+        for (method, parameters) in [
+            ("Emulation.setDeviceMetricsOverride", metrics),
+            ("Emulation.setTouchEmulationEnabled", json!({"enabled": view.is_phone()})),
+            ("Emulation.setEmulatedMedia", json!({"features": [media]})),
+            ("Emulation.setScriptExecutionDisabled", json!({"value": !view.runs_scripts})),
+            ("Page.setFontSizes", json!({"fontSizes": {"standard": standard, "fixed": fixed}})),
+        ] {
+            self.command(method, parameters).await;
+        }
+    }
+
+    /// Opens an address as somebody who types it, and waits until its page has been loaded.
+    pub(crate) async fn open(&self, url: &str) {
+        self.console_messages().await;
+        self.requested_urls().await;
+        self.driver.goto(url).await.unwrap();
+    }
+
+    /// The address of the page.
+    pub(crate) async fn url(&self) -> String {
+        self.driver.current_url().await.unwrap().to_string()
+    }
+
+    /// The console's messages since this was asked last, or since the page was opened.
+    pub(crate) async fn console_messages(&self) -> Vec<ConsoleMessage> {
+        let messages = self.driver.get_log("browser").await.unwrap();
+        let of = |entry: thirtyfour::BrowserLogEntry| ConsoleMessage {
+            source: entry.source.unwrap_or_default(),
+            text: entry.message,
+        };
+        messages.into_iter().map(of).collect()
+    }
+
+    /// All that the page requested since this was asked last, or since it was opened: itself, its favicon, whatever it
+    /// loads, and each step of a redirect.
+    pub(crate) async fn requested_urls(&self) -> Vec<String> {
+        let events = self.driver.get_log("performance").await.unwrap();
+        let events = events.iter().map(|entry| serde_json::from_str::<Value>(&entry.message).unwrap());
+        let requests = events.filter(|event| event["message"]["method"] == "Network.requestWillBeSent");
+        requests.map(|event| text(&event["message"]["params"]["request"]["url"])).collect()
+    }
+
+    /// The result of a script in the page, which works in spite of its policy, and even with scripts switched off.
+    pub(crate) async fn evaluate(&self, script: &str, arguments: &[Value]) -> Value {
+        let result = self.driver.execute(script, arguments.to_vec()).await;
+        result.unwrap_or_else(|error| panic!("{script:.200}: {error}")).json().clone()
+    }
+
+    /// The first element that this selector fits.
+    pub(crate) async fn element(&self, selector: &str) -> WebElement {
+        let found = self.driver.find(By::Css(selector)).await;
+        found.unwrap_or_else(|error| panic!("{selector}: {error}"))
+    }
+
+    /// Clicks on an element as a mouse does: where it is, and only if nothing covers it.
+    pub(crate) async fn click(&self, selector: &str) {
+        let clicked = self.element(selector).await.click().await;
+        clicked.unwrap_or_else(|error| panic!("{selector}: {error}"));
+    }
+
+    /// Sends a command of the `DevTools` protocol.
+    pub(crate) async fn command(&self, method: &str, parameters: Value) -> Value {
+        let answer = self.driver.cdp().send_raw(method, parameters).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Otherwise it would be told to end the session by a driver that has ended.
+        drop(self.driver.clone().leak());
+        drop(self.chromedriver.take());
+        // Whatever it still writes cannot be deleted.
+        let began = Instant::now();
+        while test_kill_process(self.process).is_ok() && began.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The port in the line that says that the driver has started. The rest is read, too, so that a full pipe holds nothing up.
+fn port_in(mut out: impl io::BufRead + Send + 'static) -> u16 {
+    let port = out.by_ref().lines().find_map(|line| {
+        let line = line.unwrap();
+        line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+    });
+    thread::spawn(move || drop(io::copy(&mut out, &mut io::sink())));
+    port.expect("chromedriver ended before it listened")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
