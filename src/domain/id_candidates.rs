@@ -46,6 +46,12 @@ impl<'a> IdCandidates<'a> {
         }
     }
 
+    /// Exactly this item: its kind is named, and its id is not cleaned.
+    #[must_use]
+    pub const fn of_item(item: Item<'a>) -> Self {
+        Self { first: item, kind_was_named: true, conversation: None }
+    }
+
     /// Finds out the kind: a UUID may be an interaction or a conversation; of the URL of a page of Nebuly's only kind
     /// and id are taken; and any other text is a conversation.
     pub fn of_any_kind(text: IdText<'a>, hosts: &AllowedHosts) -> Result<Self, InvalidId> {
@@ -81,6 +87,15 @@ impl<'a> IdCandidates<'a> {
     #[must_use]
     pub fn into_first(self) -> Item<'a> {
         self.first
+    }
+
+    /// The item at this position: 0 is the first, and 1 the first of [`Self::others`].
+    #[must_use]
+    pub fn at(&self, position: usize) -> Option<Item<'static>> {
+        match position.checked_sub(1) {
+            None => Some(self.first.clone().into_owned()),
+            Some(position) => self.others().into_iter().nth(position),
+        }
     }
 
     /// The id as the caller meant it: cleaned only where it is an interaction's.

@@ -40,16 +40,16 @@ impl LinkStore {
             CachedLink::Resolved(link) => {
                 let (source, refresh_due) = self.usable(&link)?;
                 let outcome = Outcome::Resolved(link.into());
-                Some(MemoryHit { resolution: Resolution { outcome, source }, refresh_due })
+                Some(MemoryHit { resolution: Resolution::new(outcome, source), refresh_due })
             }
             CachedLink::Ambiguous(links) => {
                 let (source, refresh_due) = self.usable(links.first()?)?;
                 let outcome = Outcome::Ambiguous(links.iter().cloned().map(Found::from).collect());
-                Some(MemoryHit { resolution: Resolution { outcome, source }, refresh_due })
+                Some(MemoryHit { resolution: Resolution::new(outcome, source), refresh_due })
             }
             CachedLink::Absent(link) => {
                 let said_by = self.lifetimes.absent_in(&link, self.clock.monotonic());
-                let resolution = Resolution { outcome: Outcome::Absent, source: AnswerSource::Memory };
+                let resolution = Resolution::new(Outcome::Absent, AnswerSource::Memory);
                 (said_by == self.projects.of(scope)).then_some(MemoryHit { resolution, refresh_due: false })
             }
         }
@@ -141,7 +141,7 @@ impl LinkStore {
         };
         let link = ResolvedLink::new(link.url, link.project, link.resolved_at);
         self.memory.insert(scope, item.clone(), CachedLink::Resolved(link.clone()));
-        Some(Resolution { outcome: Outcome::Resolved(link.into()), source })
+        Some(Resolution::new(Outcome::Resolved(link.into()), source))
     }
 
     /// Asks every project, except those that have said a short time ago that they do not have the item.
@@ -159,7 +159,7 @@ impl LinkStore {
             self.settle_found(scope, item, &[], query)
         };
         let status = if let Outcome::Failed(failure) = &outcome { failure.status } else { status };
-        Resolution { outcome, source: AnswerSource::nebuly(status, duration) }
+        Resolution::new(outcome, AnswerSource::nebuly(status, duration))
     }
 
     /// Stores the links of the projects that have the item. A link that was `known` before stays if its project neither
@@ -272,14 +272,14 @@ impl LinkStore {
         if !query.found.is_empty() {
             let status = query.status;
             let outcome = self.settle_found(scope, item, &known, query);
-            return Resolution { outcome, source: nebuly(status) };
+            return Resolution::new(outcome, nebuly(status));
         }
         let links = ResolvedLinks::from(self.still_known(&known, &query));
         if links.is_empty() {
             let absent = AbsentLink { said_by: query.absent, said_at: self.clock.monotonic() };
             self.memory.insert(scope, item.clone(), CachedLink::Absent(absent));
             if absent.said_by == self.projects.of(scope) {
-                return Resolution { outcome: Outcome::Absent, source: nebuly(query.status) };
+                return Resolution::new(Outcome::Absent, nebuly(query.status));
             }
             // Another project may have it.
             return self.ask(scope, item, options).await;
@@ -287,7 +287,7 @@ impl LinkStore {
         let usable = links.first().and_then(|link| self.usable(link));
         let source = usable.map_or(AnswerSource::Stale, |(source, _)| source);
         self.store_in_memory(scope, item, &links);
-        Resolution { outcome: outcome(&links), source }
+        Resolution::new(outcome(&links), source)
     }
 
     /// Builds the URL that Nebuly would give from known ids, if the project is certain.

@@ -160,14 +160,14 @@ impl Resolver {
         if known.is_none() && matches!(candidates.first(), Item::Interaction(_)) {
             // A known conversation whose id is a UUID: there is no need to ask for an interaction of that id.
             if let Some(hit) = others.first().and_then(cached).filter(Resolution::is_resolved) {
-                return hit;
+                return hit.of_candidate(1);
             }
         }
         let mut resolution = match known {
             Some(known) => known,
             None => self.ask(request, candidates.first(), mode, until, false).await,
         };
-        for other in &others {
+        for (position, other) in (1..).zip(&others) {
             match resolution.outcome {
                 Outcome::Resolved(_) | Outcome::Ambiguous(_) => break,
                 Outcome::Absent => {
@@ -178,12 +178,12 @@ impl Resolver {
                         let begun = matches!(resolution.source, AnswerSource::Nebuly(_));
                         self.ask(request, other, mode, until, begun).await
                     };
-                    resolution = next.after(resolution.source);
+                    resolution = next.after(resolution.source).of_candidate(position);
                 }
                 // Another candidate may be cached, even though the first could not be asked for.
                 Outcome::Failed(_) => {
                     if let Some(hit) = self.cached(scope, other).filter(Resolution::is_resolved) {
-                        resolution = hit;
+                        resolution = hit.of_candidate(position);
                     }
                 }
             }
@@ -332,7 +332,7 @@ impl Resolver {
             // Nebuly has just said that it is not there: it is another candidate that could not be asked for.
             return None;
         }
-        Some(Resolution { outcome: Outcome::Resolved(found), source: AnswerSource::Constructed })
+        Some(Resolution::new(Outcome::Resolved(found), AnswerSource::Constructed))
     }
 
     fn construct_always(&self, request: &ResolveRequest<'_>) -> Resolution {
@@ -345,7 +345,7 @@ impl Resolver {
             1 => Outcome::Resolved(found.swap_remove(0)),
             _ => Outcome::Ambiguous(found),
         };
-        Resolution { outcome, source: AnswerSource::Constructed }
+        Resolution::new(outcome, AnswerSource::Constructed)
     }
 }
 

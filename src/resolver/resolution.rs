@@ -36,6 +36,8 @@ pub struct Resolution {
     pub outcome: Outcome,
     /// Where the answer came from.
     pub source: AnswerSource,
+    /// The position of the candidate that it is about, counted from 0: see [`IdCandidates::at`].
+    pub candidate: usize,
 }
 
 /// The result of a resolution: the URL that the link leads to, or the reason why there is none.
@@ -98,13 +100,24 @@ impl AnswerSource {
 }
 
 impl Resolution {
+    /// A resolution of the first candidate.
+    pub(super) const fn new(outcome: Outcome, source: AnswerSource) -> Self {
+        Self { outcome, source, candidate: 0 }
+    }
+
+    /// The same, of the candidate at this position.
+    pub(super) const fn of_candidate(mut self, position: usize) -> Self {
+        self.candidate = position;
+        self
+    }
+
     /// The time was up before a call could begin.
     pub(super) const OUT_OF_TIME: Self = Self::failed(Cause::Overloaded { retry_after: None });
 
     /// A resolution that failed before or without an answer of Nebuly's.
     pub(super) const fn failed(cause: Cause) -> Self {
         let outcome = Outcome::Failed(CallFailure { cause, status: None });
-        Self { outcome, source: AnswerSource::nebuly(None, Duration::ZERO) }
+        Self::new(outcome, AnswerSource::nebuly(None, Duration::ZERO))
     }
 
     /// The same for one of the callers that waited for it: in its mode, and `collapsed` if it was not the leader.

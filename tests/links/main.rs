@@ -22,3 +22,4 @@ mod redirects;
 mod single_flight;
 mod staleness;
 mod stand_in;
+mod tools;

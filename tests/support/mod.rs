@@ -19,6 +19,7 @@ pub mod client;
 pub mod connection;
 pub mod own_process;
 pub mod process;
+pub mod proxy;
 pub mod redis_server;
 pub mod skip;
 

@@ -8,7 +8,6 @@ mod few_descriptors;
 mod hostile;
 mod others;
 mod program;
-mod proxy;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use crate::LOAD;
 use crate::support::PATIENCE;
+use crate::support::proxy::Proxy;
 use attacks::Ending;
 use others::Others;
 use program::{Link, Program};
-use proxy::Proxy;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;

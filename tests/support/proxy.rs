@@ -10,8 +10,11 @@ use std::time::Instant;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::support::PATIENCE;
-use crate::support::skip::skip;
+use super::PATIENCE;
+use super::skip::skip;
+
+/// Where nginx takes a prefix away from the path, and so writes the rest anew.
+pub(crate) const REWRITTEN: &str = "/rewritten";
 
 /// Ended with its value.
 pub(crate) struct Proxy {
@@ -80,7 +83,8 @@ fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
-/// One process that is worker and master at once, so that ending it ends everything.
+/// One process that is worker and master at once, so that ending it ends everything. The path goes on as it came, but
+/// below [`REWRITTEN`] it is decoded, tidied up and encoded again, as nginx does where `proxy_pass` has a path itself.
 fn nginx(folder: &Path, address: SocketAddr, upstream: SocketAddr) -> String {
     let folder = folder.display();
     format!(
@@ -107,13 +111,16 @@ http {{
     }}
     server {{
         listen {address};
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_next_upstream off;
+        proxy_request_buffering off;
+        proxy_redirect off;
         location / {{
             proxy_pass http://nebulink;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_next_upstream off;
-            proxy_request_buffering off;
-            proxy_redirect off;
+        }}
+        location {REWRITTEN}/ {{
+            proxy_pass http://nebulink/;
         }}
     }}
 }}
