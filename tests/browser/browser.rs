@@ -9,12 +9,13 @@ use rustix::process::{Pid, test_kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::{
-    By, ChromiumLikeCapabilities as _, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver, WebElement,
+    By, ChromiumLikeCapabilities as _, DesiredCapabilities, Key, LoggingPrefsLogLevel, TypingData, WebDriver,
+    WebElement,
 };
 
-use crate::support::PATIENCE;
 use crate::support::process::Running;
 use crate::support::skip::skip;
+use crate::support::{PATIENCE, eventually};
 use crate::view::View;
 
 /// A fresh profile, nothing that the browser would do by itself, and no sandbox: that does not work for root.
@@ -124,6 +125,16 @@ impl Browser {
         self.driver.current_url().await.unwrap().to_string()
     }
 
+    /// The title of the page.
+    pub(crate) async fn title(&self) -> String {
+        self.driver.title().await.unwrap()
+    }
+
+    /// Goes back by one page, as the browser's button does.
+    pub(crate) async fn back(&self) {
+        self.driver.back().await.unwrap();
+    }
+
     /// The console's messages since this was asked last, or since the page was opened.
     pub(crate) async fn console_messages(&self) -> Vec<ConsoleMessage> {
         let messages = self.driver.get_log("browser").await.unwrap();
@@ -149,16 +160,90 @@ impl Browser {
         result.unwrap_or_else(|error| panic!("{script:.200}: {error}")).json().clone()
     }
 
+    /// Waits until a script's result is true.
+    pub(crate) async fn eventually(&self, script: &str) {
+        eventually(async || self.evaluate(script, &[]).await == json!(true)).await;
+    }
+
     /// The first element that this selector fits.
     pub(crate) async fn element(&self, selector: &str) -> WebElement {
         let found = self.driver.find(By::Css(selector)).await;
         found.unwrap_or_else(|error| panic!("{selector}: {error}"))
     }
 
+    /// The text of an element, as a person sees it.
+    pub(crate) async fn text_of(&self, selector: &str) -> String {
+        self.element(selector).await.text().await.unwrap()
+    }
+
+    /// Returns true if this selector fits an element that can be seen.
+    pub(crate) async fn shows(&self, selector: &str) -> bool {
+        for element in self.driver.find_all(By::Css(selector)).await.unwrap() {
+            if element.is_displayed().await.unwrap() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Clicks on an element as a mouse does: where it is, and only if nothing covers it.
     pub(crate) async fn click(&self, selector: &str) {
         let clicked = self.element(selector).await.click().await;
         clicked.unwrap_or_else(|error| panic!("{selector}: {error}"));
+    }
+
+    /// Clicks on the first link or button with this label in the elements that the selector fits.
+    pub(crate) async fn click_on(&self, scope: &str, label: &str) {
+        let script = "const all = [...document.querySelectorAll(arguments[0] + ' :is(a, button)')];
+            return all.find(element => element.innerText.trim() === arguments[1]) ?? document.body.innerText";
+        let found = self.driver.execute(script, vec![json!(scope), json!(label)]).await.unwrap();
+        let text = found.json().as_str().map(str::to_owned);
+        assert!(text.is_none(), "no {label:?} in {scope}:\n{}", text.unwrap_or_default());
+        let clicked = found.element().unwrap().click().await;
+        clicked.unwrap_or_else(|error| panic!("{label}: {error}"));
+    }
+
+    /// Puts a text into a field as an input method does, in one step.
+    pub(crate) async fn fill_in(&self, selector: &str, text: &str) {
+        self.click(selector).await;
+        self.command("Input.insertText", json!({"text": text})).await;
+    }
+
+    /// The value of a field.
+    pub(crate) async fn value_of(&self, selector: &str) -> String {
+        text(&self.evaluate("return document.querySelector(arguments[0]).value", &[json!(selector)]).await)
+    }
+
+    /// The text in the clipboard. Browsers let no page read it that came over plain HTTP from another machine.
+    pub(crate) async fn clipboard(&self) -> String {
+        let permissions = json!({"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]});
+        self.command("Browser.grantPermissions", permissions).await;
+        text(&self.evaluate("return navigator.clipboard.readText()", &[]).await)
+    }
+
+    /// The address of the page that the last click opened in a tab of its own, which is closed again.
+    pub(crate) async fn url_of_new_tab(&self) -> String {
+        let own = self.driver.window().await.unwrap();
+        eventually(async || self.driver.windows().await.unwrap().len() == 2).await;
+        let mut tabs = self.driver.windows().await.unwrap();
+        tabs.retain(|tab| *tab != own);
+        self.driver.switch_to_window(tabs.remove(0)).await.unwrap();
+        eventually(async || self.url().await != "about:blank").await;
+        let url = self.url().await;
+        self.driver.close_window().await.unwrap();
+        self.driver.switch_to_window(own).await.unwrap();
+        url
+    }
+
+    /// Presses keys one after the other, wherever the focus is.
+    pub(crate) async fn press(&self, keys: impl Into<TypingData>) {
+        self.driver.action_chain().send_keys(keys).perform().await.unwrap();
+    }
+
+    /// Presses a key while Control is held down.
+    pub(crate) async fn press_with_control(&self, key: char) {
+        let chain = self.driver.action_chain().key_down(Key::Control).send_keys(key.to_string());
+        chain.key_up(Key::Control).perform().await.unwrap();
     }
 
     /// Sends a command of the `DevTools` protocol.

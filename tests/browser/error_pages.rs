@@ -1,33 +1,109 @@
 //! Pages of errors, each from its real cause.
 
-use http::StatusCode;
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode};
 use nebulink::demo::Fault;
 
 use crate::browser::Browser;
-use crate::check::check_page;
-use crate::support::{Nebulink, key_of, settings_with, stand_in, stand_in_with};
+use crate::check::{check_page, check_state};
+use crate::site::Site;
+use crate::support::{KEY, key_of};
+
+/// More than the time for which an absent item is known to be absent.
+const NEGATIVE_TTL: Duration = Duration::from_secs(16);
 
 #[tokio::test]
-async fn every_error_page_can_be_read_at_both_widths_and_in_both_schemes() {
+async fn pages_of_wrong_links_can_be_read_in_every_view() {
     let Some(browser) = Browser::start().await else { return };
-    let stand_in = stand_in().await;
-    let nebulink = Nebulink::start(&stand_in, &[("nebuly.retries", "0")]).await;
-    let page = |path: &str| format!("http://{}{path}", nebulink.address);
-    check_page(&browser, "no-such-page", &page("/nowhere")).await;
-    check_page(&browser, "invalid-id", &page("/go/interaction/4711")).await;
-    stand_in.set_fault(Some(Fault::status(StatusCode::INTERNAL_SERVER_ERROR)));
-    check_page(&browser, "unavailable", &page("/go/conversation/abc")).await;
+    let site = Site::start(&[("server.contact", "mailto:nebuly-help@example.com")]).await;
+    for (name, path, heading) in [
+        ("error-no-such-page", "/nowhere", "There is no such page"),
+        ("error-invalid-id", "/go/interaction?id=4711%00%3Cb%3E", "This is not an interaction's id"),
+        (
+            "error-placeholder",
+            "/go/conversation?id=%7B%7Bticket.ticket_field_505156%7D%7D",
+            "The tool did not fill in the id",
+        ),
+        ("error-not-in-nebuly", "/go/conversation?id=unknown", "Not in Nebuly yet"),
+    ] {
+        check_page(&browser, name, &site.page(path)).await;
+        assert_eq!(browser.text_of("h1").await, heading, "{name}");
+    }
 }
 
 #[tokio::test]
-async fn the_choice_between_projects_can_be_read_and_leads_to_the_chosen_one() {
+async fn pages_of_failures_can_be_read_in_every_view() {
     let Some(browser) = Browser::start().await else { return };
-    let stand_in = stand_in_with(2).await;
-    for project in 0..2 {
-        stand_in.add_conversation(&key_of(project), "42");
+    let site = Site::start(&[
+        ("nebuly.retries", "0"),
+        ("nebuly.attempt_timeout", "200ms"),
+        ("nebuly.deadline", "200ms"),
+        ("limits.cold_burst", "1000"),
+    ])
+    .await;
+    let status = |code: StatusCode| Fault::status(code);
+    for (name, fault, heading, can_be_tried_again) in [
+        ("error-unavailable", status(StatusCode::INTERNAL_SERVER_ERROR), "Nebuly cannot answer now", true),
+        ("error-bad-answer", Fault::Garbage, "Nebuly's answer cannot be used", false),
+        ("error-timeout", Fault::Hang, "Nebuly takes too long", true),
+        ("error-busy", Fault::throttled(HeaderValue::from_static("17")), "Nebuly is busy", true),
+        ("error-key-rejected", status(StatusCode::UNAUTHORIZED), "Nebuly refuses our key", false),
+    ] {
+        site.stand_in.set_fault(Some(fault));
+        check_page(&browser, name, &site.page("/go/conversation?id=abc")).await;
+        assert_eq!(browser.text_of("h1").await, heading, "{name}");
+        assert_eq!(browser.shows("main a.btn.primary").await, can_be_tried_again, "{name}");
     }
-    let nebulink = Nebulink::start_with(&settings_with(&stand_in, 2, &[])).await;
-    check_page(&browser, "ambiguous", &format!("http://{}/go/conversation/42", nebulink.address)).await;
-    browser.click("main li:nth-child(2) a").await;
-    assert_eq!(browser.url().await, stand_in.url_of(&key_of(1), "42"));
+}
+
+#[tokio::test]
+async fn trying_again_opens_the_link_as_soon_as_nebuly_has_recovered() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[("nebuly.retries", "0")]).await;
+    site.stand_in.add_conversation(KEY, "a/b c");
+    site.stand_in.set_fault(Some(Fault::status(StatusCode::INTERNAL_SERVER_ERROR)));
+    browser.open(&site.page("/go/conversation?id=a/b%20c")).await;
+    site.stand_in.set_fault(None);
+    browser.click_on("main", "Try again").await;
+    assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "a/b c"));
+}
+
+#[tokio::test]
+async fn the_page_of_a_missing_item_opens_the_item_as_soon_as_it_is_there_without_a_script() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[]).await;
+    browser.look_through(crate::view::View { runs_scripts: false, ..crate::view::PHONE }).await;
+    browser.open(&site.page("/go/conversation?id=late")).await;
+    assert!(browser.text_of("main").await.contains("Looking again in 5 seconds (1 of 12)."));
+    site.stand_in.add_conversation(KEY, "late");
+    site.nebulink.clock.advance(NEGATIVE_TTL);
+    let target = site.stand_in.url_of(KEY, "late");
+    crate::support::eventually(async || browser.url().await == target).await;
+}
+
+#[tokio::test]
+async fn a_person_can_stop_the_page_that_looks_again_and_then_look_by_hand() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[]).await;
+    check_state(&browser, "error-stopped-looking", async || {
+        browser.open(&site.page("/go/conversation?id=late")).await;
+        browser.click_on("main", "Stop looking").await;
+    })
+    .await;
+    assert!(browser.text_of("main").await.contains("Stopped looking."));
+    site.stand_in.add_conversation(KEY, "late");
+    site.nebulink.clock.advance(NEGATIVE_TTL);
+    browser.click_on("main", "Look again").await;
+    assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "late"));
+}
+
+#[tokio::test]
+async fn the_choice_between_projects_can_be_hit_with_a_thumb_and_leads_to_the_chosen_one() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::with_two_projects("42").await;
+    check_page(&browser, "error-ambiguous", &site.page("/go/conversation?id=42")).await;
+    assert_eq!(browser.text_of("h1").await, "Which project?");
+    browser.click(".choices li:nth-child(2) a").await;
+    assert_eq!(browser.url().await, site.stand_in.url_of(&key_of(1), "42"));
 }
