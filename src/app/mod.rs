@@ -96,6 +96,9 @@ impl App {
             resolver,
             web::WebOptions {
                 base_path: settings.server.base_path.clone(),
+                public_url: settings.server.public_url.clone(),
+                contact: settings.server.contact.clone(),
+                sample_text: None,
                 max_age: settings.redirect.max_age,
                 allowed_hosts: settings.nebuly.allowed_hosts.clone(),
                 projects: caches::project_names(settings),

@@ -96,6 +96,13 @@ fn parse_uuid(text: &str) -> Option<Uuid> {
     Uuid::try_parse(bare).ok()
 }
 
+/// Returns true if a text looks like the placeholder of a tool that did not fill it in, such as `{{ticket.id}}`, `${id}`
+/// or `{!Case.Id}`. It may be an id all the same.
+#[must_use]
+pub fn is_placeholder(text: &str) -> bool {
+    ["{{", "${", "{!"].iter().any(|opening| text.contains(opening)) && text.contains('}')
+}
+
 /// Returns true if a character is white space or a quotation mark.
 pub(super) fn is_space_or_quote(char: char) -> bool {
     char.is_whitespace()

@@ -36,6 +36,15 @@ impl Kind {
             Self::Conversation => "conversation",
         }
     }
+
+    /// The word as a page begins a line with it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Interaction => "Interaction",
+            Self::Conversation => "Conversation",
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -33,7 +33,7 @@ pub use deep_links::{
 };
 pub use freshness::{Freshness, Lifetimes, Refreshed};
 pub use host::{AllowedHosts, InvalidHost};
-pub use id::InvalidId;
+pub use id::{InvalidId, is_placeholder};
 pub use id_candidates::{IdCandidates, IdText};
 pub use item::{Item, Kind};
 pub use link_cache::{

@@ -37,7 +37,7 @@ pub use self::resolution::{AnswerSource, Calls, Found, Mode, Outcome, Resolution
 use self::single_flight::{Abandoned, Joined, SingleFlight};
 use crate::domain::{
     CallFailure, Caller, Cause, Clock, Construction, FairnessKey, Item, Lifetimes, LinkCache, ProjectSet,
-    RateLimit, Scope, SharedLinks, Unlimited, retry_after,
+    RateLimit, Scope, SharedLinks, Timestamp, Unlimited, retry_after,
 };
 
 /// The first pause of a request that waits for an item before it asks again; it doubles each time.
@@ -108,6 +108,12 @@ impl Resolver {
             clock: dependencies.clock,
         };
         Self { store: Arc::new(store), flights: SingleFlight::default(), policy }
+    }
+
+    /// The present, on the clock that decides what is fresh.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.store.clock.now()
     }
 
     /// Answers a request.

@@ -70,6 +70,7 @@ async fn answer(web: Arc<Web>, route: Route, request: Request, next: Next) -> Re
             identity: None,
             item: None,
             outcome: None,
+            links: None,
             is_cold: false,
             started,
         };

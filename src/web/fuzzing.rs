@@ -12,7 +12,7 @@ use url::Url;
 
 use super::caller::{Access, AccessRule, Authenticator, RequestCaller};
 use super::observability::TraceParent;
-use super::parameters::{Parameters, id_in_path};
+use super::parameters::{Parameters, id_in_path, id_in_query};
 use crate::domain::{
     AllowedHosts, Caller, CallerKey, Callers, FairnessKey, IdCandidates, IdText, Item, Kind, LazyCaller as _,
     Unlimited,
@@ -23,8 +23,9 @@ const ALLOWED_HOST: &str = "v2.platform.eu.nebuly.com";
 
 /// Every item that a text may mean, read as a query, as the end of a path, and as it is.
 pub(crate) fn meanings(input: &str) -> Vec<Item<'static>> {
-    let in_query = Parameters::parse(Some(input)).and_then(|parameters| parameters.id());
-    let texts = [in_query.ok(), id_in_path(input).ok(), Some(IdText::from(input))];
+    let raw = Parameters::parse(Some(input)).ok().and_then(|parameters| parameters.raw_id().ok());
+    let in_query = raw.and_then(|raw| id_in_query(raw).ok());
+    let texts = [in_query, id_in_path(input).ok(), Some(IdText::from(input))];
     let mut hosts = AllowedHosts::default();
     hosts.allow(ALLOWED_HOST).unwrap();
     let mut items = Vec::new();

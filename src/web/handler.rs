@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
@@ -11,29 +12,35 @@ use http::Uri;
 use http::header::{HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 
+use super::answer::RouteAnswer;
 use super::caller::RequestCaller;
 use super::headers::X_REQUEST_ID;
-use super::observability::{CLIENT_CLOSED_REQUEST, LinkOutcome, RequestId, RequestRecord, RequestSpan};
+use super::installation::Installation;
+use super::link_request::LinkRequest;
+use super::observability::{CLIENT_CLOSED_REQUEST, RequestId, RequestRecord, RequestSpan};
+use super::pages::{favicon, open_search, robots};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
-use super::redirect::{self, LinkAnswer};
-use super::route::{RedirectRoute, Route};
+use super::route::{FixedRoute, Route};
 use super::{Disconnected, Web};
-use crate::domain::Item;
+use super::{kit, paste, redirect};
+use crate::domain::{Item, LazyCaller};
 
 /// Answers a request, whatever its route. A defect that panics is a 500, not a closed connection.
 pub(super) async fn handle(web: Arc<Web>, route: Route, request: Request) -> Response {
     let started = Instant::now();
-    let (parts, _body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let request_id = RequestId::of(&parts.headers);
-    let answered = AssertUnwindSafe(respond(&web, route, &parts, &request_id, started)).catch_unwind().await;
+    let answered =
+        AssertUnwindSafe(respond(&web, route, &parts, body, &request_id, started)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_panic| {
         tracing::error!(
             request_id = request_id.as_str(),
             route = route.pattern(),
             "failed to answer a request: the handler panicked"
         );
-        let response = ProblemResponse::from(Problem::Internal).into_response(&parts.headers, &request_id);
+        let response =
+            ProblemResponse::from(Problem::Internal).into_response(&web, &parts.headers, &request_id);
         web.request_metrics.count(route, &parts.method, response.status(), started);
         response
     });
@@ -46,6 +53,7 @@ async fn respond(
     web: &Arc<Web>,
     route: Route,
     parts: &Parts,
+    body: Body,
     request_id: &RequestId,
     started: Instant,
 ) -> Response {
@@ -60,17 +68,25 @@ async fn respond(
         identity: principal.as_ref().ok().and_then(|principal| principal.identity),
         item: None,
         outcome: None,
+        links: None,
         // Only a cold request waits for anything.
         is_cold: true,
         started,
     };
     let answer = match (&principal, route) {
         (Err(problem), _) => (*problem).into(),
-        (Ok(principal), Route::Redirect(route)) => {
+        (Ok(principal), Route::Redirect(_) | Route::Fixed(_)) => {
             let caller = RequestCaller::new(&web.authenticator, principal, parts);
-            let (uri, span) = (&parts.uri, span.as_ref());
-            let mut guard = DisconnectGuard { web, record: &unanswered, route, uri, span, is_armed: true };
-            let answer = redirect::answer(web, route, parts, &caller);
+            let span = span.as_ref();
+            let mut guard =
+                DisconnectGuard { web, record: &unanswered, uri: &parts.uri, span, is_armed: true };
+            let answer = async {
+                match route {
+                    Route::Redirect(route) => redirect::answer(web, route, parts, &caller).await,
+                    // Boxed, so that the future of a redirect stays small.
+                    _ => Box::pin(fixed(web, route, parts, body, &caller)).await,
+                }
+            };
             let answer = match span {
                 None => answer.await,
                 Some(span) => span.around(answer).await,
@@ -78,26 +94,52 @@ async fn respond(
             guard.is_armed = false;
             answer
         }
-        (Ok(_), Route::Open | Route::Api | Route::Unmatched) => Problem::UnknownPath.into(),
-        (Ok(_), Route::WrongMethod) => Problem::MethodNotAllowed.into(),
+        (Ok(_), Route::Api | Route::Unmatched) => Problem::UnknownPath.into(),
+        (Ok(_), Route::WrongMethod { allow }) => Problem::MethodNotAllowed { allow }.into(),
     };
-    let LinkAnswer { result, item, outcome } = answer;
-    let is_cold = outcome.is_some_and(LinkOutcome::is_cold);
+    let RouteAnswer { result, item, outcome, links, is_cold } = answer;
     if is_cold || result.is_err() {
         web.authenticator.warn_of_untrusted_forwarder(parts);
     }
     if let (Some(item), Some(outcome)) = (&item, outcome) {
         web.resolution_metrics.count(item.kind(), outcome);
     }
-    let response = result.unwrap_or_else(|problem| problem.into_response(&parts.headers, request_id));
-    let record =
-        RequestRecord { status: response.status(), item: item.as_ref(), outcome, is_cold, ..unanswered };
+    let response = result.unwrap_or_else(|problem| problem.into_response(web, &parts.headers, request_id));
+    let record = RequestRecord {
+        status: response.status(),
+        item: item.as_ref(),
+        outcome,
+        links,
+        is_cold,
+        ..unanswered
+    };
     if is_cold && let Some(disconnected) = (web.options.watch_disconnect)(&parts.extensions) {
         record_later(web, record, span, disconnected);
     } else {
         web.record(&record, span.as_ref());
     }
     response
+}
+
+/// Answers at the path of a page or a file.
+async fn fixed(
+    web: &Web,
+    route: Route,
+    parts: &Parts,
+    body: Body,
+    caller: &dyn LazyCaller,
+) -> RouteAnswer<'static> {
+    let Route::Fixed(fixed) = route else { return Problem::UnknownPath.into() };
+    match fixed {
+        FixedRoute::Paste => paste::answer(web, parts, body, caller).await,
+        FixedRoute::Kit => kit::answer(web, parts, body, caller).await,
+        FixedRoute::OpenSearch => match open_search(&Installation::of(web, parts).address_of("")) {
+            Ok(description) => description.into(),
+            Err(problem) => problem.into(),
+        },
+        FixedRoute::Favicon => favicon().into(),
+        FixedRoute::Robots => robots().into(),
+    }
 }
 
 impl Web {
@@ -118,7 +160,7 @@ fn record_later(
     span: Option<RequestSpan>,
     disconnected: Disconnected,
 ) {
-    let RequestRecord { route, status, outcome, is_cold, started, .. } = record;
+    let RequestRecord { route, status, outcome, links, is_cold, started, .. } = record;
     let (web, method, request_id) = (Arc::clone(web), record.method.clone(), record.request_id.clone());
     let identity = record.identity.map(str::to_owned);
     let item = record.item.cloned().map(Item::into_owned);
@@ -134,6 +176,7 @@ fn record_later(
             identity: identity.as_deref(),
             item: item.as_ref(),
             outcome,
+            links,
             is_cold,
             // The wait for the disconnect does not belong to the request.
             started: started + answered.elapsed(),
@@ -146,7 +189,6 @@ fn record_later(
 struct DisconnectGuard<'a> {
     web: &'a Web,
     record: &'a RequestRecord<'a>,
-    route: RedirectRoute,
     uri: &'a Uri,
     span: Option<&'a RequestSpan>,
     is_armed: bool,
@@ -157,7 +199,10 @@ impl Drop for DisconnectGuard<'_> {
         // A panic is answered.
         if self.is_armed && !std::thread::panicking() {
             // The item is read once more here: the requests that are answered keep nothing for this.
-            let item = redirect::item(self.web, self.route, self.uri);
+            let item = match self.record.route {
+                Route::Redirect(route) => LinkRequest::item(self.web, route, self.uri),
+                _ => None,
+            };
             self.web.record(&RequestRecord { item: item.as_ref(), ..*self.record }, self.span);
         }
     }
@@ -169,6 +214,7 @@ pub(super) fn finish(response: &mut Response, request_id: RequestId) {
     const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    headers.insert(REFERRER_POLICY, NO_REFERRER);
+    // A page with a form has another one.
+    headers.entry(REFERRER_POLICY).or_insert(NO_REFERRER);
     headers.insert(X_REQUEST_ID, request_id.into_header());
 }

@@ -6,27 +6,40 @@
 //! |---|---|
 //! | `router` | finds the [`route::Route`] of path and method; `route` has the table of paths |
 //! | `cors` | the rules for browsers on other origins, around `/api` |
-//! | `handler` | authenticates the caller, answers, and records the request |
+//! | `handler` | authenticates the caller, answers (`answer`), and records the request |
 //! | `caller` | who asks, and whether they may |
-//! | `redirect` | reads the id (`parameters`), asks the resolver, and writes the redirect |
+//! | `link_request` | reads a link from path and query (`parameters`) |
+//! | `redirect` | asks the resolver for it, and writes the redirect |
+//! | `link_page` | with `noredirect`: the page of the link, or its JSON |
 //! | `problem` | the table of everything that is no redirect |
 //! | `problem_response` | writes a problem as JSON or, if `negotiation` says so, as a page |
-//! | `pages` | the pages of problems, and the card for link preview robots |
+//! | `paste`, `kit` | the page to paste ids into, and the templates for tools; `form` reads their forms |
+//! | `pages` | what pages have in common, the pages of problems, the card for link preview robots, and fixed files |
 //! | `observability` | the id, the line in the log, the metrics and the span of a request |
 //!
-//! `headers` has what several of them write. `management` is the other listener: probes, metrics and the version.
+//! `installation` is our own address, `link_address` and `link_json` are a link as others see it, and `headers` has what
+//! several of them write. `management` is the other listener: probes, metrics and the version.
 
+mod answer;
 pub mod caller;
 mod cors;
+mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod handler;
 mod headers;
+mod installation;
+mod kit;
+mod link_address;
+mod link_json;
+mod link_page;
+mod link_request;
 pub mod management;
 mod negotiation;
 mod observability;
 mod pages;
 mod parameters;
+mod paste;
 mod problem;
 mod problem_response;
 mod redirect;
@@ -37,6 +50,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use http::HeaderValue;
+use url::Url;
 
 use self::caller::{Access, Authenticator};
 pub use self::observability::{
@@ -44,7 +58,7 @@ pub use self::observability::{
 };
 use self::observability::{RequestMetrics, ResolutionMetrics};
 pub use self::router::public_router;
-use crate::domain::{AllowedHosts, ProjectName};
+use crate::domain::{AllowedHosts, ProjectIndex, ProjectName};
 use crate::resolver::Resolver;
 
 /// The state that the handlers of the public listener share.
@@ -73,6 +87,12 @@ pub type WatchDisconnect = fn(&http::Extensions) -> Option<Disconnected>;
 pub struct WebOptions {
     /// The beginning of every path: empty, or a path without a trailing slash.
     pub base_path: String,
+    /// The complete address that users see, if it is set; its path ends with `base_path`.
+    pub public_url: Option<Url>,
+    /// The contact for help on pages: an `https:` or `mailto:` address, or a text.
+    pub contact: Option<String>,
+    /// The text with which the page to paste ids into begins: the demo's.
+    pub sample_text: Option<String>,
     /// How long a browser may keep a redirect.
     pub max_age: Duration,
     /// The hosts of pages whose pasted addresses are read.
@@ -110,5 +130,21 @@ impl Web {
             cacheable: cacheable.unwrap_or(headers::NO_STORE),
             options,
         }
+    }
+
+    /// The project of this name.
+    fn project(&self, name: &str) -> Option<ProjectIndex> {
+        let position = self.options.projects.iter().position(|project| project.as_str() == name)?;
+        ProjectIndex::new(position)
+    }
+
+    /// The name of a project.
+    fn name_of(&self, project: ProjectIndex) -> Option<&ProjectName> {
+        self.options.projects.get(project.position())
+    }
+
+    /// The name of a project, where addresses of links have one: as soon as there are two projects.
+    fn project_in_address(&self, project: ProjectIndex) -> Option<&ProjectName> {
+        self.name_of(project).filter(|_| self.options.projects.len() > 1)
     }
 }

@@ -15,7 +15,7 @@ pub(super) const LOOKS: &str = "looks";
 const LISTED: [&str; 6] = ["id", "external_id", "noredirect", "refresh", "wait", "project"];
 
 /// The parameters of a request. Those that are not listed are ignored.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Parameters<'a> {
     id: Option<&'a str>,
     /// True if Nebuly is to be asked although the cache may know the link.
@@ -24,14 +24,23 @@ pub(super) struct Parameters<'a> {
     pub(super) wait: Duration,
     /// The name of the only project that is to be asked.
     pub(super) project: Option<Cow<'a, str>>,
-    /// How often the page of an unknown item has loaded itself again.
-    pub(super) looks: u8,
+    /// True if the page of the link is wanted in place of the redirect.
+    pub(super) noredirect: bool,
+    /// How often the page of an unknown item has loaded itself again; `None` if it was told to stop.
+    pub(super) looks: Option<u8>,
 }
 
 impl<'a> Parameters<'a> {
     /// Reads a query.
     pub(super) fn parse(query: Option<&'a str>) -> Result<Self, Problem> {
-        let mut parameters = Self::default();
+        let mut parameters = Self {
+            id: None,
+            refresh: false,
+            wait: Duration::ZERO,
+            project: None,
+            noredirect: false,
+            looks: Some(0),
+        };
         let mut seen = [false; LISTED.len()];
         let Some(query) = query else { return Ok(parameters) };
         for pair in query.split('&') {
@@ -50,33 +59,38 @@ impl<'a> Parameters<'a> {
                 }
                 "id" | "external_id" => parameters.id = Some(value),
                 "refresh" => parameters.refresh = switch(value)?,
+                "noredirect" => parameters.noredirect = switch(value)?,
                 "wait" => parameters.wait = duration(value)?,
                 // A name that is not even text is unknown, like any other that is not configured.
                 "project" => parameters.project = Some(decode(value, true).unwrap_or_default()),
-                LOOKS => parameters.looks = value.parse().unwrap_or(u8::MAX),
+                LOOKS => parameters.looks = value.parse().ok(),
                 _ => {}
             }
         }
         Ok(parameters)
     }
 
-    /// The text that the caller gave for an id.
-    pub(super) fn id(&self) -> Result<IdText<'a>, Problem> {
-        let raw = self.id.ok_or(Problem::InvalidRequest(
+    /// The text that the caller gave for an id, still encoded.
+    pub(super) fn raw_id(&self) -> Result<&'a str, Problem> {
+        self.id.ok_or(Problem::InvalidRequest(
             "There is no id: it goes into the path, or into the parameter id.",
-        ))?;
-        let with_plus = if raw.contains('+') { Some(decoded(raw, false)?) } else { None };
-        Ok(IdText { decoded: decoded(raw, true)?, with_plus })
+        ))
     }
 }
 
+/// The text that stands for an id in a query.
+pub(super) fn id_in_query(raw: &str) -> Result<IdText<'_>, InvalidId> {
+    let with_plus = if raw.contains('+') { Some(decoded(raw, false)?) } else { None };
+    Ok(IdText { decoded: decoded(raw, true)?, with_plus })
+}
+
 /// The text that stands for an id in a path.
-pub(super) fn id_in_path(raw: &str) -> Result<IdText<'_>, Problem> {
+pub(super) fn id_in_path(raw: &str) -> Result<IdText<'_>, InvalidId> {
     Ok(IdText { decoded: decoded(raw, false)?, with_plus: None })
 }
 
-fn decoded(raw: &str, plus_is_space: bool) -> Result<Cow<'_, str>, Problem> {
-    decode(raw, plus_is_space).ok_or_else(|| Problem::from(InvalidId::NotUtf8))
+fn decoded(raw: &str, plus_is_space: bool) -> Result<Cow<'_, str>, InvalidId> {
+    decode(raw, plus_is_space).ok_or(InvalidId::NotUtf8)
 }
 
 /// Percent-decodes once, as HTTP asks for. A malformed escape stays as it is.
@@ -96,7 +110,7 @@ fn switch(value: &str) -> Result<bool, Problem> {
         "" | "1" | "true" => Ok(true),
         "0" | "false" => Ok(false),
         _ => Err(Problem::InvalidRequest(
-            "The parameter refresh is a switch: it takes no value, or true or false.",
+            "The parameters refresh and noredirect are switches: they take no value, or true or false.",
         )),
     }
 }
@@ -116,7 +130,7 @@ mod tests {
     use super::*;
 
     fn id(query: &str) -> Option<(String, Option<String>)> {
-        let text = Parameters::parse(Some(query)).ok()?.id().ok()?;
+        let text = id_in_query(Parameters::parse(Some(query)).ok()?.raw_id().ok()?).ok()?;
         Some((text.decoded.into_owned(), text.with_plus.map(Cow::into_owned)))
     }
 
@@ -172,7 +186,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_query_makes_parsing_panic(query in any::<String>()) {
-            let _read = Parameters::parse(Some(&query)).map(|parameters| parameters.id().is_ok());
+            let _read = Parameters::parse(Some(&query)).and_then(|parameters| Ok(id_in_query(parameters.raw_id()?).is_ok()));
         }
     }
 }

@@ -4,10 +4,13 @@
 
 use http::StatusCode;
 
-use crate::domain::{Cause, InvalidId};
+use crate::domain::{Cause, InvalidId, Kind};
 
 /// The `retry-after` where nobody said one, in seconds.
 const RETRY_AFTER_DEFAULT: u32 = 5;
+
+/// The one type of whatever is wrong with a request itself.
+const INVALID_REQUEST: &str = "urn:nebulink:invalid-request";
 
 /// The one type of a missing token and a missing identity.
 const UNAUTHENTICATED: &str = "urn:nebulink:unauthenticated";
@@ -15,8 +18,21 @@ const UNAUTHENTICATED: &str = "urn:nebulink:unauthenticated";
 /// The reason why a request is not answered with a redirect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// 400: the id cannot be one, or a parameter is malformed. Says what is wrong with it.
+    /// 400: a parameter is malformed. Says what is wrong with it.
     InvalidRequest(&'static str),
+    /// 400: the id cannot be one.
+    InvalidId {
+        /// Why.
+        why: InvalidId,
+        /// The kind that the request named.
+        kind: Option<Kind>,
+    },
+    /// 413: the body of a form is longer than 1 MiB.
+    TooLarge,
+    /// 415: the body of a form is not one, or not in UTF-8.
+    UnsupportedForm,
+    /// 403: another site sent the form.
+    CrossSite,
     /// 401: the API token is missing or unknown.
     TokenRequired,
     /// 403: the identity header is missing or not trusted.
@@ -28,7 +44,10 @@ pub(super) enum Problem {
     /// 404: Nebuly does not know the id.
     NotFound,
     /// 405.
-    MethodNotAllowed,
+    MethodNotAllowed {
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
     /// 409: several projects have a conversation of this id.
     Ambiguous,
     /// 502: Nebuly rejects our key.
@@ -54,6 +73,19 @@ pub(super) enum Problem {
     Internal,
 }
 
+/// The step that a page offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// None: only somebody else can help, or the page says how.
+    None,
+    /// Asking again, which may succeed.
+    TryAgain,
+    /// Pasting the id in place of the link.
+    Paste,
+    /// Going on from the first page.
+    StartPage,
+}
+
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProblemRow {
@@ -64,6 +96,7 @@ pub(super) struct ProblemRow {
     pub(super) detail: &'static str,
     /// The next step, for a person.
     pub(super) advice: &'static str,
+    pub(super) remedy: Remedy,
 }
 
 impl Problem {
@@ -74,10 +107,43 @@ impl Problem {
         match self {
             Self::InvalidRequest(detail) => ProblemRow {
                 status: StatusCode::BAD_REQUEST,
-                kind: "urn:nebulink:invalid-request",
-                title: "This link is not complete",
+                kind: INVALID_REQUEST,
+                title: "This link is not valid",
                 detail,
-                advice: "Check that the whole id was copied. An interaction's id is a UUID; a conversation's id is any text that your application sent to Nebuly.",
+                advice: "Check that the whole address was copied.",
+                remedy: Remedy::Paste,
+            },
+            Self::InvalidId { why, .. } => ProblemRow {
+                status: StatusCode::BAD_REQUEST,
+                kind: INVALID_REQUEST,
+                title: "This link is not valid",
+                detail: invalid_id(why),
+                advice: "Check that the whole id was copied.",
+                remedy: Remedy::Paste,
+            },
+            Self::TooLarge => ProblemRow {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                kind: INVALID_REQUEST,
+                title: "This is too much text",
+                detail: "A form takes 1 MiB at a time.",
+                advice: "The lines with ids are enough.",
+                remedy: Remedy::StartPage,
+            },
+            Self::UnsupportedForm => ProblemRow {
+                status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                kind: INVALID_REQUEST,
+                title: "This form cannot be read",
+                detail: "A form is sent as application/x-www-form-urlencoded, in UTF-8.",
+                advice: "Send it from the page.",
+                remedy: Remedy::StartPage,
+            },
+            Self::CrossSite => ProblemRow {
+                status: StatusCode::FORBIDDEN,
+                kind: "urn:nebulink:cross-site",
+                title: "Another site sent this form",
+                detail: "Only the pages of this installation may send their forms.",
+                advice: "Open the page here, and send the form from there.",
+                remedy: Remedy::StartPage,
             },
             Self::TokenRequired => ProblemRow {
                 status: StatusCode::UNAUTHORIZED,
@@ -85,20 +151,23 @@ impl Problem {
                 title: "This needs an API token",
                 detail: "The API token is missing, or it is not known.",
                 advice: "Send the header Authorization: Bearer with a token of this installation. Whoever runs this service gives them out.",
+                remedy: Remedy::None,
             },
             Self::IdentityRequired => ProblemRow {
                 status: StatusCode::FORBIDDEN,
                 kind: UNAUTHENTICATED,
                 title: "Please sign in",
-                detail: "This request does not say who you are, or not in a way that can be believed.",
+                detail: "This request does not say who you are, or not in a way that can be trusted.",
                 advice: "Open the link at the address where your organization signs you in. If you have, tell whoever runs this service: the proxy that names you has to be in server.trusted_proxies, and to send the header of access.identity_header once.",
+                remedy: Remedy::None,
             },
             Self::UnknownPath => ProblemRow {
                 status: StatusCode::NOT_FOUND,
                 kind: "urn:nebulink:unknown-path",
                 title: "There is no such page",
-                detail: "Links look like /go/interaction/{id} or /go/conversation/{id}.",
+                detail: "Links look like /go/interaction?id={id} or /go/conversation?id={id}.",
                 advice: "Check the address, or ask whoever sent you this link.",
+                remedy: Remedy::StartPage,
             },
             Self::UnknownProject => ProblemRow {
                 status: StatusCode::NOT_FOUND,
@@ -106,76 +175,87 @@ impl Problem {
                 title: "There is no such project",
                 detail: "The parameter project names no project of this installation.",
                 advice: "Check the name, or leave it out: all projects are asked then.",
+                remedy: Remedy::None,
             },
             Self::NotFound => ProblemRow {
                 status: StatusCode::NOT_FOUND,
                 kind: "urn:nebulink:not-found",
-                title: "Nebuly does not know this id yet",
-                detail: "The item may not have been ingested yet, or the id may be wrong.",
-                advice: "A new item usually appears within a minute. If it does not, check the id.",
+                title: "Not in Nebuly yet",
+                detail: "Nebuly does not know this id.",
+                advice: "New items usually appear within a minute. Otherwise check the id.",
+                remedy: Remedy::TryAgain,
             },
-            Self::MethodNotAllowed => ProblemRow {
+            Self::MethodNotAllowed { .. } => ProblemRow {
                 status: StatusCode::METHOD_NOT_ALLOWED,
                 kind: "urn:nebulink:method-not-allowed",
                 title: "This method is not allowed here",
-                detail: "Links are opened with GET or HEAD.",
+                detail: "The header Allow lists the methods of this address.",
                 advice: "Open the address in a browser.",
+                remedy: Remedy::None,
             },
             Self::Ambiguous => ProblemRow {
                 status: StatusCode::CONFLICT,
                 kind: "urn:nebulink:ambiguous",
                 title: "Several projects have this conversation",
-                detail: "This id stands for a conversation in more than one project.",
-                advice: "Choose the one that you mean. A link with the parameter project leads there directly.",
+                detail: "More than one project has a conversation with this id.",
+                advice: "Choose the one that you mean.",
+                remedy: Remedy::None,
             },
             Self::KeyRejected => ProblemRow {
                 status: StatusCode::BAD_GATEWAY,
                 kind: "urn:nebulink:key-rejected",
-                title: "Nebuly does not let us in",
-                detail: "Nebuly refuses the key of this installation.",
-                advice: "Your link is fine. Whoever runs this service has to renew its key.",
+                title: "Nebuly refuses our key",
+                detail: "Your link is fine, but Nebuly does not accept the key of this installation.",
+                advice: "Whoever runs this service has to renew the key.",
+                remedy: Remedy::None,
             },
             Self::BadAnswer => ProblemRow {
                 status: StatusCode::BAD_GATEWAY,
                 kind: "urn:nebulink:bad-answer",
-                title: "Nebuly gave an answer that cannot be used",
-                detail: "The answer of Nebuly has no address that may be opened.",
-                advice: "Your link is fine. Try again later; if it stays so, tell whoever runs this service.",
+                title: "Nebuly's answer cannot be used",
+                detail: "Your link is fine, but Nebuly's answer has no address that may be opened.",
+                advice: "Please tell whoever runs this service.",
+                remedy: Remedy::None,
             },
             Self::Unavailable => ProblemRow {
                 status: StatusCode::BAD_GATEWAY,
                 kind: "urn:nebulink:unavailable",
-                title: "Nebuly cannot be reached",
-                detail: "Nebuly could not be asked for this link.",
-                advice: "Your link is fine. Try again in a moment.",
+                title: "Nebuly cannot answer now",
+                detail: "Your link is fine, but Nebuly failed or could not be reached.",
+                advice: "Try again in a moment.",
+                remedy: Remedy::TryAgain,
             },
             Self::Overloaded { .. } => ProblemRow {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 kind: "urn:nebulink:overloaded",
-                title: "Too much is being asked at once",
-                detail: "Nebuly cannot be asked for this link just now.",
-                advice: "Your link is fine. Wait a few seconds and try again.",
+                title: "Nebuly is busy",
+                detail: "Your link is fine, but Nebuly cannot be asked for it just now.",
+                advice: "",
+                remedy: Remedy::TryAgain,
             },
             Self::RateLimited { .. } => ProblemRow {
                 status: StatusCode::TOO_MANY_REQUESTS,
                 kind: "urn:nebulink:rate-limited",
-                title: "You are asking for many new links",
-                detail: "Links that were opened before still work at once; new ones are limited for each caller.",
-                advice: "Your link is fine. Wait a few seconds and try again.",
+                title: "Too many new links",
+                detail: "Your link is fine. Links that were opened before still open at once; new ones are limited for each caller.",
+                advice: "",
+                remedy: Remedy::TryAgain,
             },
             Self::Timeout => ProblemRow {
                 status: StatusCode::GATEWAY_TIMEOUT,
                 kind: "urn:nebulink:timeout",
                 title: "Nebuly takes too long",
-                detail: "Nebuly did not answer in time.",
-                advice: "Your link is fine. Try again in a moment.",
+                detail: "Your link is fine, but Nebuly did not answer in time.",
+                advice: "Try again in a moment.",
+                remedy: Remedy::TryAgain,
             },
             Self::Internal => ProblemRow {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 kind: "urn:nebulink:internal",
-                title: "Something went wrong here",
+                title: "A defect of ours",
                 detail: "The request could not be answered because of a defect.",
-                advice: "Try again. If it stays so, tell whoever runs this service, with the number below.",
+                advice: "Try again. If it stays so, tell whoever runs this service the request number below.",
+                remedy: Remedy::TryAgain,
             },
         }
     }
@@ -188,12 +268,16 @@ impl Problem {
             }
             Self::Overloaded { retry_after: None } => Some(RETRY_AFTER_DEFAULT),
             Self::InvalidRequest(_)
+            | Self::InvalidId { .. }
+            | Self::TooLarge
+            | Self::UnsupportedForm
+            | Self::CrossSite
             | Self::TokenRequired
             | Self::IdentityRequired
             | Self::UnknownPath
             | Self::UnknownProject
             | Self::NotFound
-            | Self::MethodNotAllowed
+            | Self::MethodNotAllowed { .. }
             | Self::Ambiguous
             | Self::KeyRejected
             | Self::BadAnswer
@@ -204,17 +288,16 @@ impl Problem {
     }
 }
 
-impl From<InvalidId> for Problem {
-    fn from(invalid: InvalidId) -> Self {
-        Self::InvalidRequest(match invalid {
-            InvalidId::Empty => "The id is empty.",
-            InvalidId::TooLong => "The id is longer than 512 bytes.",
-            InvalidId::NotUtf8 => "The id is not valid UTF-8.",
-            InvalidId::ControlCharacter => "The id has a control character.",
-            InvalidId::DotPart => "A part of the id is . or .. and would change the path.",
-            InvalidId::NotAUuid => "The id of an interaction is a UUID; this is none.",
-            InvalidId::ForeignUrl => "The address is not that of a page of Nebuly's.",
-        })
+/// The reason why an id is not valid, for a person.
+const fn invalid_id(why: InvalidId) -> &'static str {
+    match why {
+        InvalidId::Empty => "The id is empty.",
+        InvalidId::TooLong => "The id is longer than 512 bytes.",
+        InvalidId::NotUtf8 => "The id is not valid UTF-8.",
+        InvalidId::ControlCharacter => "The id has a control character.",
+        InvalidId::DotPart => "A part of the id is . or .. and would change the path.",
+        InvalidId::NotAUuid => "The id of an interaction is a UUID; this is none.",
+        InvalidId::ForeignUrl => "The address is not that of a page of Nebuly's.",
     }
 }
 

@@ -2,13 +2,20 @@
 
 use axum::response::Response;
 use http::HeaderMap;
-use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
+use super::Web;
+use super::link_address::SelfLink;
+use super::link_json::LinkJson;
 use super::negotiation::wants_page;
 use super::observability::{LinkStatus, RequestId};
-use super::pages::{Choice, HTML, SelfLink, problem_page, secure_response};
+use super::pages::{Choice, PagePolicy, page_response, problem_page, secure_response};
 use super::problem::Problem;
+
+/// Loads a page again after some seconds (HTML, section "Refresh"). As a header, because a delayed `meta` is an obstacle
+/// that checkers of accessibility report, however long it waits.
+const REFRESH: HeaderName = HeaderName::from_static("refresh");
 
 /// A problem, and the rest of its answer.
 #[derive(Debug)]
@@ -16,8 +23,10 @@ pub(super) struct ProblemResponse {
     pub(super) problem: Problem,
     /// The headers that say how the answer came about.
     pub(super) link_status: Option<LinkStatus>,
-    /// The address of the same link, to ask for it again.
+    /// The link that failed, to ask for it again.
     pub(super) link: Option<SelfLink>,
+    /// The text that was received for an id, decoded once.
+    pub(super) received: Option<String>,
     /// The links to choose from.
     pub(super) choices: Vec<Choice>,
 }
@@ -31,38 +40,42 @@ struct ProblemDetails<'a> {
     status: u16,
     detail: &'a str,
     request_id: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    links: &'a [Choice],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<&'a LinkJson>,
 }
 
 impl From<Problem> for ProblemResponse {
     fn from(problem: Problem) -> Self {
-        Self { problem, link_status: None, link: None, choices: Vec::new() }
+        Self { problem, link_status: None, link: None, received: None, choices: Vec::new() }
     }
 }
 
 impl ProblemResponse {
     /// Writes the answer to a request with these headers.
-    pub(super) fn into_response(self, request: &HeaderMap, request_id: &RequestId) -> Response {
-        let Self { problem, link_status, link, choices } = self;
-        let page = if wants_page(request) {
-            problem_page(problem, request_id, link.as_ref(), &choices)
-        } else {
-            None
-        };
-        let (content_type, body) = match page {
-            Some(page) => (HTML, page),
+    pub(super) fn into_response(self, web: &Web, request: &HeaderMap, request_id: &RequestId) -> Response {
+        let problem = self.problem;
+        let status = problem.row().status;
+        let (link, received) = (self.link.as_ref(), self.received.as_deref());
+        let page = || problem_page(web, problem, request_id, link, received, &self.choices);
+        let page = if wants_page(request) { page() } else { None };
+        let mut response = match page {
+            Some(page) => {
+                let mut response = page_response(status, page.html, PagePolicy::Plain);
+                let refresh = page.refresh.and_then(|refresh| HeaderValue::try_from(refresh).ok());
+                response.headers_mut().extend(refresh.map(|refresh| (REFRESH, refresh)));
+                response
+            }
             None => {
-                (HeaderValue::from_static("application/problem+json"), json(problem, request_id, &choices))
+                let json = HeaderValue::from_static("application/problem+json");
+                secure_response(status, json, self.json(request_id))
             }
         };
-        let mut response = secure_response(problem.row().status, content_type, body);
         let headers = response.headers_mut();
-        if let Some(link_status) = link_status {
+        if let Some(link_status) = self.link_status {
             link_status.add_to(headers);
         }
-        if problem == Problem::MethodNotAllowed {
-            headers.insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
+        if let Problem::MethodNotAllowed { allow } = problem {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
         }
         if let Some(seconds) = problem.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -72,18 +85,18 @@ impl ProblemResponse {
         }
         response
     }
-}
 
-fn json(problem: Problem, request_id: &RequestId, links: &[Choice]) -> String {
-    let row = problem.row();
-    let details = ProblemDetails {
-        kind: row.kind,
-        title: row.title,
-        status: row.status.as_u16(),
-        detail: row.detail,
-        request_id: request_id.as_str(),
-        links,
-    };
-    // Strings and a number always make JSON.
-    serde_json::to_string(&details).unwrap_or_default()
+    fn json(&self, request_id: &RequestId) -> String {
+        let row = self.problem.row();
+        let details = ProblemDetails {
+            kind: row.kind,
+            title: row.title,
+            status: row.status.as_u16(),
+            detail: row.detail,
+            request_id: request_id.as_str(),
+            links: self.choices.iter().map(|choice| &choice.json).collect(),
+        };
+        // Strings and a number always make JSON.
+        serde_json::to_string(&details).unwrap_or_default()
+    }
 }

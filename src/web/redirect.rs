@@ -1,45 +1,30 @@
-//! The redirect: reads the id, asks the resolver, and writes the answer.
+//! The redirect: asks the resolver for a link, and writes the answer.
 
 use axum::body::Body;
 use axum::response::Response;
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION};
 use http::request::Parts;
-use http::{StatusCode, Uri};
 
 use super::Web;
+use super::answer::RouteAnswer;
 use super::headers::{NO_ROBOTS, NO_STORE, X_ROBOTS_TAG};
+use super::installation::Installation;
+use super::link_address::{SelfLink, long_path};
+use super::link_json::LinkJson;
+use super::link_page::{self, LinkPageRequest};
+use super::link_request::LinkRequest;
 use super::negotiation::forbids_cached;
 use super::observability::{LinkOutcome, LinkStatus};
-use super::pages::{Choice, SelfLink, card, is_preview_robot};
-use super::parameters::{Parameters, id_in_path};
+use super::pages::{Choice, card, is_preview_robot};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
-use super::route::{IdLocation, RedirectRoute};
-use crate::domain::{IdCandidates, Item, LazyCaller, ProjectIndex, ProjectName, Scope, TargetUrl, Timestamp};
-use crate::resolver::{Found, Mode, Outcome, Resolution, ResolveRequest};
+use super::route::RedirectRoute;
+use crate::domain::{Item, LazyCaller, Scope, TargetUrl};
+use crate::resolver::{Found, Mode, Outcome, ResolveRequest};
 
 /// As many headers as a redirect has, so that their map is made once.
 const HEADERS: usize = 9;
-
-/// The answer to a request, and what its record says of the link.
-pub(super) struct LinkAnswer<'a> {
-    pub(super) result: Result<Response, Box<ProblemResponse>>,
-    pub(super) item: Option<Item<'a>>,
-    pub(super) outcome: Option<LinkOutcome>,
-}
-
-impl From<Problem> for LinkAnswer<'_> {
-    fn from(problem: Problem) -> Self {
-        Self { result: Err(Box::new(problem.into())), item: None, outcome: None }
-    }
-}
-
-/// A request for a link, as it was read from path and query.
-struct LinkRequest<'a> {
-    candidates: IdCandidates<'a>,
-    scope: Scope,
-    parameters: Parameters<'a>,
-}
 
 /// Answers a request for a link.
 pub(super) async fn answer<'a>(
@@ -47,14 +32,14 @@ pub(super) async fn answer<'a>(
     route: RedirectRoute,
     parts: &'a Parts,
     caller: &dyn LazyCaller,
-) -> LinkAnswer<'a> {
+) -> RouteAnswer<'a> {
     let LinkRequest { candidates, scope, parameters } = match LinkRequest::read(web, route, &parts.uri) {
         Ok(request) => request,
         Err(problem) => return problem.into(),
     };
     if web.options.unfurl && is_preview_robot(&parts.headers) {
         let result = card(&candidates).map_err(|problem| Box::new(problem.into()));
-        return LinkAnswer { result, item: Some(candidates.into_first()), outcome: None };
+        return RouteAnswer::of_link(result, candidates.into_first(), None);
     }
     let refresh = parameters.refresh || forbids_cached(&parts.headers);
     let mode = if refresh { Mode::Refresh } else { Mode::Cached };
@@ -65,80 +50,41 @@ pub(super) async fn answer<'a>(
     let request = ResolveRequest { candidates: &candidates, scope, mode, wait, caller };
     let resolution = web.resolver.resolve(&request).await;
     let link_status = LinkStatus::of(&resolution);
-    let outcome = Some(link_status.outcome);
-    let result = respond(web, &request, &parameters, resolution, link_status);
-    LinkAnswer { result, item: Some(candidates.into_first()), outcome }
-}
-
-/// The item that a request names, if it names one.
-pub(super) fn item<'a>(web: &Web, route: RedirectRoute, uri: &'a Uri) -> Option<Item<'a>> {
-    Some(LinkRequest::read(web, route, uri).ok()?.candidates.into_first())
-}
-
-impl<'a> LinkRequest<'a> {
-    fn read(web: &Web, route: RedirectRoute, uri: &'a Uri) -> Result<Self, Problem> {
-        let parameters = Parameters::parse(uri.query())?;
-        let text = match route.id {
-            IdLocation::Query => parameters.id()?,
-            IdLocation::Path => {
-                let rest = uri.path().get(web.options.base_path.len() + route.prefix.len()..);
-                let rest = rest.unwrap_or_default();
-                // A trailing slash changes nothing.
-                id_in_path(rest.strip_suffix('/').unwrap_or(rest))?
-            }
-        };
-        let candidates = match route.kind {
-            Some(kind) => IdCandidates::of_kind(kind, text),
-            None => IdCandidates::of_any_kind(text, &web.options.allowed_hosts),
-        }?;
-        let scope = match &parameters.project {
-            None => Scope::All,
-            Some(name) => Scope::Only(web.project(name).ok_or(Problem::UnknownProject)?),
-        };
-        Ok(Self { candidates, scope, parameters })
-    }
-}
-
-impl Web {
-    fn project(&self, name: &str) -> Option<ProjectIndex> {
-        let position = self.options.projects.iter().position(|project| project.as_str() == name)?;
-        ProjectIndex::new(position)
-    }
-
-    fn name_of(&self, project: ProjectIndex) -> Option<&ProjectName> {
-        self.options.projects.get(project.position())
-    }
-}
-
-/// Writes the redirect to the link that was found, or the problem that stands in its place.
-fn respond(
-    web: &Web,
-    request: &ResolveRequest<'_>,
-    parameters: &Parameters<'_>,
-    resolution: Resolution,
-    link_status: LinkStatus,
-) -> Result<Response, Box<ProblemResponse>> {
-    let mut choices = Vec::new();
+    let outcome = link_status.outcome;
     let problem = match resolution.outcome {
+        Outcome::Resolved(found) if parameters.noredirect => {
+            let position = resolution.candidate;
+            let page = LinkPageRequest { web, parts, request: &request, position, found, link_status };
+            // Boxed, so that the future of a redirect stays small.
+            let result = Box::pin(link_page::answer(page)).await;
+            return RouteAnswer::of_link(result, candidates.into_first(), Some(outcome));
+        }
         Outcome::Resolved(found) => {
-            let is_cacheable = request.mode == Mode::Cached
-                && !matches!(link_status.outcome, LinkOutcome::Stale | LinkOutcome::Constructed);
+            let is_cacheable =
+                mode == Mode::Cached && !matches!(outcome, LinkOutcome::Stale | LinkOutcome::Constructed);
             let cache_control = if is_cacheable { web.cacheable.clone() } else { NO_STORE };
-            return redirect(found.url, cache_control, link_status);
+            let result = redirect(found.url, cache_control, link_status);
+            return RouteAnswer::of_link(result, candidates.into_first(), Some(outcome));
         }
-        Outcome::Absent => Problem::NotFound,
+        Outcome::Absent => Problem::NotFound.into(),
         Outcome::Ambiguous(found) => {
-            choices = found.iter().filter_map(|found| choice(web, request, found)).collect();
-            Problem::Ambiguous
+            let installation = Installation::of(web, parts);
+            let item = candidates.at(resolution.candidate);
+            let choice = |found: &Found| {
+                choice(web, &installation, item.as_ref().unwrap_or_else(|| candidates.first()), found)
+            };
+            ProblemResponse { choices: found.iter().map(choice).collect(), ..Problem::Ambiguous.into() }
         }
-        Outcome::Failed(failure) => failure.cause.into(),
+        Outcome::Failed(failure) => Problem::from(failure.cause).into(),
     };
-    let project = match request.scope {
+    let project = match scope {
         Scope::All => None,
         Scope::Only(project) => web.name_of(project),
     };
-    let link = SelfLink::new(&web.options.base_path, request.candidates, project, parameters.looks);
-    Err(Box::new(ProblemResponse { problem, link_status: Some(link_status), link: Some(link), choices }))
+    let (noredirect, looks) = (parameters.noredirect, parameters.looks);
+    let link = SelfLink::new(&web.options.base_path, &candidates, project, noredirect, looks);
+    let problem = ProblemResponse { link_status: Some(link_status), link: Some(link), ..problem };
+    RouteAnswer::of_link(Err(Box::new(problem)), candidates.into_first(), Some(outcome))
 }
 
 fn redirect(
@@ -160,22 +106,11 @@ fn redirect(
 }
 
 /// One of the links that an id stands for.
-fn choice(web: &Web, request: &ResolveRequest<'_>, found: &Found) -> Option<Choice> {
-    let item = request.candidates.first();
-    let project = web.name_of(found.project)?;
-    Some(Choice {
-        kind: item.kind().as_str(),
-        id: item.id().into_owned(),
-        state: "resolved",
-        url: found.url.as_str().to_owned(),
-        project: project.to_string(),
-        resolved_at: found.resolved_at.and_then(rfc3339),
-        path: SelfLink::new(&web.options.base_path, request.candidates, Some(project), 0).into_path(),
-    })
-}
-
-/// RFC 3339 in UTC, to the second; `None` for a time beyond the year 9999.
-fn rfc3339(time: Timestamp) -> Option<String> {
-    let seconds = i64::try_from(time.as_millis() / 1000).ok()?;
-    jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string())
+fn choice(web: &Web, installation: &Installation<'_>, item: &Item<'_>, found: &Found) -> Choice {
+    let path = long_path(item, web.name_of(found.project));
+    Choice {
+        path: format!("{}{path}", web.options.base_path),
+        resolved_at: found.resolved_at,
+        json: LinkJson::resolved(web, installation, item, found),
+    }
 }

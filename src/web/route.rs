@@ -8,14 +8,32 @@ use crate::domain::Kind;
 pub(super) enum Route {
     /// A redirect.
     Redirect(RedirectRoute),
-    /// A path that needs no identity, and has nothing to show yet.
-    Open,
+    /// A page or a file at a path of its own.
+    Fixed(FixedRoute),
     /// `/api` and everything below, which has nothing to show yet.
     Api,
     /// No path of ours.
     Unmatched,
-    /// A path of ours, but another method.
-    WrongMethod,
+    /// A path of ours, but another method than these.
+    WrongMethod {
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
+}
+
+/// A page or a file at a path of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FixedRoute {
+    /// The page where a person pastes ids and gets links.
+    Paste,
+    /// The templates for tools that embed links.
+    Kit,
+    /// The description of nebulink as a search engine, for browsers.
+    OpenSearch,
+    /// The mark.
+    Favicon,
+    /// The file that keeps search engines out.
+    Robots,
 }
 
 /// A path that redirects, with its id in one of two places.
@@ -45,8 +63,11 @@ pub(super) enum IdLocation {
 /// The pattern of everything that matches no route.
 const UNMATCHED: &str = "unmatched";
 
-/// The paths that browsers and robots ask for by themselves.
-pub(super) const OPEN_PATHS: [&str; 2] = ["/favicon.svg", "/robots.txt"];
+/// The `Allow` of a path that is only read.
+pub(super) const ALLOW_GET: &str = "GET,HEAD";
+
+/// The `Allow` of a page with a form.
+pub(super) const ALLOW_FORM: &str = "GET,HEAD,POST";
 
 /// The paths that an id may follow, the longer ones first; with their patterns and kinds.
 const PATHS: [(&str, &str, Option<Kind>); 5] = [
@@ -58,14 +79,15 @@ const PATHS: [(&str, &str, Option<Kind>); 5] = [
 ];
 
 impl Route {
-    /// The number of patterns: each path with the id in path or query, and `unmatched`.
-    pub(super) const PATTERNS: usize = 1 + 2 * PATHS.len();
+    /// The number of patterns: each path with the id in path or query, each fixed one, and `unmatched`.
+    pub(super) const PATTERNS: usize = 1 + 2 * PATHS.len() + FixedRoute::ALL.len();
 
     /// The index of the route's pattern, below [`Self::PATTERNS`].
     pub(super) const fn pattern_index(self) -> usize {
         match self {
             Self::Redirect(redirect) => redirect.pattern_index,
-            Self::Open | Self::Api | Self::Unmatched | Self::WrongMethod => 0,
+            Self::Fixed(fixed) => 1 + 2 * PATHS.len() + fixed as usize,
+            Self::Api | Self::Unmatched | Self::WrongMethod { .. } => 0,
         }
     }
 
@@ -73,7 +95,8 @@ impl Route {
     pub(super) const fn pattern(self) -> &'static str {
         match self {
             Self::Redirect(redirect) => redirect.pattern,
-            Self::Open | Self::Api | Self::Unmatched | Self::WrongMethod => UNMATCHED,
+            Self::Fixed(fixed) => fixed.path(),
+            Self::Api | Self::Unmatched | Self::WrongMethod { .. } => UNMATCHED,
         }
     }
 
@@ -85,10 +108,33 @@ impl Route {
     /// The proof that the route requires of its callers.
     pub(super) const fn access_rule(self) -> AccessRule {
         match self {
-            Self::Open => AccessRule::Open,
+            Self::Fixed(FixedRoute::Favicon | FixedRoute::Robots) => AccessRule::Open,
             Self::Api => AccessRule::Api,
-            Self::Redirect(_) | Self::Unmatched | Self::WrongMethod => AccessRule::Identity,
+            Self::Redirect(_) | Self::Fixed(_) | Self::Unmatched | Self::WrongMethod { .. } => {
+                AccessRule::Identity
+            }
         }
+    }
+}
+
+impl FixedRoute {
+    /// Every one, in the order of the discriminants.
+    pub(super) const ALL: [Self; 5] = [Self::Paste, Self::Kit, Self::OpenSearch, Self::Favicon, Self::Robots];
+
+    /// The path below `server.base_path`.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Paste => "/",
+            Self::Kit => "/kit",
+            Self::OpenSearch => "/opensearch.xml",
+            Self::Favicon => "/favicon.svg",
+            Self::Robots => "/robots.txt",
+        }
+    }
+
+    /// Returns true if the page has a form, which is sent to the same path.
+    pub(super) const fn has_form(self) -> bool {
+        matches!(self, Self::Paste | Self::Kit)
     }
 }
 
@@ -119,6 +165,7 @@ impl Route {
     pub(super) fn all() -> Vec<Self> {
         let by_path = PATHS.into_iter().filter_map(|(_, pattern, _)| RedirectRoute::with_id_in_path(pattern));
         let by_query = RedirectRoute::all_with_id_in_query();
-        by_path.chain(by_query).map(Self::Redirect).chain([Self::Unmatched]).collect()
+        let fixed = FixedRoute::ALL.map(Self::Fixed);
+        by_path.chain(by_query).map(Self::Redirect).chain(fixed).chain([Self::Unmatched]).collect()
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::routing::{MethodRouter, any, get};
+use axum::routing::{MethodRouter, any};
 use http::Method;
 
-use super::route::{OPEN_PATHS, RedirectRoute, Route};
+use super::route::{ALLOW_FORM, ALLOW_GET, FixedRoute, RedirectRoute, Route};
 use super::{Web, cors, handler};
 
 /// Every path of the public listener, below `server.base_path`.
@@ -20,9 +20,15 @@ pub fn public_router(web: Web) -> Router {
             router = router.route(&format!("{base}{path}"), get_or_head(web, Route::Redirect(redirect)));
         }
     }
-    for path in OPEN_PATHS {
-        for path in [path, &format!("{path}/")] {
-            router = router.route(&format!("{base}{path}"), any_method(web, Route::Open));
+    for fixed in FixedRoute::ALL {
+        let path = format!("{base}{}", fixed.path());
+        let other_spelling = match path.strip_suffix('/') {
+            Some(without_slash) => without_slash.to_owned(),
+            None => format!("{path}/"),
+        };
+        for path in [path, other_spelling].into_iter().filter(|path| !path.is_empty()) {
+            let method_router = if fixed.has_form() { with_form } else { get_or_head };
+            router = router.route(&path, method_router(web, Route::Fixed(fixed)));
         }
     }
     // Tag look-ups have paths of their own, which no id of `/go/{id}` may take.
@@ -33,31 +39,35 @@ pub fn public_router(web: Web) -> Router {
     for path in ["/api", "/api/", "/api/{*rest}"] {
         api = api.route(&format!("{base}{path}"), any_method(web, Route::Api));
     }
-    let (with_id, wrong_method) = (Arc::clone(web), Arc::clone(web));
-    router
-        .merge(cors::around(api, web, Route::Api))
-        .method_not_allowed_fallback(move |request| {
-            handler::handle(Arc::clone(&wrong_method), Route::WrongMethod, request)
-        })
-        .fallback(move |request: Request| {
-            let route = route_with_id(&with_id.options.base_path, request.method(), request.uri().path());
-            handler::handle(Arc::clone(&with_id), route, request)
-        })
+    let with_id = Arc::clone(web);
+    router.merge(cors::around(api, web, Route::Api)).fallback(move |request: Request| {
+        let route = route_with_id(&with_id.options.base_path, request.method(), request.uri().path());
+        handler::handle(Arc::clone(&with_id), route, request)
+    })
 }
 
 /// The route of a path that axum's router does not know: one with an id in it, or none of ours.
 fn route_with_id(base_path: &str, method: &Method, path: &str) -> Route {
     match path.strip_prefix(base_path).and_then(RedirectRoute::with_id_in_path) {
         Some(redirect) if matches!(*method, Method::GET | Method::HEAD) => Route::Redirect(redirect),
-        Some(_) => Route::WrongMethod,
+        Some(_) => Route::WrongMethod { allow: ALLOW_GET },
         None => Route::Unmatched,
     }
 }
 
 /// `HEAD` is answered as `GET`; the server leaves the body out.
 fn get_or_head(web: &Arc<Web>, route: Route) -> MethodRouter {
+    let other_methods = any_method(web, Route::WrongMethod { allow: ALLOW_GET });
     let web = Arc::clone(web);
-    get(move |request| handler::handle(Arc::clone(&web), route, request))
+    other_methods.get(move |request| handler::handle(Arc::clone(&web), route, request))
+}
+
+fn with_form(web: &Arc<Web>, route: Route) -> MethodRouter {
+    let other_methods = any_method(web, Route::WrongMethod { allow: ALLOW_FORM });
+    let (page, form) = (Arc::clone(web), Arc::clone(web));
+    other_methods
+        .get(move |request| handler::handle(Arc::clone(&page), route, request))
+        .post(move |request| handler::handle(Arc::clone(&form), route, request))
 }
 
 fn any_method(web: &Arc<Web>, route: Route) -> MethodRouter {

@@ -62,6 +62,8 @@ pub(in crate::web) struct RequestRecord<'a> {
     pub(in crate::web) identity: Option<&'a str>,
     pub(in crate::web) item: Option<&'a Item<'a>>,
     pub(in crate::web) outcome: Option<LinkOutcome>,
+    /// The number of links, if the request was for many. Their ids are not logged.
+    pub(in crate::web) links: Option<usize>,
     /// True if it cost a call to Nebuly.
     pub(in crate::web) is_cold: bool,
     /// When its head had been read.
@@ -70,6 +72,18 @@ pub(in crate::web) struct RequestRecord<'a> {
 
 /// A text that a caller chose, escaped and cut to fit a line.
 struct Sanitized<'a>(&'a str, Escaping);
+
+impl RequestRecord<'_> {
+    /// Returns true if its caller has seen where a link leads, or may have.
+    fn is_opened(&self) -> bool {
+        match self.status {
+            StatusCode::FOUND | CLIENT_CLOSED_REQUEST => true,
+            // A card has no outcome: it shows nothing of the link.
+            StatusCode::OK => self.outcome.is_some() || self.links.is_some(),
+            _ => false,
+        }
+    }
+}
 
 impl AccessLogger {
     /// Returns true if a request gets a line.
@@ -84,14 +98,12 @@ impl AccessLogger {
 
     /// Writes the line of an answered request, if it gets one.
     ///
-    /// Who opened a link is logged in any case: without this line, in one of `nebulink::audit`. So is a client that
-    /// disconnected: it may read the answer first and reset the connection then.
+    /// Who opened a link, its page, or many links at once is logged in any case: without this line, in one of
+    /// `nebulink::audit`. So is a client that disconnected: it may read the answer first and reset the connection then.
     pub(in crate::web) fn log(self, record: &RequestRecord<'_>, trace_id: Option<TraceId>) {
         if self.wants(record.status, record.is_cold) {
             self.log_request(record, trace_id);
-        } else if let (StatusCode::FOUND | CLIENT_CLOSED_REQUEST, Some(identity)) =
-            (record.status, record.identity)
-        {
+        } else if let Some(identity) = record.identity.filter(|_| record.is_opened()) {
             tracing::info!(
                 target: "nebulink::audit",
                 request_id = record.request_id.as_str(),
@@ -99,6 +111,7 @@ impl AccessLogger {
                 identity = %Sanitized(identity, self.escaping),
                 kind = record.item.map(|item| item.kind().as_str()),
                 id = record.item.map(|item| Sanitized(&item.id(), self.escaping).to_string()),
+                links = record.links,
                 "link opened"
             );
         }
@@ -118,6 +131,7 @@ impl AccessLogger {
                     kind = record.item.map(|item| item.kind().as_str()),
                     id = record.item.map(|item| Sanitized(&item.id(), self.escaping).to_string()),
                     outcome = record.outcome.map(LinkOutcome::as_str),
+                    links = record.links,
                     trace_id = trace_id.map(tracing::field::display),
                     duration_ms = milliseconds(record.started.elapsed()),
                     $message

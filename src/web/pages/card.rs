@@ -7,9 +7,9 @@ use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::secure_response::{HTML, secure_response};
+use super::page_response::{PagePolicy, page_response};
+use super::visible_text::is_invisible;
 use crate::domain::{IdCandidates, Item, Kind};
-use crate::web::headers::{NO_ROBOTS, X_ROBOTS_TAG};
 use crate::web::problem::Problem;
 
 /// The first characters of a UUID that are shown: enough to tell it from others.
@@ -35,9 +35,7 @@ pub(in crate::web) fn card(candidates: &IdCandidates<'_>) -> Result<Response, Pr
     let title = format!("{kind} {}", short_id(candidates.first()));
     let description = "Opens in Nebuly, for those who may see it there.";
     let page = Card { title: &title, description }.render().map_err(|_| Problem::Internal)?;
-    let mut response = secure_response(StatusCode::OK, HTML, page);
-    response.headers_mut().insert(X_ROBOTS_TAG, NO_ROBOTS);
-    Ok(response)
+    Ok(page_response(StatusCode::OK, page, PagePolicy::Plain))
 }
 
 /// The beginning of an id, with an ellipsis for the rest.
@@ -56,13 +54,8 @@ fn short_id(item: &Item<'_>) -> String {
 }
 
 /// Replaces a character that is invisible or changes the direction of the text after it: the card is shown in chats.
-const fn visible(char: char) -> char {
-    match char {
-        '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' => {
-            '\u{FFFD}'
-        }
-        char => char,
-    }
+fn visible(char: char) -> char {
+    if is_invisible(char) { '\u{FFFD}' } else { char }
 }
 
 #[cfg(test)]

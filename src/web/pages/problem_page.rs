@@ -1,111 +1,142 @@
 //! The page of a problem, for a person.
 
 use askama::Template;
-use serde::Serialize;
 
-use super::secure_response::STYLE;
-use crate::domain::{IdCandidates, Kind, ProjectName};
-use crate::text::percent_encoded;
+use super::frame::{Frame, Section};
+use super::time_text::TimeText;
+use super::visible_text::VisibleText;
+use crate::domain::{Kind, Timestamp, is_placeholder};
+use crate::web::Web;
+use crate::web::link_address::SelfLink;
+use crate::web::link_json::LinkJson;
 use crate::web::observability::RequestId;
 use crate::web::parameters::LOOKS;
-use crate::web::problem::Problem;
+use crate::web::problem::{Problem, Remedy};
 
-/// The page of an unknown item loads itself again every five seconds for a minute.
+/// The page of an unknown item loads itself again this many times.
 const MAX_LOOKS: u8 = 12;
 
-/// The address of the link that failed, to ask for it again; built from what was read of it, never from the request's
-/// target.
+/// The pause before it does, in seconds.
+const PAUSE: u8 = 5;
+
+/// The longest text that was received for an id that is shown whole, in characters.
+const MAX_RECEIVED: usize = 80;
+
+/// One of several links that an id stands for.
 #[derive(Debug)]
-pub(in crate::web) struct SelfLink {
-    kind: Option<Kind>,
-    id: String,
-    path: String,
-    looks: u8,
+pub(in crate::web) struct Choice {
+    pub(in crate::web) json: LinkJson,
+    pub(in crate::web) resolved_at: Option<Timestamp>,
+    /// The address that leads to this one, with its base path.
+    pub(in crate::web) path: String,
 }
 
-/// One of several links that an id stands for, as JSON and as a line of a page.
-#[derive(Debug, Serialize)]
-pub(in crate::web) struct Choice {
-    pub(in crate::web) kind: &'static str,
-    pub(in crate::web) id: String,
-    pub(in crate::web) state: &'static str,
-    pub(in crate::web) url: String,
-    pub(in crate::web) project: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::web) resolved_at: Option<String>,
-    /// The address that leads to this one.
-    #[serde(skip)]
-    pub(in crate::web) path: String,
+/// A page, and the header that makes it load itself again.
+pub(in crate::web) struct ProblemPage {
+    pub(in crate::web) html: String,
+    /// The value of `Refresh`.
+    pub(in crate::web) refresh: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "problem.html")]
-struct ProblemPage<'a> {
-    style: &'static str,
-    title: &'a str,
+struct ProblemTemplate<'a> {
+    frame: Frame<'a>,
+    heading: &'a str,
     detail: &'a str,
     advice: &'a str,
+    /// Seconds to wait before another attempt.
+    wait: Option<u32>,
+    /// The next look of the page of an unknown item: its number, and where it leads.
+    next_look: Option<(u8, String)>,
+    /// True if the page of an unknown item no longer loads itself again.
+    has_stopped: bool,
+    max_looks: u8,
+    button: Option<Button<'a>>,
+    /// The address of the page that does not load itself again.
+    stop: Option<String>,
+    choices: Vec<(&'a Choice, Option<TimeText>)>,
+    received: Option<VisibleText>,
+    /// The form of an id, if that is what was wrong.
+    expected: Option<&'static str>,
+    /// The kind and the id that were asked for.
+    item: Option<(&'static str, VisibleText)>,
     request_id: &'a str,
-    kind: &'static str,
-    id: &'a str,
-    /// The label of the button and where it leads.
-    button: Option<(&'static str, &'a str)>,
-    /// The address that the page loads by itself after five seconds.
-    look_again: Option<String>,
-    choices: &'a [Choice],
+}
+
+struct Button<'a> {
+    label: &'static str,
+    address: &'a str,
 }
 
 /// The page of a problem; `None` if it cannot be written.
 pub(in crate::web) fn problem_page(
+    web: &Web,
     problem: Problem,
     request_id: &RequestId,
     link: Option<&SelfLink>,
+    received: Option<&str>,
     choices: &[Choice],
-) -> Option<String> {
+) -> Option<ProblemPage> {
     let row = problem.row();
-    let look_again = link.filter(|link| problem == Problem::NotFound && link.looks < MAX_LOOKS);
-    let label = if problem == Problem::NotFound { "Look again" } else { "Try again" };
-    let page = ProblemPage {
-        style: STYLE,
-        title: row.title,
-        detail: row.detail,
-        advice: row.advice,
-        request_id: request_id.as_str(),
-        kind: link.and_then(|link| link.kind).map_or("id", Kind::as_str),
-        id: link.map_or("", |link| link.id.as_str()),
-        button: link.filter(|_| choices.is_empty()).map(|link| (label, link.path.as_str())),
-        choices,
-        look_again: look_again.map(|link| format!("{}&{LOOKS}={}", link.path, link.looks + 1)),
+    let base_path = web.options.base_path.as_str();
+    let unfilled = received.or(link.map(|link| link.id.as_str())).is_some_and(is_placeholder)
+        && matches!(problem, Problem::InvalidId { .. } | Problem::NotFound);
+    let next_look = link
+        .filter(|_| problem == Problem::NotFound && !unfilled)
+        .and_then(|link| Some((link, link.looks.filter(|looks| *looks < MAX_LOOKS)?)))
+        .map(|(link, looks)| (looks + 1, format!("{}&{LOOKS}={}", link.path, looks + 1)));
+    let refresh = next_look.as_ref().map(|(_, address)| format!("{PAUSE}; url={address}"));
+    let (start, kit) = (format!("{base_path}/"), format!("{base_path}/kit"));
+    let button = match (row.remedy, link) {
+        _ if unfilled => Some(Button { label: "See templates", address: &kit }),
+        (Remedy::TryAgain, Some(link)) if problem == Problem::NotFound => Some(Button {
+            label: if next_look.is_some() { "Look now" } else { "Look again" },
+            address: &link.path,
+        }),
+        (Remedy::TryAgain, Some(link)) => Some(Button { label: "Try again", address: &link.path }),
+        (Remedy::Paste, _) => Some(Button { label: "Paste the id instead", address: &start }),
+        (Remedy::StartPage, _) => Some(Button { label: "Start page", address: &start }),
+        (Remedy::None | Remedy::TryAgain, _) => None,
     };
-    page.render().ok()
+    let now = web.resolver.now();
+    let time = |choice: &Choice| TimeText::new(choice.resolved_at?, now);
+    let page = ProblemTemplate {
+        frame: Frame::new(web, Section::Other),
+        heading: if unfilled { "The tool did not fill in the id" } else { heading(problem) },
+        detail: if unfilled { "The link has the name of a field in place of an id." } else { row.detail },
+        advice: if unfilled { "Check the name of the field in the tool's template." } else { row.advice },
+        wait: problem.retry_after(),
+        has_stopped: problem == Problem::NotFound && !unfilled && next_look.is_none(),
+        max_looks: MAX_LOOKS,
+        stop: link.filter(|_| next_look.is_some()).map(|link| format!("{}&{LOOKS}=stop", link.path)),
+        next_look,
+        button,
+        choices: choices.iter().map(|choice| (choice, time(choice))).collect(),
+        received: received.map(|received| VisibleText::shortened(received, MAX_RECEIVED)),
+        expected: expected(problem),
+        item: link.map(|link| (link.kind.map_or("Id", Kind::label), VisibleText::new(&link.id))),
+        request_id: request_id.as_str(),
+    };
+    Some(ProblemPage { html: page.render().ok()?, refresh })
 }
 
-impl SelfLink {
-    /// The link that a request named, in the query form: it survives every tool and proxy.
-    pub(in crate::web) fn new(
-        base_path: &str,
-        candidates: &IdCandidates<'_>,
-        project: Option<&ProjectName>,
-        looks: u8,
-    ) -> Self {
-        let item = candidates.first();
-        let kind = candidates.kind_was_named().then(|| item.kind());
-        let id = candidates.text().into_owned();
-        let query = percent_encoded(&id);
-        let mut path = match kind {
-            Some(kind) => format!("{base_path}/go/{kind}?id={query}"),
-            None => format!("{base_path}/go?id={query}"),
-        };
-        if let Some(project) = project {
-            // A project's name needs no encoding.
-            path.push_str("&project=");
-            path.push_str(project.as_str());
-        }
-        Self { kind, id, path, looks }
+/// The heading of a problem: its title, or words for a person where those of a program do not fit.
+const fn heading(problem: Problem) -> &'static str {
+    match problem {
+        Problem::InvalidId { kind: Some(Kind::Interaction), .. } => "This is not an interaction's id",
+        Problem::InvalidId { .. } => "This is not an id",
+        Problem::Ambiguous => "Which project?",
+        problem => problem.row().title,
     }
+}
 
-    /// Its path and query.
-    pub(in crate::web) fn into_path(self) -> String {
-        self.path
+const fn expected(problem: Problem) -> Option<&'static str> {
+    match problem {
+        Problem::InvalidId { kind: Some(Kind::Interaction), .. } => {
+            Some("a UUID, such as 0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e")
+        }
+        Problem::InvalidId { .. } => Some("1 to 512 bytes of text, without control characters"),
+        _ => None,
     }
 }

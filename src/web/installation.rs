@@ -1,0 +1,105 @@
+//! The address under which users see this installation.
+
+use std::borrow::Cow;
+
+use http::header::{HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+use url::{Position, Url};
+
+use super::Web;
+use super::headers::single;
+
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The address under which the sender of a request sees this installation: `server.public_url`, or else what the request
+/// says of it.
+pub(super) struct Installation<'a> {
+    /// Complete, without a trailing slash. `None` if the request does not say it either.
+    url: Option<Cow<'a, str>>,
+    is_configured: bool,
+    base_path: &'a str,
+}
+
+impl<'a> Installation<'a> {
+    /// Reads it from the settings, or from the headers of a request.
+    pub(super) fn of(web: &'a Web, parts: &Parts) -> Self {
+        let base_path = web.options.base_path.as_str();
+        let url = match &web.options.public_url {
+            Some(url) => Some(Cow::Borrowed(url.as_str().trim_end_matches('/'))),
+            None => requested(web, parts).map(|origin| Cow::Owned(format!("{origin}{base_path}"))),
+        };
+        Self { url, is_configured: web.options.public_url.is_some(), base_path }
+    }
+
+    /// The complete address, without a trailing slash; `None` if it is not known.
+    pub(super) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    /// The address of a path below `server.base_path`; without its host if that is not known.
+    pub(super) fn address_of(&self, path: &str) -> String {
+        format!("{}{path}", self.url().unwrap_or(self.base_path))
+    }
+
+    /// Returns true if an origin is the host and port of this installation. A request does not say its own scheme, so without
+    /// `server.public_url` both are taken to have the same.
+    pub(super) fn is_origin(&self, origin: &Url) -> bool {
+        let Some((scheme, rest)) = self.url().and_then(|url| url.split_once("://")) else { return false };
+        let scheme = if self.is_configured { scheme } else { origin.scheme() };
+        let same = |own: &Url| {
+            own.host_str() == origin.host_str()
+                && own.port_or_known_default() == origin.port_or_known_default()
+        };
+        Url::parse(&format!("{scheme}://{rest}")).is_ok_and(|own| same(&own))
+    }
+}
+
+/// Scheme, host and port of a request, as far as its headers are plain.
+fn requested(web: &Web, parts: &Parts) -> Option<String> {
+    let is_trusted = web.authenticator.trusts_peer_of(parts);
+    let forwarded = |name| single(&parts.headers, &name).filter(|_| is_trusted);
+    let forwarded_host = forwarded(X_FORWARDED_HOST).and_then(plain_host);
+    let host = forwarded_host.or_else(|| single(&parts.headers, &HOST).and_then(plain_host))?;
+    let is_https = forwarded(X_FORWARDED_PROTO).is_some_and(|scheme| scheme == "https");
+    Some(format!("{}://{host}", if is_https { "https" } else { "http" }))
+}
+
+/// A host and port that can stand in a page: a name or an address, and nothing that a URL parser reads in another way.
+fn plain_host(value: &HeaderValue) -> Option<&str> {
+    let host = value.to_str().ok()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    // A scheme without a default port, so that a port that was written is a port that is kept.
+    let url = Url::parse(&format!("x://{host}")).ok()?;
+    (!host.is_empty() && host.bytes().all(is_plain) && &url[Position::BeforeHost..] == host).then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_plain_host_and_port_count() {
+        for host in ["go.example", "go.example:8080", "127.0.0.1:1", "[::1]:8080", "localhost", "GO.example"]
+        {
+            assert_eq!(plain_host(&HeaderValue::from_static(host)), Some(host), "{host}");
+        }
+        for host in [
+            "",
+            "a/b",
+            "a b",
+            "a@b",
+            "x\"><script>",
+            "a:b",
+            "a:99999",
+            "[::1",
+            "a,b",
+            "a?b",
+            "a#b",
+            "ü",
+            ":80",
+        ] {
+            assert_eq!(plain_host(&HeaderValue::try_from(host).unwrap()), None, "{host}");
+        }
+    }
+}

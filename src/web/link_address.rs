@@ -1,0 +1,69 @@
+//! The addresses of a link, below `server.base_path`. They are built from the link, never from a request's target.
+
+use crate::domain::{IdCandidates, Item, Kind, ProjectName};
+use crate::text::percent_encoded;
+
+/// The long address of an item: the query form, which survives every tool and proxy.
+pub(super) fn long_path(item: &Item<'_>, project: Option<&ProjectName>) -> String {
+    with_project(format!("/go/{}?id={}", item.kind(), percent_encoded(&item.id())), project)
+}
+
+/// The short address of an item.
+pub(super) fn short_path(item: &Item<'_>, project: Option<&ProjectName>) -> String {
+    let id = item.id();
+    let encoded = percent_encoded(&id).to_string();
+    let path = match item.kind() {
+        Kind::Interaction => format!("/i/{encoded}"),
+        Kind::Conversation if encoded == *id => format!("/c/{encoded}"),
+        // Proxies on the way may decode a slash, or fold it with another.
+        Kind::Conversation => format!("/c?id={encoded}"),
+    };
+    with_project(path, project)
+}
+
+fn with_project(mut path: String, project: Option<&ProjectName>) -> String {
+    if let Some(project) = project {
+        path.push(if path.contains('?') { '&' } else { '?' });
+        // A project's name needs no encoding.
+        path.push_str("project=");
+        path.push_str(project.as_str());
+    }
+    path
+}
+
+/// A link as it was asked for, to ask for it again.
+#[derive(Debug)]
+pub(super) struct SelfLink {
+    /// `None` if it was left to be found out.
+    pub(super) kind: Option<Kind>,
+    /// The id as the caller meant it.
+    pub(super) id: String,
+    /// How often the page of an unknown item has loaded itself again; `None` if it was told to stop.
+    pub(super) looks: Option<u8>,
+    /// The address, with its base path and its query.
+    pub(super) path: String,
+}
+
+impl SelfLink {
+    /// The link that a request named.
+    pub(super) fn new(
+        base_path: &str,
+        candidates: &IdCandidates<'_>,
+        project: Option<&ProjectName>,
+        noredirect: bool,
+        looks: Option<u8>,
+    ) -> Self {
+        let kind = candidates.kind_was_named().then(|| candidates.first().kind());
+        let id = candidates.text().into_owned();
+        let encoded = percent_encoded(&id);
+        let path = match kind {
+            Some(kind) => format!("{base_path}/go/{kind}?id={encoded}"),
+            None => format!("{base_path}/go?id={encoded}"),
+        };
+        let mut path = with_project(path, project);
+        if noredirect {
+            path.push_str("&noredirect");
+        }
+        Self { kind, id, looks, path }
+    }
+}
