@@ -43,12 +43,12 @@ pub(crate) struct Browser {
     _files: TempDir,
 }
 
-/// A message of the browser's console.
-#[derive(Debug)]
-pub(crate) struct ConsoleMessage {
-    /// Where it comes from: the page's script, the network, a policy that was violated.
-    pub(crate) source: String,
-    pub(crate) text: String,
+/// A request of the browser.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BrowserRequest {
+    pub(crate) url: String,
+    /// True for a page, false for what a page loads.
+    pub(crate) is_page: bool,
 }
 
 impl Browser {
@@ -116,7 +116,7 @@ impl Browser {
     /// Opens an address as somebody who types it, and waits until its page has been loaded.
     pub(crate) async fn open(&self, url: &str) {
         self.console_messages().await;
-        self.requested_urls().await;
+        self.requests().await;
         self.driver.goto(url).await.unwrap();
     }
 
@@ -136,22 +136,25 @@ impl Browser {
     }
 
     /// The console's messages since this was asked last, or since the page was opened.
-    pub(crate) async fn console_messages(&self) -> Vec<ConsoleMessage> {
+    pub(crate) async fn console_messages(&self) -> Vec<String> {
         let messages = self.driver.get_log("browser").await.unwrap();
-        let of = |entry: thirtyfour::BrowserLogEntry| ConsoleMessage {
-            source: entry.source.unwrap_or_default(),
-            text: entry.message,
-        };
-        messages.into_iter().map(of).collect()
+        messages.into_iter().map(|entry| entry.message).collect()
     }
 
-    /// All that the page requested since this was asked last, or since it was opened: itself, its favicon, whatever it
-    /// loads, and each step of a redirect.
-    pub(crate) async fn requested_urls(&self) -> Vec<String> {
+    /// All that was requested since this was asked last, or since the page was opened: itself, its favicon, whatever it loads,
+    /// and each step of a redirect.
+    pub(crate) async fn requests(&self) -> Vec<BrowserRequest> {
         let events = self.driver.get_log("performance").await.unwrap();
         let events = events.iter().map(|entry| serde_json::from_str::<Value>(&entry.message).unwrap());
         let requests = events.filter(|event| event["message"]["method"] == "Network.requestWillBeSent");
-        requests.map(|event| text(&event["message"]["params"]["request"]["url"])).collect()
+        let of = |event: Value| {
+            let parameters = &event["message"]["params"];
+            BrowserRequest {
+                url: text(&parameters["request"]["url"]),
+                is_page: parameters["type"] == "Document",
+            }
+        };
+        requests.map(of).collect()
     }
 
     /// The result of a script in the page, which works in spite of its policy, and even with scripts switched off.

@@ -9,7 +9,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::accessibility;
-use crate::browser::Browser;
+use crate::browser::{Browser, BrowserRequest};
 use crate::view::{PHONE, VIEWS, View};
 
 /// The narrowest window that pages are made for, in CSS pixels.
@@ -23,9 +23,9 @@ pub(crate) async fn check_page(browser: &Browser, name: &str, url: &str) {
     check_state(browser, name, async || browser.open(url).await).await;
     browser.open(url).await;
     let favicon = Url::parse(url).unwrap().join("/favicon.svg").unwrap().to_string();
-    let mut requested = browser.requested_urls().await;
-    requested.retain(|requested| *requested != favicon);
-    assert_eq!(requested, [url]);
+    let mut requests = browser.requests().await;
+    requests.retain(|request| request.url != favicon);
+    assert_eq!(requests, [BrowserRequest { url: url.to_owned(), is_page: true }]);
     let bytes = "return performance.getEntriesByType('navigation')[0].decodedBodySize";
     let bytes = browser.evaluate(bytes, &[]).await.as_u64().unwrap();
     assert!(bytes < MAX_PAGE_BYTES, "{name} has {bytes} bytes");
@@ -46,13 +46,14 @@ pub(crate) async fn check_state(browser: &Browser, name: &str, show: impl AsyncF
     for view in [View { width: NARROWEST, ..PHONE }, View { text_size: 200, ..PHONE }] {
         browser.look_through(view).await;
         show().await;
+        take_picture(browser, name, view).await;
         check_width(browser, name, view).await;
     }
     browser.look_through(PHONE).await;
 }
 
 /// Fails if the page can be scrolled sideways. On a phone, such a page is made smaller until it fits.
-pub(crate) async fn check_width(browser: &Browser, name: &str, view: View) {
+async fn check_width(browser: &Browser, name: &str, view: View) {
     let script = "const inner = [...document.querySelectorAll('body *')]
             .filter(element => element.getBoundingClientRect().right > arguments[0] + 1);
         return [innerWidth, document.documentElement.scrollWidth,
@@ -81,25 +82,30 @@ async fn check_targets(browser: &Browser, name: &str, view: View) {
     assert_eq!(too_small, json!(""), "{name} in {view:?}:\n{}", too_small.as_str().unwrap());
 }
 
-/// Fails if the console has a message since the page was opened, other than that the page itself is an error, or if anything
-/// was requested from another host.
-pub(crate) async fn check_silence(browser: &Browser, name: &str) {
-    let url = browser.url().await;
-    let own = format!("{url} - Failed to load resource: the server responded with a status of");
+/// Fails if the console has a message since the page was opened, other than that a page is an error, or if anything was
+/// requested from another host.
+async fn check_silence(browser: &Browser, name: &str) {
+    let mut requests = browser.requests().await;
     let mut messages = browser.console_messages().await;
-    messages.retain(|message| message.source != "network" || !message.text.starts_with(&own));
+    messages.retain(|message| {
+        let is_of = |url: &str| {
+            message.starts_with(&format!("{url} - Failed to load resource: the server responded"))
+        };
+        !requests.iter().any(|request| request.is_page && is_of(&request.url))
+    });
     assert!(messages.is_empty(), "{name}: {messages:?}");
-    let origin = Url::parse(&url).unwrap().origin();
-    let mut requested = browser.requested_urls().await;
-    requested.retain(|requested| Url::parse(requested).unwrap().origin() != origin);
-    assert!(requested.is_empty(), "{name} requests {requested:?}");
+    let origin = Url::parse(&browser.url().await).unwrap().origin();
+    requests.retain(|request| Url::parse(&request.url).unwrap().origin() != origin);
+    assert!(requests.is_empty(), "{name}: {requests:?}");
 }
 
 /// Writes a picture of the whole page into the folder of `NEBULINK_SCREENSHOTS`, if that is set.
 async fn take_picture(browser: &Browser, name: &str, view: View) {
     let Some(folder) = std::env::var_os("NEBULINK_SCREENSHOTS").map(PathBuf::from) else { return };
-    let picture = browser.command("Page.captureScreenshot", json!({"captureBeyondViewport": true})).await;
+    let picture = browser.command("Page.captureScreenshot", json!({"captureBeyondViewport": view.text_size == 100})).await;
     let picture = STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(format!("{name}-{}-{}.png", view.width, view.scheme.name())), picture).unwrap();
+    let View { width, text_size, .. } = view;
+    let file = format!("{name}-{width}-{}-{text_size}.png", view.scheme.name());
+    fs::write(folder.join(file), picture).unwrap();
 }

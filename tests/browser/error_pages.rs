@@ -13,6 +13,10 @@ use crate::support::{KEY, key_of};
 /// More than the time for which an absent item is known to be absent.
 const NEGATIVE_TTL: Duration = Duration::from_secs(16);
 
+/// One call for each page, which ends soon.
+const SHORT: [(&str, &str); 3] =
+    [("nebuly.retries", "0"), ("nebuly.attempt_timeout", "200ms"), ("nebuly.deadline", "200ms")];
+
 #[tokio::test]
 async fn pages_of_wrong_links_can_be_read_in_every_view() {
     let Some(browser) = Browser::start().await else { return };
@@ -35,13 +39,6 @@ async fn pages_of_wrong_links_can_be_read_in_every_view() {
 #[tokio::test]
 async fn pages_of_failures_can_be_read_in_every_view() {
     let Some(browser) = Browser::start().await else { return };
-    let site = Site::start(&[
-        ("nebuly.retries", "0"),
-        ("nebuly.attempt_timeout", "200ms"),
-        ("nebuly.deadline", "200ms"),
-        ("limits.cold_burst", "1000"),
-    ])
-    .await;
     let status = |code: StatusCode| Fault::status(code);
     for (name, fault, heading, can_be_tried_again) in [
         ("error-unavailable", status(StatusCode::INTERNAL_SERVER_ERROR), "Nebuly cannot answer now", true),
@@ -50,6 +47,7 @@ async fn pages_of_failures_can_be_read_in_every_view() {
         ("error-busy", Fault::throttled(HeaderValue::from_static("17")), "Nebuly is busy", true),
         ("error-key-rejected", status(StatusCode::UNAUTHORIZED), "Nebuly refuses our key", false),
     ] {
+        let site = Site::start(&SHORT).await;
         site.stand_in.set_fault(Some(fault));
         check_page(&browser, name, &site.page("/go/conversation?id=abc")).await;
         assert_eq!(browser.text_of("h1").await, heading, "{name}");

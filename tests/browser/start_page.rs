@@ -63,7 +63,7 @@ async fn what_is_pasted_is_in_no_address() {
     let site = site_with_every_state().await;
     paste(&browser, &site, &pasted()).await;
     assert_eq!(browser.url().await, site.page("/"));
-    assert!(browser.requested_urls().await.iter().all(|url| !url.contains("4711")));
+    assert!(browser.requests().await.iter().all(|request| !request.url.contains("4711")));
 }
 
 #[tokio::test]
