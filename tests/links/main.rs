@@ -13,7 +13,10 @@ mod support;
 
 mod callers;
 mod calls_to_nebuly;
+mod error_pages;
 mod errors;
+mod fixed_files;
+mod link_page;
 mod keys;
 mod limits;
 mod outage;

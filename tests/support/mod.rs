@@ -234,9 +234,14 @@ pub async fn request(address: SocketAddr, method: &str, target: &str, headers: &
     let lines: String = headers.iter().flat_map(|&(name, value)| [name, ": ", value, "\r\n"]).collect();
     let head =
         format!("{method} {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\n{lines}\r\n");
+    exchange(address, head.as_bytes()).await
+}
+
+/// Sends these bytes on a connection of their own, which the request closes, and reads the whole answer.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(request).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         answer
