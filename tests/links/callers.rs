@@ -47,19 +47,17 @@ async fn every_public_path_but_two_needs_the_identity() {
     let stand_in = known().await;
     let nebulink = Nebulink::start(&stand_in, &BEHIND_PROXY).await;
     let long = "x".repeat(257);
-    for target in
-        [
-            "/c/abc",
-            "/go/interaction/nonsense",
-            "/nowhere",
-            "/",
-            "/kit",
-            "/opensearch.xml",
-            "/api",
-            "/api/v1/links",
-            "/go/tag/a/b",
-        ]
-    {
+    for target in [
+        "/c/abc",
+        "/go/interaction/nonsense",
+        "/nowhere",
+        "/",
+        "/kit",
+        "/opensearch.xml",
+        "/api",
+        "/api/v1/links",
+        "/go/tag/a/b",
+    ] {
         for headers in [
             vec![],
             vec![(EMAIL, "")],

@@ -91,8 +91,7 @@ async fn a_host_that_is_not_plain_stands_in_no_page() {
     let stand_in = stand_in().await;
     let nebulink = nebulink(&stand_in, &[]).await;
     for host in ["x\"><script>", "a@b", "a/b", "", "go.example, evil.example"] {
-        let request =
-            format!("GET /opensearch.xml HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let request = format!("GET /opensearch.xml HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
         let answer = crate::support::exchange(nebulink.address, request.as_bytes()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(answer.body.contains("template=\"/go?id={searchTerms}\""), "{host}: {}", answer.body);

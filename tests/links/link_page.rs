@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use nebulink::demo::{StandIn, StandInItem};
+use nebulink::demo::StandIn;
 use serde_json::{Value, json};
+use uuid::{Uuid, uuid};
 
 use crate::error_pages::BROWSER;
 use crate::support::{KEY, Nebulink, key_of, settings_with, stand_in, stand_in_with};
@@ -13,7 +14,10 @@ const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
 async fn known(ids: &[&str]) -> StandIn {
     let stand_in = stand_in().await;
     for id in ids {
-        stand_in.add_item(KEY, &StandInItem::from(*id));
+        match Uuid::try_parse(id) {
+            Ok(uuid) => stand_in.add_interaction(KEY, uuid),
+            Err(_) => stand_in.add_conversation(KEY, id),
+        }
     }
     stand_in
 }
@@ -67,7 +71,7 @@ async fn the_page_of_a_link_says_where_it_leads_and_has_both_links_to_copy() {
 async fn programs_get_the_link_as_json() {
     let stand_in = known(&[UUID, "plain-id"]).await;
     let nebulink = Nebulink::start(&stand_in, &[]).await;
-    let url = stand_in.url_of(KEY, UUID);
+    let url = stand_in.url_of(KEY, uuid!("0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e"));
     let answer = json(&nebulink, &format!("/go/interaction/%7B{UUID}%7D?noredirect")).await;
     let short = answer["short_url"].as_str().unwrap().to_owned();
     let expected = json!({
@@ -105,7 +109,8 @@ async fn the_page_shows_the_id_as_it_was_received_if_another_spelling_was_found(
     let stand_in = known(&["a/b", UUID]).await;
     let nebulink = Nebulink::start(&stand_in, &[]).await;
     let page_of_spelling = page(&nebulink, "/c?id=a%252Fb&noredirect").await;
-    let says = "The link says <code translate=\"no\">a%2Fb</code>; found as <code translate=\"no\">a/b</code>.";
+    let says =
+        "The link says <code translate=\"no\">a%2Fb</code>; found as <code translate=\"no\">a/b</code>.";
     assert!(page_of_spelling.contains(says), "{page_of_spelling}");
     assert_eq!(copied(&page_of_spelling, "short"), "http://go.example.com/c?id=a%2Fb");
     let answer = json(&nebulink, "/c?id=a%252Fb&noredirect").await;
@@ -143,13 +148,15 @@ async fn links_name_the_project_as_soon_as_there_are_two() {
     assert_eq!(answer.status, 409);
     let links = answer.json()["links"].clone();
     let long_urls: Vec<_> = links.as_array().unwrap().iter().map(|link| link["long_url"].clone()).collect();
-    let expected = |project| format!("http://go.example.com/go/conversation?id=everywhere&project=project-{project}");
+    let expected =
+        |project| format!("http://go.example.com/go/conversation?id=everywhere&project=project-{project}");
     assert_eq!(long_urls.len(), 2);
     assert!((0..2).all(|project| long_urls.contains(&json!(expected(project)))), "{long_urls:?}");
     let choice = nebulink.request("GET", "/c/everywhere?noredirect", &[("accept", BROWSER)]).await;
     assert!(choice.body.contains("<h1>Which project?</h1>"), "{}", choice.body);
     for project in 0..2 {
-        let href = format!("href=\"/go/conversation?id=everywhere&#38;project=project-{project}&#38;noredirect\"");
+        let href =
+            format!("href=\"/go/conversation?id=everywhere&#38;project=project-{project}&#38;noredirect\"");
         assert!(choice.body.contains(&href), "{}", choice.body);
     }
 }

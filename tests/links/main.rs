@@ -13,12 +13,13 @@ mod support;
 
 mod callers;
 mod calls_to_nebuly;
+mod details;
 mod error_pages;
 mod errors;
 mod fixed_files;
-mod link_page;
 mod keys;
 mod limits;
+mod link_page;
 mod outage;
 mod projects;
 mod redirects;
