@@ -19,7 +19,7 @@ use crate::support::{PATIENCE, eventually};
 use crate::view::View;
 
 /// A fresh profile, nothing that the browser would do by itself, and no sandbox: that does not work for root.
-const ARGUMENTS: [&str; 10] = [
+const ARGUMENTS: [&str; 12] = [
     "headless",
     "no-sandbox",
     "disable-gpu",
@@ -29,9 +29,16 @@ const ARGUMENTS: [&str; 10] = [
     "disable-component-update",
     "disable-sync",
     "disable-breakpad",
+    "hide-scrollbars",
+    // A mouse, unless a view is that of a phone.
+    "blink-settings=primaryPointerType=4,availablePointerTypes=4,primaryHoverType=2,availableHoverTypes=2",
     // It ends when nobody holds the other end of its pipe: with its driver, however that ends.
     "remote-debugging-pipe",
 ];
+
+/// The keys that lead to the next link or field, and use it; in the spelling of the driver.
+pub(crate) const TAB: &str = "\u{e004}";
+pub(crate) const ENTER: &str = "\u{e007}";
 
 /// A browser with a profile of its own. It ends with its value.
 pub(crate) struct Browser {
@@ -244,8 +251,8 @@ impl Browser {
     }
 
     /// Presses a key while Control is held down.
-    pub(crate) async fn press_with_control(&self, key: char) {
-        let chain = self.driver.action_chain().key_down(Key::Control).send_keys(key.to_string());
+    pub(crate) async fn press_with_control(&self, key: &str) {
+        let chain = self.driver.action_chain().key_down(Key::Control).send_keys(key);
         chain.key_up(Key::Control).perform().await.unwrap();
     }
 

@@ -102,7 +102,9 @@ async fn check_silence(browser: &Browser, name: &str) {
 /// Writes a picture of the whole page into the folder of `NEBULINK_SCREENSHOTS`, if that is set.
 async fn take_picture(browser: &Browser, name: &str, view: View) {
     let Some(folder) = std::env::var_os("NEBULINK_SCREENSHOTS").map(PathBuf::from) else { return };
-    let picture = browser.command("Page.captureScreenshot", json!({"captureBeyondViewport": view.text_size == 100})).await;
+    let picture = browser
+        .command("Page.captureScreenshot", json!({"captureBeyondViewport": view.text_size == 100}))
+        .await;
     let picture = STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
     fs::create_dir_all(&folder).unwrap();
     let View { width, text_size, .. } = view;

@@ -8,7 +8,8 @@ use nebulink::demo::Fault;
 use crate::browser::Browser;
 use crate::check::{check_page, check_state};
 use crate::site::Site;
-use crate::support::{KEY, key_of};
+use crate::support::{KEY, eventually, key_of};
+use crate::view::{PHONE, View};
 
 /// More than the time for which an absent item is known to be absent.
 const NEGATIVE_TTL: Duration = Duration::from_secs(16);
@@ -71,13 +72,13 @@ async fn trying_again_opens_the_link_as_soon_as_nebuly_has_recovered() {
 async fn the_page_of_a_missing_item_opens_the_item_as_soon_as_it_is_there_without_a_script() {
     let Some(browser) = Browser::start().await else { return };
     let site = Site::start(&[]).await;
-    browser.look_through(crate::view::View { runs_scripts: false, ..crate::view::PHONE }).await;
+    browser.look_through(View { runs_scripts: false, ..PHONE }).await;
     browser.open(&site.page("/go/conversation?id=late")).await;
     assert!(browser.text_of("main").await.contains("Looking again in 5 seconds (1 of 12)."));
     site.stand_in.add_conversation(KEY, "late");
     site.nebulink.clock.advance(NEGATIVE_TTL);
     let target = site.stand_in.url_of(KEY, "late");
-    crate::support::eventually(async || browser.url().await == target).await;
+    eventually(async || browser.url().await == target).await;
 }
 
 #[tokio::test]

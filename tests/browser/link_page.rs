@@ -1,7 +1,7 @@
 //! The page of a link.
 
 use http::StatusCode;
-use nebulink::demo::{CallKind, Fault, Matching};
+use nebulink::demo::{CallKind, Fault, Interaction, Matching};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
@@ -40,10 +40,12 @@ async fn the_page_of_a_link_shows_where_it_leads_and_opens_it() {
 async fn the_page_of_a_link_shows_what_nebuly_says_or_that_it_says_nothing() {
     let Some(browser) = Browser::start().await else { return };
     let site = Site::start(&[("preview.details", "true"), ("nebuly.retries", "0")]).await;
-    site.stand_in.add_interaction(KEY, FOUND);
+    let now = jiff::Timestamp::from_second(1_800_000_000).unwrap();
+    let timestamp = now.checked_sub(jiff::SignedDuration::from_mins(48)).unwrap();
+    site.stand_in.add(KEY, Interaction { timestamp, ..Interaction::new(FOUND) });
     check_page(&browser, "link-details", &site.page(&format!("/go/interaction?id={FOUND}&noredirect"))).await;
     let text = browser.text_of("main").await;
-    for expected in ["What Nebuly says", "Delivery", "Track an order"] {
+    for expected in ["What Nebuly says", "Delivery", "Track an order", "48 minutes ago"] {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     // What people wrote is not shown unless its field is named.

@@ -4,7 +4,7 @@ use http::StatusCode;
 use nebulink::demo::{Fault, Matching};
 use uuid::Uuid;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, ENTER, TAB};
 use crate::check::{check_page, check_state};
 use crate::site::Site;
 use crate::support::{KEY, key_of};
@@ -108,9 +108,9 @@ async fn links_are_pasted_and_copied_with_the_keys_and_the_mouse() {
     browser.clipboard().await;
     browser.evaluate("return navigator.clipboard.writeText(arguments[0])", &[pasted().into()]).await;
     browser.open(&site.page("/")).await;
-    browser.press_with_control('v').await;
+    browser.press_with_control("v").await;
     assert_eq!(browser.value_of("textarea").await, pasted());
-    browser.press_with_control('\u{e007}').await;
+    browser.press_with_control(ENTER).await;
     browser.eventually("return document.querySelector('.rows') != null").await;
 
     browser.click_on(".rows li:first-child", "Copy").await;
@@ -157,8 +157,8 @@ async fn copying_works_or_says_so_where_browsers_have_no_clipboard() {
     browser.click_on(".rows", "Copy").await;
     browser.eventually("return document.querySelector('[role=status]').textContent === 'Link copied'").await;
     browser.fill_in("textarea", "").await;
-    browser.press_with_control('a').await;
-    browser.press_with_control('v').await;
+    browser.press_with_control("a").await;
+    browser.press_with_control("v").await;
     let expected = format!("http://go.test:{}/go/interaction?id={FOUND}", site.address().port());
     assert_eq!(browser.value_of("textarea").await, expected);
 }
@@ -171,8 +171,8 @@ async fn without_scripts_links_are_had_and_nothing_is_dead() {
     browser.open(&site.page("/")).await;
     // The field has the focus, and so has the heading of the results.
     browser.command("Input.insertText", serde_json::json!({"text": pasted()})).await;
-    browser.press("\t").await;
-    browser.press("\u{e007}").await;
+    browser.press(TAB).await;
+    browser.press(ENTER).await;
     browser.eventually("return document.querySelector('.rows') != null").await;
     assert_eq!(browser.text_of(":focus").await, "2 of 5 found");
     assert!(!browser.shows(".copy").await);
@@ -189,9 +189,7 @@ async fn with_several_projects_the_project_is_chosen_before_or_after() {
     check_page(&browser, "start-projects", &site.page("/")).await;
     check_state(&browser, "results-ambiguous", async || paste(&browser, &site, "42").await).await;
     browser.click_on(".rows", "project-1").await;
-    let url = browser.url().await;
-    let after = if url == site.page("/") { browser.url_of_new_tab().await } else { url };
-    assert_eq!(after, site.stand_in.url_of(&key_of(1), "42"));
+    assert_eq!(browser.url_of_new_tab().await, site.stand_in.url_of(&key_of(1), "42"));
 
     browser.open(&site.page("/")).await;
     browser.fill_in("textarea", "42").await;
