@@ -545,7 +545,7 @@ async fn nothing_that_people_wrote_is_kept_or_logged() {
     let broken = [
         format!(r#"{{"input": "{CANARY}", "topic": {CANARY}}}"#),
         format!(r#"{{"input": "{CANARY}"#),
-        format!("{CANARY}"),
+        CANARY.to_owned(),
         format!(r#"{{"{CANARY}": 1}} {CANARY}"#),
     ];
     for body in broken {
