@@ -21,6 +21,7 @@ mod keys;
 mod limits;
 mod link_page;
 mod outage;
+mod paste;
 mod projects;
 mod redirects;
 mod single_flight;
