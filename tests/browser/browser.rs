@@ -16,7 +16,7 @@ use thirtyfour::{
 use crate::support::process::Running;
 use crate::support::skip::skip;
 use crate::support::{PATIENCE, eventually};
-use crate::view::View;
+use crate::view::{View, is_phone};
 
 /// A fresh profile, nothing that the browser would do by itself, and no sandbox: that does not work for root.
 const ARGUMENTS: [&str; 12] = [
@@ -104,20 +104,25 @@ impl Browser {
     /// Looks at all pages in this way from now on.
     pub(crate) async fn look_through(&self, view: View) {
         let media = json!({"name": "prefers-color-scheme", "value": view.scheme.name()});
-        let metrics = json!({
-            "width": view.width, "height": view.height(), "deviceScaleFactor": 1, "mobile": view.is_phone(),
-        });
+        self.resize(view.width, view.height()).await;
         // 16 and 13 pixels unless the reader says otherwise.
         let [standard, fixed] = [16, 13].map(|pixels| pixels * view.text_size / 100);
         for (method, parameters) in [
-            ("Emulation.setDeviceMetricsOverride", metrics),
-            ("Emulation.setTouchEmulationEnabled", json!({"enabled": view.is_phone()})),
+            ("Emulation.setTouchEmulationEnabled", json!({"enabled": is_phone(view.width)})),
             ("Emulation.setEmulatedMedia", json!({"features": [media]})),
             ("Emulation.setScriptExecutionDisabled", json!({"value": !view.runs_scripts})),
             ("Page.setFontSizes", json!({"fontSizes": {"standard": standard, "fixed": fixed}})),
         ] {
             self.command(method, parameters).await;
         }
+    }
+
+    /// Gives the window this size in CSS pixels; a narrow one is that of a phone.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone(width),
+        });
+        self.command("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
     /// Opens an address as somebody who types it, and waits until its page has been loaded.
@@ -209,7 +214,7 @@ impl Browser {
     /// Clicks on the first link or button with this label in the elements that the selector fits.
     pub(crate) async fn click_on(&self, scope: &str, label: &str) {
         let script = "const all = [...document.querySelectorAll(arguments[0] + ' :is(a, button)')];
-            return all.find(element => element.innerText.trim().replace(/\s+/g, ' ') === arguments[1])";
+            return all.find(element => element.innerText.trim().replace(/\\s+/g, ' ') === arguments[1])";
         let found = self.driver.execute(script, vec![json!(scope), json!(label)]).await.unwrap();
         if found.json().is_null() {
             panic!("no {label:?} in {scope} of {}:\n{}", self.url().await, self.text_of("body").await);

@@ -5,7 +5,7 @@ use nebulink::demo::{Fault, Matching};
 use uuid::Uuid;
 
 use crate::browser::{Browser, ENTER, TAB};
-use crate::check::{check_page, check_state};
+use crate::check::{check_page, check_state, check_view};
 use crate::site::Site;
 use crate::support::{KEY, key_of};
 use crate::view::{LAPTOP, PHONE, View};
@@ -88,13 +88,12 @@ async fn input_without_an_id_gets_a_clear_word() {
 async fn a_book_gets_a_page_of_ours_and_no_broken_connection() {
     let Some(browser) = Browser::start().await else { return };
     let site = Site::start(&[]).await;
-    check_state(&browser, "start-too-much", async || {
-        browser.open(&site.page("/")).await;
-        let fill = "document.querySelector('textarea').value = 'a line of a book\\n'.repeat(2 ** 17)";
-        browser.evaluate(fill, &[]).await;
-        browser.follow("form", "Get links").await;
-    })
-    .await;
+    browser.look_through(PHONE).await;
+    browser.open(&site.page("/")).await;
+    let fill = "document.querySelector('textarea').value = 'a line of a book\\n'.repeat(2 ** 17)";
+    browser.evaluate(fill, &[]).await;
+    browser.follow("form", "Get links").await;
+    check_view(&browser, "start-too-much", PHONE).await;
     assert_eq!(browser.text_of("h1").await, "Too much text");
 }
 
