@@ -9,7 +9,7 @@ use super::parameters::{Parameters, id_in_path, id_in_query};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::route::{IdLocation, RedirectRoute};
-use crate::domain::{IdCandidates, IdText, InvalidId, Item, Scope};
+use crate::domain::{AllowedHosts, IdCandidates, IdText, InvalidId, Item, Scope};
 
 /// A request for a link.
 pub(super) struct LinkRequest<'a> {
@@ -23,16 +23,8 @@ impl<'a> LinkRequest<'a> {
     pub(super) fn read(web: &Web, route: RedirectRoute, uri: &'a Uri) -> Result<Self, Box<ProblemResponse>> {
         let problem = |problem| Box::new(ProblemResponse::from(problem));
         let parameters = Parameters::parse(uri.query()).map_err(problem)?;
-        let raw = match route.id {
-            IdLocation::Query => parameters.raw_id().map_err(problem)?,
-            IdLocation::Path => {
-                let rest = uri.path().get(web.options.base_path.len() + route.prefix.len()..);
-                let rest = rest.unwrap_or_default();
-                // A trailing slash changes nothing.
-                rest.strip_suffix('/').unwrap_or(rest)
-            }
-        };
-        let candidates = candidates(web, route, raw).map_err(|why| {
+        let raw = raw_id(&web.options.base_path, route, uri, &parameters).map_err(problem)?;
+        let candidates = candidates(&web.options.allowed_hosts, route, raw).map_err(|why| {
             let received = decoded(route, raw).map_or(Cow::Borrowed(raw), |text| text.decoded);
             let problem = Problem::InvalidId { why, kind: route.kind };
             Box::new(ProblemResponse { received: Some(received.into_owned()), ..problem.into() })
@@ -53,15 +45,38 @@ impl<'a> LinkRequest<'a> {
     }
 }
 
-fn candidates<'a>(web: &Web, route: RedirectRoute, raw: &'a str) -> Result<IdCandidates<'a>, InvalidId> {
-    let text = decoded(route, raw)?;
-    match route.kind {
-        Some(kind) => IdCandidates::of_kind(kind, text),
-        None => IdCandidates::of_any_kind(text, &web.options.allowed_hosts),
+/// The text that stands for the id, still encoded.
+pub(super) fn raw_id<'a>(
+    base_path: &str,
+    route: RedirectRoute,
+    uri: &'a Uri,
+    parameters: &Parameters<'a>,
+) -> Result<&'a str, Problem> {
+    match route.id {
+        IdLocation::Query => parameters.raw_id(),
+        IdLocation::Path => {
+            let rest = uri.path().get(base_path.len() + route.prefix.len()..).unwrap_or_default();
+            // A trailing slash changes nothing.
+            Ok(rest.strip_suffix('/').unwrap_or(rest))
+        }
     }
 }
 
-fn decoded(route: RedirectRoute, raw: &str) -> Result<IdText<'_>, InvalidId> {
+/// The items that such a text may mean.
+pub(super) fn candidates<'a>(
+    allowed_hosts: &AllowedHosts,
+    route: RedirectRoute,
+    raw: &'a str,
+) -> Result<IdCandidates<'a>, InvalidId> {
+    let text = decoded(route, raw)?;
+    match route.kind {
+        Some(kind) => IdCandidates::of_kind(kind, text),
+        None => IdCandidates::of_any_kind(text, allowed_hosts),
+    }
+}
+
+/// Decodes such a text.
+pub(super) fn decoded(route: RedirectRoute, raw: &str) -> Result<IdText<'_>, InvalidId> {
     match route.id {
         IdLocation::Path => id_in_path(raw),
         IdLocation::Query => id_in_query(raw),

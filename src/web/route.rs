@@ -69,6 +69,9 @@ pub(super) const ALLOW_GET: &str = "GET,HEAD";
 /// The `Allow` of a page with a form.
 pub(super) const ALLOW_FORM: &str = "GET,HEAD,POST";
 
+/// The path of tag look-ups. These have paths of their own, which no id of `/go/{id}` may take.
+pub(super) const TAG: &str = "/go/tag";
+
 /// The paths that an id may follow, the longer ones first; with their patterns and kinds.
 const PATHS: [(&str, &str, Option<Kind>); 5] = [
     ("/go/interaction/", "/go/interaction/{id}", Some(Kind::Interaction)),
@@ -139,6 +142,18 @@ impl FixedRoute {
 }
 
 impl RedirectRoute {
+    /// The route of the link at a path below `server.base_path`, as the router finds it; `None` if no link is there.
+    pub(super) fn of_path(path: &str) -> Option<Self> {
+        let is_tag = path.strip_prefix(TAG).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if is_tag {
+            return None;
+        }
+        let mut in_query = Self::all_with_id_in_query();
+        in_query
+            .find(|route| path == route.pattern || path == route.prefix)
+            .or_else(|| Self::with_id_in_path(path))
+    }
+
     /// The route of a path with an id in it.
     ///
     /// axum's router knows no such path: it would copy and decode the id before we decode it, on the way of every redirect.

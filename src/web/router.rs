@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::routing::{MethodRouter, any};
 use http::Method;
 
-use super::route::{ALLOW_FORM, ALLOW_GET, FixedRoute, RedirectRoute, Route};
+use super::route::{ALLOW_FORM, ALLOW_GET, FixedRoute, RedirectRoute, Route, TAG};
 use super::{Web, cors, handler};
 
 /// Every path of the public listener, below `server.base_path`.
@@ -31,9 +31,8 @@ pub fn public_router(web: Web) -> Router {
             router = router.route(&path, method_router(web, Route::Fixed(fixed)));
         }
     }
-    // Tag look-ups have paths of their own, which no id of `/go/{id}` may take.
-    for path in ["/go/tag", "/go/tag/", "/go/tag/{*rest}"] {
-        router = router.route(&format!("{base}{path}"), any_method(web, Route::Unmatched));
+    for rest in ["", "/", "/{*rest}"] {
+        router = router.route(&format!("{base}{TAG}{rest}"), any_method(web, Route::Unmatched));
     }
     let mut api = Router::new();
     for path in ["/api", "/api/", "/api/{*rest}"] {

@@ -15,6 +15,7 @@ mod callers;
 mod calls_to_nebuly;
 mod errors;
 mod keys;
+mod kit;
 mod limits;
 mod outage;
 mod projects;
