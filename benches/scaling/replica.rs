@@ -68,6 +68,7 @@ impl Replica {
             }],
             construction: Construction::new(&platform, hosts()),
             clock: Arc::new(surroundings.time.clone()),
+            details: None,
         };
         let policy = Policy {
             lifetimes: LIFETIMES,

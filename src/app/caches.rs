@@ -12,21 +12,22 @@ use super::background::Background;
 use super::error::StartError;
 use super::nebuly_clients::{NebulyClients, ids, read_authorities};
 use crate::cache::snapshot::{self, LinkFilter, SnapshotError, SnapshotFile};
-use crate::cache::{MemoryCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
-use crate::domain::{Clock, Construction, Lifetimes, ProjectName, SharedLinks};
+use crate::cache::{MemoryCache, MemoryDetailsCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
+use crate::domain::{Clock, Construction, ItemDetails, Lifetimes, ProjectName, SharedLinks};
 use crate::nebuly::{Nebuly, ProjectKeys};
-use crate::resolver::{Construct, Policy, Resolver, ResolverDependencies, ResolverProject};
+use crate::resolver::{Construct, Policy, Resolver, ResolverDependencies, ResolverDetails, ResolverProject};
 use crate::settings::{self, OnOutage, Resolve, Settings};
 
-/// The pause between two rounds of housekeeping of the memory cache.
+/// The pause between two rounds of housekeeping of the caches in memory.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// The longest that the shutdown waits for the snapshot to be written.
 const LAST_SAVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The memory cache, with the tasks that load and save it beside the resolver.
+/// The caches in memory, with the tasks that load and save it beside the resolver.
 pub(super) struct Caches {
     memory: MemoryCache,
+    details: Arc<MemoryDetailsCache>,
     snapshot: Option<SnapshotFile>,
     snapshot_interval: Duration,
     shared_writer: Option<SharedCacheWriter>,
@@ -46,7 +47,9 @@ pub(super) fn build(
     let lifetimes = lifetimes(&settings.cache);
     let memory = MemoryCache::new(settings.cache.max_size);
     let (shared, shared_writer) = shared_cache(settings, lifetimes, &keys, &clock)?.unzip();
+    let details = Arc::<MemoryDetailsCache>::default();
     let dependencies = ResolverDependencies {
+        details: resolver_details(settings, &clients, &details),
         memory: Arc::new(memory.clone()),
         shared: shared.map(|shared| Arc::new(shared) as Arc<dyn SharedLinks>),
         projects: clients.into_iter().zip(&settings.projects).map(resolver_project).collect(),
@@ -64,6 +67,7 @@ pub(super) fn build(
     };
     let caches = Caches {
         memory,
+        details,
         snapshot: snapshot(settings, lifetimes, keys)?,
         snapshot_interval: settings.cache.snapshot_interval,
         shared_writer,
@@ -87,7 +91,7 @@ impl Caches {
 
     /// Starts the tasks that keep the caches. The saver is for the last snapshot at shutdown.
     pub(super) fn start(self, background: &mut Background) -> SnapshotSaver {
-        let Self { memory, snapshot, snapshot_interval, shared_writer, .. } = self;
+        let Self { memory, details, snapshot, snapshot_interval, shared_writer, clock } = self;
         if let Some(writer) = shared_writer {
             let writer = Arc::new(Mutex::new(writer));
             background.supervise("shared_cache_writer", move || {
@@ -101,7 +105,7 @@ impl Caches {
         }
         background.supervise("housekeeping", {
             let memory = memory.clone();
-            move || housekeep(memory.clone())
+            move || housekeep(memory.clone(), Arc::clone(&details), Arc::clone(&clock))
         });
         let saver = SnapshotSaver { memory, snapshot };
         if saver.snapshot.is_some() {
@@ -112,11 +116,12 @@ impl Caches {
     }
 }
 
-async fn housekeep(memory: MemoryCache) {
+async fn housekeep(memory: MemoryCache, details: Arc<MemoryDetailsCache>, clock: Arc<dyn Clock>) {
     let mut interval = tokio::time::interval(HOUSEKEEPING);
     loop {
         interval.tick().await;
         memory.housekeep();
+        details.housekeep(clock.monotonic());
     }
 }
 
@@ -224,6 +229,21 @@ const fn lifetimes(cache: &settings::CacheSettings) -> Lifetimes {
 
 fn resolver_project((client, project): (Nebuly, &settings::ProjectSettings)) -> ResolverProject {
     ResolverProject { name: project.name.clone(), source: Box::new(client), ids: ids(project) }
+}
+
+/// The clients for details, if people may see some and Nebuly is called at all.
+fn resolver_details(
+    settings: &Settings,
+    clients: &[Nebuly],
+    cache: &Arc<MemoryDetailsCache>,
+) -> Option<ResolverDetails> {
+    if !settings.preview.details || settings.nebuly.resolve == Resolve::Construct {
+        return None;
+    }
+    let fields: Arc<[Arc<str>]> =
+        settings.preview.fields.iter().map(|field| Arc::from(field.as_str())).collect();
+    let client = |client: &Nebuly| Box::new(client.details(Arc::clone(&fields))) as Box<dyn ItemDetails>;
+    Some(ResolverDetails { projects: clients.iter().map(client).collect(), cache: Arc::clone(cache) as _ })
 }
 
 fn cause_of(error: &SnapshotError) -> Option<String> {

@@ -1,5 +1,7 @@
-//! Adapters for caches: the links in memory, the links that replicas share, and the snapshot file.
+//! Adapters for caches: the links in memory, the links that replicas share, and the snapshot file; and the details of
+//! items, in memory alone.
 
+mod details;
 mod link_record;
 mod memory;
 mod shared;
@@ -12,5 +14,6 @@ pub mod fuzzing {
     pub use super::snapshot::fuzzing::snapshot;
 }
 
+pub use details::MemoryDetailsCache;
 pub use memory::MemoryCache;
 pub use shared::{SharedCache, SharedCacheError, SharedCacheOptions, SharedCacheWriter};

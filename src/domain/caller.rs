@@ -33,6 +33,8 @@ pub enum FairnessKey {
     Caller(u64),
     /// All refreshes of stale links together.
     Refresh,
+    /// All listings and details together. Among themselves, their callers share them by keys of their own.
+    ListingsAndDetails,
 }
 
 /// The rate limit of one caller: a token bucket. Every call that is made to Nebuly for the caller costs a token.

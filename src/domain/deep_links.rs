@@ -43,11 +43,11 @@ impl WaitingCallers for Caller {
 /// The future that [`DeepLinks::resolve`] returns.
 pub type CallFuture<'a> = Pin<Box<dyn Future<Output = Result<Answer, CallFailure>> + Send + 'a>>;
 
-/// A conclusive answer about an item.
+/// A conclusive answer about an item: by default, its link.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum Answer<T = TargetUrl> {
     /// The item is there.
-    Found(TargetUrl),
+    Found(T),
     /// The item is not there for our key.
     Absent {
         /// The status that said so, for the `fwd-status` of RFC 9211.

@@ -33,6 +33,9 @@ pub enum InvalidId {
     /// An interaction's id that is no UUID.
     #[error("the id of an interaction is a UUID")]
     NotAUuid,
+    /// A short code of more than 128 bits.
+    #[error("the short code is over 128 bits")]
+    CodeTooLarge,
     /// A pasted address whose host is none that links may lead to.
     #[error("the address is not one of Nebuly's pages")]
     ForeignUrl,
@@ -112,7 +115,8 @@ pub(super) fn is_space_or_quote(char: char) -> bool {
         )
 }
 
-fn trim_surroundings(text: &str) -> &str {
+/// The text without the quotes, brackets, white space and zero-width characters around it, and the punctuation behind it.
+pub(super) fn trim_surroundings(text: &str) -> &str {
     let around = |char: char| {
         is_space_or_quote(char)
             || matches!(char, '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>')

@@ -52,19 +52,16 @@ impl<'a> IdCandidates<'a> {
         Self { first: item, kind_was_named: true, conversation: None }
     }
 
+    /// Reads the text as the id of an interaction, which may also be written as its short code.
+    pub fn of_interaction_or_code(text: &IdText<'_>) -> Result<Self, InvalidId> {
+        Item::interaction_or_code(&text.decoded).map(Self::of_item)
+    }
+
     /// Finds out the kind: a UUID may be an interaction or a conversation; of the URL of a page of Nebuly's only kind
     /// and id are taken; and any other text is a conversation.
     pub fn of_any_kind(text: IdText<'a>, hosts: &AllowedHosts) -> Result<Self, InvalidId> {
         if let Some(page) = NebulyPageUrl::parse(&text.decoded) {
-            if !hosts.allows(&page.url) {
-                return Err(InvalidId::ForeignUrl);
-            }
-            let id = page.id()?;
-            let first = match page.kind {
-                Kind::Interaction => Item::interaction(&id)?,
-                Kind::Conversation => Item::conversation(id)?,
-            };
-            return Ok(Self { first, kind_was_named: true, conversation: None });
+            return page.candidates(hosts);
         }
         match Item::interaction(&text.decoded) {
             Ok(first) => Ok(Self { first, kind_was_named: false, conversation: Some(text) }),
@@ -75,6 +72,16 @@ impl<'a> IdCandidates<'a> {
     fn conversation(text: IdText<'a>, kind_was_named: bool) -> Result<Self, InvalidId> {
         let first = Item::conversation(text.decoded.clone())?;
         Ok(Self { first, kind_was_named, conversation: Some(text) })
+    }
+
+    /// The same candidates, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> IdCandidates<'static> {
+        let conversation = self.conversation.map(|text| IdText {
+            decoded: Cow::Owned(text.decoded.into_owned()),
+            with_plus: text.with_plus.map(|text| Cow::Owned(text.into_owned())),
+        });
+        IdCandidates { first: self.first.into_owned(), kind_was_named: self.kind_was_named, conversation }
     }
 
     /// The item that is asked for first.
@@ -145,8 +152,8 @@ fn without_surroundings(text: &str) -> &str {
     }
 }
 
-/// The URL of a page of Nebuly's.
-struct NebulyPageUrl {
+/// The URL of a page that shows an item, as Nebuly writes them.
+pub(super) struct NebulyPageUrl {
     url: Url,
     kind: Kind,
     /// Still encoded, as in the query.
@@ -154,7 +161,8 @@ struct NebulyPageUrl {
 }
 
 impl NebulyPageUrl {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a URL that names an item, of whatever host.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if !text.starts_with("https://") && !text.starts_with("http://") {
             return None;
@@ -167,6 +175,23 @@ impl NebulyPageUrl {
             .map(|id| (Kind::Interaction, id))
             .or_else(|| id_of("conversationId").map(|id| (Kind::Conversation, id)))?;
         Some(Self { url, kind, raw_id })
+    }
+
+    /// The item that the page shows.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId::ForeignUrl`] if the host is none of these, and the reason why the id is not valid.
+    pub(super) fn candidates<'a>(&self, hosts: &AllowedHosts) -> Result<IdCandidates<'a>, InvalidId> {
+        if !hosts.allows(&self.url) {
+            return Err(InvalidId::ForeignUrl);
+        }
+        let id = self.id()?;
+        let item = match self.kind {
+            Kind::Interaction => Item::interaction(&id)?,
+            Kind::Conversation => Item::conversation(id)?,
+        };
+        Ok(IdCandidates::of_item(item))
     }
 
     fn id(&self) -> Result<String, InvalidId> {

@@ -6,6 +6,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::id::{self, ConversationId, InvalidId};
+use super::short_code;
 
 /// The kind of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +60,15 @@ impl<'a> Item<'a> {
         id::interaction(text).map(Self::Interaction)
     }
 
+    /// The same, of a text that may also be the short code of the UUID.
+    pub fn interaction_or_code(text: &str) -> Result<Self, InvalidId> {
+        let uuid = match id::interaction(text) {
+            Err(InvalidId::NotAUuid) => short_code::decode(id::trim_surroundings(text)),
+            result => result,
+        };
+        uuid.map(Self::Interaction)
+    }
+
     /// The conversation with exactly this id.
     pub fn conversation(text: impl Into<Cow<'a, str>>) -> Result<Self, InvalidId> {
         ConversationId::new(text.into()).map(Self::Conversation)
@@ -79,6 +89,15 @@ impl<'a> Item<'a> {
         match self {
             Self::Interaction(uuid) => Cow::Owned(uuid.hyphenated().to_string()),
             Self::Conversation(id) => Cow::Borrowed(id.as_str()),
+        }
+    }
+
+    /// The code that stands for the id in short links; `None` for a conversation.
+    #[must_use]
+    pub fn short_code(&self) -> Option<String> {
+        match self {
+            Self::Interaction(uuid) => Some(short_code::encode(*uuid)),
+            Self::Conversation(_) => None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The client of one project of Nebuly's: the life of a call.
+//! The client of one project of Nebuly's: the life of a call for a link.
 //!
 //! 1. The key must not be known to be rejected, and the circuit breaker must admit the call.
 //! 2. One of the callers that wait for the answer takes a token of its rate limit, and waits for a permit of the fair
@@ -16,32 +16,26 @@ use futures_util::stream::FuturesUnordered;
 use opentelemetry_sdk::trace::SdkTracer;
 use secrecy::SecretString;
 
-use super::call::{self, CallError, CallOutcome, CallSpans, ClientError, Endpoint, KeyCheck, NebulyApi};
+use super::call::{self, ApiCall, CallOutcome, ClientError, DEEP_LINK, Endpoint, KeyCheck, NebulyApi};
 use super::circuit_breaker::{AdmittedCall, CircuitBreaker};
-use super::fair_semaphore::{FairSemaphore, Permit, QueueFull, Wait};
-use super::key::{ApiKeySource, KeyHolder, KeyLease, ProjectKeys};
+use super::details::DetailsClient;
+use super::fair_semaphore::{FairSemaphore, QueueFull, Wait};
+use super::key::{ApiKeySource, KeyHolder, ProjectKeys};
 use super::metrics::{self, CallMetrics, KeyMetrics};
+use super::project_calls::{
+    CallObserver, ItemCalls, OUT_OF_TIME, ProjectCalls, RateLimitToken, TOO_MANY_WAIT, Turn, time_left,
+};
+use super::side_calls::SideCalls;
 use super::{SteadyClock, backoff};
 use crate::domain::{
     AllowedHosts, Answer, CallFailure, CallFuture, CallOptions, Caller, Cause, DeepLinks, Item, ProjectName,
-    RateLimit, retry_after,
+    TargetUrl,
 };
 
 /// No call starts with less time than this, or than a whole attempt if that is shorter. It would only be abandoned, make
 /// room for the next one like it, and end in a timeout that says nothing of Nebuly. At most half of the deadline: with a
 /// short deadline no call would be made at all.
 const MIN_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The longest time for which a call whose key was rejected looks for another one: ten times the delay
-/// before its file is read once more.
-const KEY_RELOAD_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The time was up before the call could begin. It never got to Nebuly, so it was not Nebuly that was too slow.
-const OUT_OF_TIME: CallFailure = CallFailure { cause: Cause::Overloaded { retry_after: None }, status: None };
-
-/// Too many calls wait. That may be over soon.
-const TOO_MANY_WAIT: CallFailure =
-    CallFailure { cause: Cause::Overloaded { retry_after: Some(1) }, status: None };
 
 /// The options that the clients of all projects have in common.
 #[derive(Debug, Clone)]
@@ -70,43 +64,20 @@ pub struct NebulyOptions {
 #[derive(Clone)]
 pub struct SharedClientState {
     semaphore: Arc<FairSemaphore>,
+    /// Bounds the calls that are not for links.
+    quarter: Arc<FairSemaphore>,
     keys: Arc<ProjectKeys>,
     clock: SteadyClock,
 }
 
-/// A link that is asked for, and the number of calls that were made for it.
-struct LinkCalls<'a> {
-    item: &'a Item<'static>,
-    options: &'a CallOptions,
-    made: u32,
-}
-
-/// The right of a caller to have a call made.
-struct Turn {
-    permit: Permit,
-    token: RateLimitToken,
-    caller: Caller,
-}
-
-/// A token that a caller has paid. It is given back when this is dropped, unless the call is made.
-struct RateLimitToken {
-    rate_limit: Option<Arc<dyn RateLimit>>,
-}
-
 /// The client of one project of Nebuly's.
 pub struct Nebuly {
-    project: ProjectName,
-    api: NebulyApi,
-    key: Arc<KeyHolder>,
+    calls: Arc<ProjectCalls>,
+    side_calls: Arc<SideCalls>,
     breaker: CircuitBreaker,
-    semaphore: Arc<FairSemaphore>,
-    attempt_timeout: Duration,
-    /// No call starts with less time left.
-    min_timeout: Duration,
     retries: u32,
-    deep_links: CallMetrics,
+    deep_links: CallObserver,
     get_interactions: CallMetrics,
-    spans: Option<CallSpans>,
 }
 
 impl SharedClientState {
@@ -119,7 +90,9 @@ impl SharedClientState {
     /// The same, with another clock for circuit breakers and rejected keys.
     #[must_use]
     pub fn with_clock(max_in_flight: usize, clock: SteadyClock) -> Self {
-        Self { semaphore: Arc::new(FairSemaphore::new(max_in_flight)), keys: Arc::default(), clock }
+        let semaphore = Arc::new(FairSemaphore::new(max_in_flight));
+        let quarter = Arc::new(semaphore.quarter());
+        Self { semaphore, quarter, keys: Arc::default(), clock }
     }
 
     /// The keys of the projects whose clients were built with this.
@@ -152,34 +125,44 @@ impl Nebuly {
         let clock = || Arc::clone(&shared.clock);
         let key = Arc::new(KeyHolder::new(project.clone(), key, clock(), KeyMetrics::new(&project)));
         shared.keys.add(Arc::clone(&key));
-        let spans = options.tracer.clone().map(|tracer| CallSpans::new(tracer, &options.endpoint, &project));
-        Ok(Self {
+        let calls = Arc::new(ProjectCalls {
             api,
             key,
-            breaker: CircuitBreaker::new(project.clone(), clock(), metrics::circuit_open(&project)),
             semaphore: Arc::clone(&shared.semaphore),
             attempt_timeout: options.attempt_timeout,
             min_timeout: options.attempt_timeout.min(MIN_TIMEOUT).min(options.deadline / 2),
-            retries: options.retries,
-            deep_links: CallMetrics::new(&project, "deeplink"),
-            get_interactions: CallMetrics::new(&project, "get_interactions"),
-            spans,
+            tracer: options.tracer.clone(),
             project,
+        });
+        let project = &calls.project;
+        Ok(Self {
+            breaker: CircuitBreaker::new(project.clone(), "links", clock(), metrics::circuit_open(project)),
+            retries: options.retries,
+            deep_links: calls.observer(&DEEP_LINK),
+            get_interactions: CallMetrics::new(project, "get_interactions"),
+            side_calls: Arc::new(SideCalls::new(Arc::clone(&calls), clock(), Arc::clone(&shared.quarter))),
+            calls,
         })
     }
 
     /// The project whose key this client has.
     #[must_use]
-    pub const fn project(&self) -> &ProjectName {
-        &self.project
+    pub fn project(&self) -> &ProjectName {
+        &self.calls.project
+    }
+
+    /// A client for the details of this project's items, of which it reads these fields alone.
+    #[must_use]
+    pub fn details(&self, fields: Arc<[Arc<str>]>) -> DetailsClient {
+        DetailsClient::new(Arc::clone(&self.side_calls), fields)
     }
 
     /// Checks the key with a call of its own. It bypasses circuit breaker and semaphore, and changes nothing for them.
     pub async fn check_key(&self) -> KeyCheck {
-        let Some(key) = self.key.key() else { return KeyCheck::NoKey };
+        let Some(key) = self.calls.key.key() else { return KeyCheck::NoKey };
         let began = Instant::now();
         let _in_flight = self.get_interactions.in_flight();
-        let check = self.api.check_key(&key, self.attempt_timeout).await;
+        let check = self.calls.api.check_key(&key, self.calls.attempt_timeout).await;
         if let Some(result) = check.result() {
             self.get_interactions.ended(result, began.elapsed());
         }
@@ -189,23 +172,30 @@ impl Nebuly {
     /// Calls, and retries while the outcome may pass and another attempt is allowed.
     async fn ask(&self, item: &Item<'static>, options: &CallOptions) -> Result<Answer, CallFailure> {
         let retries = if options.may_retry { self.retries } else { 0 };
-        let mut link = LinkCalls { item, options, made: 0 };
-        let mut outcome = self.call(&mut link).await?;
+        let api = &self.calls.api;
+        let url = api.endpoint.deep_link(item).map_err(|error| {
+            tracing::error!(project = %self.calls.project, %error, "failed to build the URL of a call");
+            CallFailure { cause: Cause::Internal, status: None }
+        })?;
+        let accept = |body: &[u8]| call::accept_url(body, &api.allowed_hosts, &api.keys);
+        let api_call = ApiCall { url, question: None, max_body: call::MAX_DEEP_LINK_BODY, accept: &accept };
+        let mut calls = ItemCalls::new(&api_call, &self.deep_links, options.deadline);
+        let mut outcome = self.call(&mut calls, item, options).await?;
         for failed in 1..=retries {
             if !matches!(outcome, CallOutcome::Retryable(_)) || !self.pause(failed, options.deadline).await {
                 break;
             }
             // The outcome of the last call says more than that no other one was made.
-            let Ok(again) = self.call(&mut link).await else { break };
+            let Ok(again) = self.call(&mut calls, item, options).await else { break };
             outcome = again;
         }
-        self.conclude(outcome)
+        self.calls.conclude(outcome, &self.breaker, "failed to resolve a link")
     }
 
     /// Waits before another attempt. Returns false at once if there is no time for one.
     async fn pause(&self, failed: u32, deadline: Instant) -> bool {
         let pause = backoff::pause(failed);
-        let enough_time = time_left(deadline) >= pause + self.min_timeout;
+        let enough_time = time_left(deadline) >= pause + self.calls.min_timeout;
         if enough_time {
             tokio::time::sleep(pause).await;
         }
@@ -213,29 +203,26 @@ impl Nebuly {
     }
 
     /// Makes one call, or, if the key was rejected and there is another one, two. An error means that none was made.
-    async fn call(&self, link: &mut LinkCalls<'_>) -> Result<CallOutcome, CallFailure> {
-        self.key.check()?;
+    async fn call(
+        &self,
+        calls: &mut ItemCalls<'_, TargetUrl>,
+        item: &Item<'static>,
+        options: &CallOptions,
+    ) -> Result<CallOutcome<TargetUrl>, CallFailure> {
+        self.calls.key.check()?;
         let mut admitted = self.breaker.admit()?;
-        let Turn { permit, token, caller } = self.turn(link.options, &admitted).await?;
-        // While it waited, the circuit may have opened, and other calls may have learnt that the key is rejected.
+        let turn = self.turn(options, &admitted).await?;
+        // While it waited, the circuit may have opened.
         admitted.begin()?;
-        let lease = self.key.lease()?;
-
-        let mut outcome = self.attempt(link, &permit, token, &lease).await?;
-        if matches!(outcome, CallOutcome::KeyRejected) {
-            outcome = self.with_another_key(link, &permit, &caller, lease).await;
-        } else {
-            learn(lease, &outcome);
-        }
-        admitted.settle(link.item, outcome.evidence());
+        let outcome = self.calls.make(calls, turn).await?;
+        admitted.settle(item, outcome.evidence());
         Ok(outcome)
     }
 
     /// Waits for a turn among all calls, unless the circuit opens. Each caller that wants the answer, also one that joins
     /// while this waits, waits in its own turn; the first turn counts.
     async fn turn(&self, options: &CallOptions, admitted: &AdmittedCall<'_>) -> Result<Turn, CallFailure> {
-        // The call must begin within this time.
-        let max_wait = time_left(options.deadline).checked_sub(self.min_timeout).ok_or(OUT_OF_TIME)?;
+        let max_wait = self.calls.max_wait(options.deadline)?;
         let first_of_all = async {
             let mut turns = FuturesUnordered::new();
             let mut next = options.callers.at(0);
@@ -284,82 +271,9 @@ impl Nebuly {
         if !until_available.is_zero() {
             tokio::time::sleep(until_available).await;
         }
-        let permit = self.semaphore.acquire(caller.fairness_key, wait).await;
+        let permit = self.calls.semaphore.acquire(caller.fairness_key, wait).await;
         let permit = permit.map_err(|QueueFull| (wait, TOO_MANY_WAIT))?;
         Ok(Turn { permit, token, caller })
-    }
-
-    /// After a 401: makes the same call with another key, if there is one. It keeps its permit while it looks.
-    async fn with_another_key(
-        &self,
-        link: &mut LinkCalls<'_>,
-        permit: &Permit,
-        caller: &Caller,
-        lease: KeyLease,
-    ) -> CallOutcome {
-        // Not longer, because it holds its permit meanwhile, and the file may be on a mount that hangs.
-        let max_wait = time_left(link.options.deadline).min(KEY_RELOAD_TIMEOUT);
-        let looked = tokio::time::timeout(max_wait, lease.rejected_unless_changed()).await;
-        let Ok(Some(another)) = looked else { return CallOutcome::KeyRejected };
-        // Its token may be available only later: a call in flight does not wait for that.
-        let Ok((token, _)) = RateLimitToken::acquire(&caller.rate_limit, Duration::MAX) else {
-            return CallOutcome::KeyRejected;
-        };
-        let Ok(outcome) = self.attempt(link, permit, token, &another).await else {
-            return CallOutcome::KeyRejected;
-        };
-        learn(another, &outcome);
-        outcome
-    }
-
-    /// Makes a call, if there is enough time for one.
-    async fn attempt(
-        &self,
-        link: &mut LinkCalls<'_>,
-        permit: &Permit,
-        token: RateLimitToken,
-        lease: &KeyLease,
-    ) -> Result<CallOutcome, CallFailure> {
-        let timeout = self.attempt_timeout.min(time_left(link.options.deadline));
-        if timeout < self.min_timeout {
-            return Err(OUT_OF_TIME);
-        }
-        let url = self.api.endpoint.deep_link(link.item).map_err(|error| {
-            tracing::error!(project = %self.project, %error, "failed to build the URL of a call");
-            CallFailure { cause: Cause::Internal, status: None }
-        })?;
-        token.spend();
-        let span = self.spans.as_ref().and_then(|spans| spans.begin(permit.key(), link.made));
-        link.made += 1;
-        let began = Instant::now();
-        let outcome = {
-            let _in_flight = self.deep_links.in_flight();
-            self.api.deep_link(url, lease.key(), timeout).await
-        };
-        self.deep_links.ended(outcome.result(), began.elapsed());
-        if let Some(span) = span {
-            span.ended(&outcome);
-        }
-        Ok(outcome)
-    }
-
-    /// Turns the last outcome into what the resolver decides on. Logs a failure, unless key or circuit breaker have logged
-    /// it.
-    fn conclude(&self, outcome: CallOutcome) -> Result<Answer, CallFailure> {
-        match outcome {
-            CallOutcome::Answered(answer) => Ok(answer),
-            CallOutcome::KeyRejected => Err(CallFailure { cause: Cause::KeyRejected, status: Some(401) }),
-            CallOutcome::Throttled(_) => {
-                let cause = Cause::Overloaded { retry_after: Some(self.breaker.retry_after()) };
-                Err(CallFailure { cause, status: Some(429) })
-            }
-            CallOutcome::Retryable(CallError { failure, why })
-            | CallOutcome::NonRetryable(CallError { failure, why }) => {
-                let CallFailure { cause, status } = failure;
-                tracing::warn!(project = %self.project, status, ?cause, %why, "failed to resolve a link");
-                Err(failure)
-            }
-        }
     }
 }
 
@@ -367,46 +281,4 @@ impl DeepLinks for Nebuly {
     fn resolve<'a>(&'a self, item: &'a Item<'static>, options: &'a CallOptions) -> CallFuture<'a> {
         Box::pin(self.ask(item, options))
     }
-}
-
-impl RateLimitToken {
-    /// Takes a token, and returns the time until it is available. Fails if that is longer than `at_most`.
-    fn acquire(rate_limit: &Arc<dyn RateLimit>, at_most: Duration) -> Result<(Self, Duration), CallFailure> {
-        match rate_limit.acquire(at_most) {
-            Ok(wait) => Ok((Self { rate_limit: Some(Arc::clone(rate_limit)) }, wait)),
-            Err(wait) => Err(CallFailure {
-                cause: Cause::RateLimited { retry_after: retry_after(wait) },
-                status: None,
-            }),
-        }
-    }
-
-    /// The call is made: the token is not given back.
-    fn spend(mut self) {
-        self.rate_limit = None;
-    }
-}
-
-impl Drop for RateLimitToken {
-    fn drop(&mut self) {
-        if let Some(rate_limit) = &self.rate_limit {
-            rate_limit.release(1);
-        }
-    }
-}
-
-/// Records what the outcome of a call says of the key that it was made with.
-fn learn(lease: KeyLease, outcome: &CallOutcome) {
-    match outcome {
-        CallOutcome::Answered(_) => lease.accepted(),
-        CallOutcome::KeyRejected => lease.rejected(),
-        // Another server than Nebuly's may have answered.
-        CallOutcome::Throttled(_) | CallOutcome::Retryable(_) | CallOutcome::NonRetryable(_) => {
-            lease.inconclusive();
-        }
-    }
-}
-
-fn time_left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }

@@ -3,7 +3,7 @@
 //! # The rules
 //!
 //! 1. At most `max` calls hold a permit.
-//! 2. Refreshes together hold at most a quarter of them.
+//! 2. Refreshes together hold at most a quarter of them; so do listings and details.
 //! 3. One caller holds at most a quarter while another key waits for a permit, and at most three quarters otherwise, so
 //!    that a new caller gets one at once. Refreshes that wait only because of rule 2 do not count as waiting here.
 //! 4. A call that may get a permit by these rules gets it at once. The calls of one key get permits in the order of
@@ -91,6 +91,11 @@ impl FairSemaphore {
         Self { max: max.max(1), state: Mutex::default() }
     }
 
+    /// A semaphore with a quarter of the permits of this one; at least one.
+    pub(super) fn quarter(&self) -> Self {
+        Self::new(quarter_of(self.max))
+    }
+
     /// Waits for a permit. Dropping the future leaves the queue.
     pub(super) async fn acquire(self: &Arc<Self>, key: FairnessKey, wait: Wait) -> Result<Permit, QueueFull> {
         let (number, permit) = {
@@ -152,7 +157,7 @@ impl Drop for QueuePosition<'_> {
 impl SemaphoreState {
     fn may_take(&self, key: FairnessKey, max: usize) -> bool {
         let bound = match key {
-            FairnessKey::Refresh => quarter_of(max),
+            FairnessKey::Refresh | FairnessKey::ListingsAndDetails => quarter_of(max),
             FairnessKey::Caller(_) if self.others_wait(key, max) => quarter_of(max),
             FairnessKey::Caller(_) => three_quarters_of(max),
         };

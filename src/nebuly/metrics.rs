@@ -152,7 +152,7 @@ impl KeyMetrics {
     }
 }
 
-/// The gauge that is 1 while a project's circuit breaker is open.
+/// The gauge that is 1 while a project's circuit breaker for links is open.
 pub(super) fn circuit_open(project: &ProjectName) -> Gauge {
     gauge!(CIRCUIT_OPEN, "project" => project.to_string())
 }

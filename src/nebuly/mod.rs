@@ -1,4 +1,4 @@
-//! Nebuly, as an adapter: makes calls for links, and reads the answers.
+//! Nebuly, as an adapter: makes calls for links and details, and reads the answers.
 //!
 //! A call carries a key, so it goes only to the configured address: no redirect is followed, no proxy of the environment
 //! is used, and an id stays in its own path segment. No answer is used before it is checked. And Nebuly is not
@@ -6,7 +6,10 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `client` | one project: the life of a call, from the first check to what is learnt from it |
+//! | `client` | one project: the life of a call for a link, from the first check to what is learnt from it |
+//! | `details` | the details of items |
+//! | `side_calls` | the life of a call that is not for a link, so that it stops no redirect |
+//! | `project_calls` | the part that all of these have in common |
 //! | `key` | the API keys: where they come from, and whether Nebuly accepts them |
 //! | `circuit_breaker` | refuses calls while Nebuly fails, or asks us to slow down |
 //! | `fair_semaphore` | bounds the calls in flight, of all projects, and shares them fairly among callers |
@@ -18,15 +21,19 @@ mod backoff;
 mod call;
 mod circuit_breaker;
 mod client;
+mod details;
 mod fair_semaphore;
 mod key;
 mod metrics;
+mod project_calls;
+mod side_calls;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::call::{ClientError, Endpoint, KeyCheck, POOL_MAX_IDLE};
 pub use self::client::{Nebuly, NebulyOptions, SharedClientState};
+pub use self::details::DetailsClient;
 pub use self::key::{ApiKey, ApiKeySource, InvalidKey, ProjectKeys};
 
 /// The clock of circuit breakers and rejected keys. Tests bring one that they move, so that they need not wait.

@@ -132,6 +132,7 @@ fn resolver(
         projects: answers.into_iter().map(project).collect(),
         construction: Construction::new(&Url::parse("https://go.example").unwrap(), AllowedHosts::default()),
         clock: Arc::new(Always(60_000)),
+        details: None,
     };
     let lifetimes = Lifetimes {
         ttl: Duration::from_secs(30),

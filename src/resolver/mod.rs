@@ -1,4 +1,5 @@
-//! Resolves links: decides from where a request is answered, when Nebuly is asked, and what is cached of its answers.
+//! Resolves links: decides from where a request is answered, when Nebuly is asked, and what is cached of its answers. The
+//! details of items come from here as well.
 //!
 //! In this order, stopping at the first answer: fresh in memory; stale in memory, with one refresh in the background; the
 //! shared cache; Nebuly; a constructed URL; an error. If a text may mean several items, they are tried in their
@@ -12,7 +13,9 @@
 //! | `link_store` | memory and shared cache, and the rules by which links are used and kept |
 //! | `project_query` | asking several projects |
 //! | `projects` | the projects' order, and the ids from which their URLs are built |
+//! | `details` | the details of items, from the cache or from Nebuly |
 
+mod details;
 #[cfg(test)]
 #[cfg(feature = "interleavings")]
 mod interleavings;
@@ -29,6 +32,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use self::details::ResolverDetails;
 use self::link_store::LinkStore;
 use self::prepaid_rate_limit::PrepaidRateLimit;
 pub use self::projects::ResolverProject;
@@ -36,8 +40,9 @@ use self::projects::ResolverProjects;
 pub use self::resolution::{AnswerSource, Calls, Found, Mode, Outcome, Resolution, ResolveRequest};
 use self::single_flight::{Abandoned, Joined, SingleFlight};
 use crate::domain::{
-    CallFailure, Caller, Cause, Clock, Construction, FairnessKey, Item, Lifetimes, LinkCache, ProjectSet,
-    RateLimit, Scope, SharedLinks, Timestamp, Unlimited, retry_after,
+    Answer, CallFailure, Caller, Cause, Clock, Construction, Details, FairnessKey, Item, LazyCaller,
+    Lifetimes, LinkCache, ProjectIndex, ProjectSet, RateLimit, Scope, SharedLinks, Timestamp, Unlimited,
+    retry_after,
 };
 
 /// The first pause of a request that waits for an item before it asks again; it doubles each time.
@@ -58,6 +63,7 @@ pub struct Resolver {
     store: Arc<LinkStore>,
     flights: SingleFlight,
     policy: Policy,
+    details: Option<ResolverDetails>,
 }
 
 /// The choices of the operator.
@@ -94,6 +100,8 @@ pub struct ResolverDependencies {
     pub construction: Construction,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Where the details of items come from. `None`: nobody sees any.
+    pub details: Option<ResolverDetails>,
 }
 
 impl Resolver {
@@ -107,7 +115,12 @@ impl Resolver {
             lifetimes: policy.lifetimes,
             clock: dependencies.clock,
         };
-        Self { store: Arc::new(store), flights: SingleFlight::default(), policy }
+        Self {
+            store: Arc::new(store),
+            flights: SingleFlight::default(),
+            policy,
+            details: dependencies.details,
+        }
     }
 
     /// The present, on the clock that decides what is fresh.
@@ -127,6 +140,27 @@ impl Resolver {
         }
         // Boxed, so that the future of a hit stays small: everything else costs a call, or is an error.
         Box::pin(self.resolve_cold(request)).await
+    }
+
+    /// Returns true if the details of items may be asked for.
+    #[must_use]
+    pub const fn has_details(&self) -> bool {
+        self.details.is_some()
+    }
+
+    /// The details of an item in the project that has it. They cost a call, and so a token of the caller's rate limit,
+    /// unless they were read a short time ago.
+    ///
+    /// They take at most two seconds. Without [`Self::has_details`] it is a defect to ask for them.
+    pub async fn details(
+        &self,
+        project: ProjectIndex,
+        item: &Item<'_>,
+        caller: &dyn LazyCaller,
+    ) -> Result<Answer<Arc<Details>>, CallFailure> {
+        let details = self.details.as_ref();
+        let details = details.ok_or(CallFailure { cause: Cause::Internal, status: None })?;
+        details.of(project, item.clone().into_owned(), caller, &*self.store.clock).await
     }
 
     async fn resolve_cold(&self, request: &ResolveRequest<'_>) -> Resolution {

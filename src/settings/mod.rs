@@ -160,18 +160,20 @@ impl Settings {
         traces: Option<TracesSettings>,
     ) -> Result<Self, BrokenDefaults> {
         let server = ServerSettings::read(reader)?;
+        let nebuly = NebulySettings::read(reader)?;
+        let access = AccessSettings::read(reader, &server)?;
         Ok(Self {
-            nebuly: NebulySettings::read(reader)?,
             projects: ProjectSettings::read_all(reader, project_is_named),
             cache: CacheSettings::read(reader)?,
             shared_cache: SharedCacheSettings::read(reader)?,
             redirect: RedirectSettings::read(reader)?,
-            access: AccessSettings::read(reader, &server)?,
             limits: LimitsSettings::read(reader)?,
-            preview: PreviewSettings::read(reader)?,
+            preview: PreviewSettings::read(reader, &access, &nebuly)?,
             lookup: LookupSettings::read(reader)?,
             log: LogSettings::read(reader)?,
             server,
+            nebuly,
+            access,
             traces,
         })
     }

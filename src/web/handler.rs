@@ -8,7 +8,6 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use http::Uri;
 use http::header::{HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 
@@ -78,8 +77,7 @@ async fn respond(
         (Ok(principal), Route::Redirect(_) | Route::Fixed(_)) => {
             let caller = RequestCaller::new(&web.authenticator, principal, parts);
             let span = span.as_ref();
-            let mut guard =
-                DisconnectGuard { web, record: &unanswered, uri: &parts.uri, span, is_armed: true };
+            let mut guard = DisconnectGuard { web, record: &unanswered, parts, span, is_armed: true };
             let answer = async {
                 match route {
                     Route::Redirect(route) => redirect::answer(web, route, parts, &caller).await,
@@ -189,7 +187,7 @@ fn record_later(
 struct DisconnectGuard<'a> {
     web: &'a Web,
     record: &'a RequestRecord<'a>,
-    uri: &'a Uri,
+    parts: &'a Parts,
     span: Option<&'a RequestSpan>,
     is_armed: bool,
 }
@@ -200,7 +198,7 @@ impl Drop for DisconnectGuard<'_> {
         if self.is_armed && !std::thread::panicking() {
             // The item is read once more here: the requests that are answered keep nothing for this.
             let item = match self.record.route {
-                Route::Redirect(route) => LinkRequest::item(self.web, route, self.uri),
+                Route::Redirect(route) => LinkRequest::item(self.web, route, self.parts),
                 _ => None,
             };
             self.web.record(&RequestRecord { item: item.as_ref(), ..*self.record }, self.span);

@@ -45,14 +45,30 @@ impl<'a> Installation<'a> {
     /// Returns true if an origin is the host and port of this installation. A request does not say its own scheme, so without
     /// `server.public_url` both are taken to have the same.
     pub(super) fn is_origin(&self, origin: &Url) -> bool {
-        let Some((scheme, rest)) = self.url().and_then(|url| url.split_once("://")) else { return false };
-        let scheme = if self.is_configured { scheme } else { origin.scheme() };
-        let same = |own: &Url| {
-            own.host_str() == origin.host_str()
-                && own.port_or_known_default() == origin.port_or_known_default()
+        let own = if self.is_configured {
+            self.url().and_then(|url| Url::parse(url).ok())
+        } else {
+            self.url_with_scheme_of(origin)
         };
-        Url::parse(&format!("{scheme}://{rest}")).is_ok_and(|own| same(&own))
+        own.is_some_and(|own| is_same_host(&own, origin))
     }
+
+    /// The path of a URL below this installation's address; `None` if it is none of ours. Both are taken to have the same
+    /// scheme: people write `http` for `https`, and not every proxy says which it was.
+    pub(super) fn path_below<'u>(&self, url: &'u Url) -> Option<&'u str> {
+        let own = self.url_with_scheme_of(url)?;
+        let path = url.path().strip_prefix(own.path().trim_end_matches('/'))?;
+        is_same_host(&own, url).then_some(path)
+    }
+
+    fn url_with_scheme_of(&self, other: &Url) -> Option<Url> {
+        let (_, rest) = self.url()?.split_once("://")?;
+        Url::parse(&format!("{}://{rest}", other.scheme())).ok()
+    }
+}
+
+fn is_same_host(own: &Url, other: &Url) -> bool {
+    own.host_str() == other.host_str() && own.port_or_known_default() == other.port_or_known_default()
 }
 
 /// Scheme, host and port of a request, as far as its headers are plain.

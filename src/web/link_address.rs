@@ -10,13 +10,13 @@ pub(super) fn long_path(item: &Item<'_>, project: Option<&ProjectName>) -> Strin
 
 /// The short address of an item.
 pub(super) fn short_path(item: &Item<'_>, project: Option<&ProjectName>) -> String {
-    let id = item.id();
-    let encoded = percent_encoded(&id).to_string();
-    let path = match item.kind() {
-        Kind::Interaction => format!("/i/{encoded}"),
-        Kind::Conversation if encoded == *id => format!("/c/{encoded}"),
+    let path = if let Some(code) = item.short_code() {
+        format!("/i/{code}")
+    } else {
+        let id = item.id();
+        let encoded = percent_encoded(&id).to_string();
         // Proxies on the way may decode a slash, or fold it with another.
-        Kind::Conversation => format!("/c?id={encoded}"),
+        if encoded == *id { format!("/c/{encoded}") } else { format!("/c?id={encoded}") }
     };
     with_project(path, project)
 }

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use http::Uri;
+use http::request::Parts;
+use url::Url;
 
 use super::Web;
+use super::installation::Installation;
 use super::parameters::{Parameters, id_in_path, id_in_query};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::route::{IdLocation, RedirectRoute};
-use crate::domain::{AllowedHosts, IdCandidates, IdText, InvalidId, Item, Scope};
+use crate::domain::{AllowedHosts, IdCandidates, IdText, InvalidId, Item, Kind, PastedId, Scope};
 
 /// A request for a link.
 pub(super) struct LinkRequest<'a> {
@@ -20,11 +22,23 @@ pub(super) struct LinkRequest<'a> {
 
 impl<'a> LinkRequest<'a> {
     /// Reads it. The problem says what was received for an id, if that is what is wrong.
-    pub(super) fn read(web: &Web, route: RedirectRoute, uri: &'a Uri) -> Result<Self, Box<ProblemResponse>> {
+    pub(super) fn read(
+        web: &Web,
+        route: RedirectRoute,
+        parts: &'a Parts,
+    ) -> Result<Self, Box<ProblemResponse>> {
         let problem = |problem| Box::new(ProblemResponse::from(problem));
-        let parameters = Parameters::parse(uri.query()).map_err(problem)?;
-        let raw = raw_id(&web.options.base_path, route, uri, &parameters).map_err(problem)?;
-        let candidates = candidates(&web.options.allowed_hosts, route, raw).map_err(|why| {
+        let mut parameters = Parameters::parse(parts.uri.query()).map_err(problem)?;
+        let path = parts.uri.path().get(web.options.base_path.len()..).unwrap_or_default();
+        let raw = raw_id(route, path, &parameters).map_err(problem)?;
+        let candidates = match pasted_own_link(web, route, parts, raw) {
+            None => candidates(&web.options.allowed_hosts, route, raw),
+            Some(own_link) => {
+                parameters.project = parameters.project.or(own_link.project.map(Cow::Owned));
+                own_link.candidates
+            }
+        };
+        let candidates = candidates.map_err(|why| {
             let received = decoded(route, raw).map_or(Cow::Borrowed(raw), |text| text.decoded);
             let problem = Problem::InvalidId { why, kind: route.kind };
             Box::new(ProblemResponse { received: Some(received.into_owned()), ..problem.into() })
@@ -40,22 +54,51 @@ impl<'a> LinkRequest<'a> {
     }
 
     /// The item that a request names, if it names one.
-    pub(super) fn item(web: &Web, route: RedirectRoute, uri: &'a Uri) -> Option<Item<'a>> {
-        Some(Self::read(web, route, uri).ok()?.candidates.into_first())
+    pub(super) fn item(web: &Web, route: RedirectRoute, parts: &'a Parts) -> Option<Item<'a>> {
+        Some(Self::read(web, route, parts).ok()?.candidates.into_first())
     }
 }
 
-/// The text that stands for the id, still encoded.
+/// Reads a pasted link of this installation, of which it takes kind, id and project: an absolute address, or a path. It
+/// returns `None` for any other text.
+pub(super) fn own_link(web: &Web, installation: &Installation<'_>, text: &str) -> Option<PastedId> {
+    let url = Url::parse(text).ok();
+    let (path, query) = if let Some(url) = &url {
+        (installation.path_below(url)?, url.query())
+    } else {
+        let target = text.strip_prefix(&web.options.base_path)?.split('#').next()?;
+        target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)))
+    };
+    let route = RedirectRoute::of(path)?;
+    let parameters = Parameters::parse(query).ok()?;
+    let raw = raw_id(route, path, &parameters).ok()?;
+    Some(PastedId {
+        text: text.to_owned(),
+        candidates: candidates(&web.options.allowed_hosts, route, raw).map(IdCandidates::into_owned),
+        project: parameters.project.as_deref().map(str::to_owned),
+    })
+}
+
+/// The link of this installation that stands in place of an id on `/go`.
+fn pasted_own_link(web: &Web, route: RedirectRoute, parts: &Parts, raw: &str) -> Option<PastedId> {
+    // Looked at before it is decoded: nearly all ids are no address.
+    if route.kind.is_some() || !raw.starts_with("http") {
+        return None;
+    }
+    let text = decoded(route, raw).ok()?;
+    own_link(web, &Installation::of(web, parts), text.decoded.trim())
+}
+
+/// The text that stands for an id in a path below `server.base_path`, or in the query; still encoded.
 pub(super) fn raw_id<'a>(
-    base_path: &str,
     route: RedirectRoute,
-    uri: &'a Uri,
+    path: &'a str,
     parameters: &Parameters<'a>,
 ) -> Result<&'a str, Problem> {
     match route.id {
         IdLocation::Query => parameters.raw_id(),
         IdLocation::Path => {
-            let rest = uri.path().get(base_path.len() + route.prefix.len()..).unwrap_or_default();
+            let rest = path.get(route.prefix.len()..).unwrap_or_default();
             // A trailing slash changes nothing.
             Ok(rest.strip_suffix('/').unwrap_or(rest))
         }
@@ -70,6 +113,7 @@ pub(super) fn candidates<'a>(
 ) -> Result<IdCandidates<'a>, InvalidId> {
     let text = decoded(route, raw)?;
     match route.kind {
+        Some(Kind::Interaction) if route.takes_short_code() => IdCandidates::of_interaction_or_code(&text),
         Some(kind) => IdCandidates::of_kind(kind, text),
         None => IdCandidates::of_any_kind(text, allowed_hosts),
     }

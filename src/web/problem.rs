@@ -297,6 +297,7 @@ const fn invalid_id(why: InvalidId) -> &'static str {
         InvalidId::ControlCharacter => "The id has a control character.",
         InvalidId::DotPart => "A part of the id is . or .. and would change the path.",
         InvalidId::NotAUuid => "The id of an interaction is a UUID; this is none.",
+        InvalidId::CodeTooLarge => "The code of this short link is over 128 bits; no interaction has it.",
         InvalidId::ForeignUrl => "The address is not that of a page of Nebuly's.",
     }
 }

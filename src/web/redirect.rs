@@ -33,7 +33,7 @@ pub(super) async fn answer<'a>(
     parts: &'a Parts,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'a> {
-    let LinkRequest { candidates, scope, parameters } = match LinkRequest::read(web, route, &parts.uri) {
+    let LinkRequest { candidates, scope, parameters } = match LinkRequest::read(web, route, parts) {
         Ok(request) => request,
         Err(problem) => return problem.into(),
     };

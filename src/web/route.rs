@@ -69,15 +69,18 @@ pub(super) const ALLOW_GET: &str = "GET,HEAD";
 /// The `Allow` of a page with a form.
 pub(super) const ALLOW_FORM: &str = "GET,HEAD,POST";
 
-/// The path of tag look-ups. These have paths of their own, which no id of `/go/{id}` may take.
-pub(super) const TAG: &str = "/go/tag";
+/// The path of tag look-ups, which no id of `/go/{id}` may take.
+pub(super) const TAGS: &str = "/go/tag";
+
+/// The short path of interactions.
+const SHORT_INTERACTION: &str = "/i/";
 
 /// The paths that an id may follow, the longer ones first; with their patterns and kinds.
 const PATHS: [(&str, &str, Option<Kind>); 5] = [
     ("/go/interaction/", "/go/interaction/{id}", Some(Kind::Interaction)),
     ("/go/conversation/", "/go/conversation/{id}", Some(Kind::Conversation)),
     ("/go/", "/go/{id}", None),
-    ("/i/", "/i/{id}", Some(Kind::Interaction)),
+    (SHORT_INTERACTION, "/i/{id}", Some(Kind::Interaction)),
     ("/c/", "/c/{id}", Some(Kind::Conversation)),
 ];
 
@@ -142,16 +145,9 @@ impl FixedRoute {
 }
 
 impl RedirectRoute {
-    /// The route of the link at a path below `server.base_path`, as the router finds it; `None` if no link is there.
-    pub(super) fn of_path(path: &str) -> Option<Self> {
-        let is_tag = path.strip_prefix(TAG).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if is_tag {
-            return None;
-        }
-        let mut in_query = Self::all_with_id_in_query();
-        in_query
-            .find(|route| path == route.pattern || path == route.prefix)
-            .or_else(|| Self::with_id_in_path(path))
+    /// Returns true if an interaction's id may also be written as its short code.
+    pub(super) fn takes_short_code(self) -> bool {
+        self.prefix == SHORT_INTERACTION
     }
 
     /// The route of a path with an id in it.
@@ -163,6 +159,16 @@ impl RedirectRoute {
             .enumerate()
             .find(|(_, (prefix, ..))| path.len() > prefix.len() && path.starts_with(prefix))?;
         Some(Self { prefix, pattern, pattern_index: 1 + index, kind, id: IdLocation::Path })
+    }
+
+    /// The route of a path, wherever its id stands.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        let without_slash = path.strip_suffix('/').unwrap_or(path);
+        if without_slash == TAGS || path.strip_prefix(TAGS).is_some_and(|rest| rest.starts_with('/')) {
+            return None;
+        }
+        let in_query = Self::all_with_id_in_query().find(|route| route.pattern == without_slash);
+        in_query.or_else(|| Self::with_id_in_path(path))
     }
 
     /// Every route with the id in the query.

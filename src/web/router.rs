@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::routing::{MethodRouter, any};
 use http::Method;
 
-use super::route::{ALLOW_FORM, ALLOW_GET, FixedRoute, RedirectRoute, Route, TAG};
+use super::route::{ALLOW_FORM, ALLOW_GET, FixedRoute, RedirectRoute, Route, TAGS};
 use super::{Web, cors, handler};
 
 /// Every path of the public listener, below `server.base_path`.
@@ -31,8 +31,9 @@ pub fn public_router(web: Web) -> Router {
             router = router.route(&path, method_router(web, Route::Fixed(fixed)));
         }
     }
+    // Tag look-ups have paths of their own, which no id of `/go/{id}` may take.
     for rest in ["", "/", "/{*rest}"] {
-        router = router.route(&format!("{base}{TAG}{rest}"), any_method(web, Route::Unmatched));
+        router = router.route(&format!("{base}{TAGS}{rest}"), any_method(web, Route::Unmatched));
     }
     let mut api = Router::new();
     for path in ["/api", "/api/", "/api/{*rest}"] {

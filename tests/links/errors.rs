@@ -16,18 +16,18 @@ use serde_json::Value;
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
 /// Timeouts short enough to be waited for, and one call for each failure: what is tried again is tested elsewhere.
-const SHORT: [(&str, &str); 4] = [
+pub const SHORT: [(&str, &str); 4] = [
     ("nebuly.retries", "0"),
     ("nebuly.connect_timeout", "200ms"),
     ("nebuly.attempt_timeout", "300ms"),
     ("nebuly.deadline", "600ms"),
 ];
 
-fn server(stand_in: &StandIn) -> TestServer {
+pub fn server(stand_in: &StandIn) -> TestServer {
     TestServer::new(App::build(&settings(stand_in, &SHORT)).unwrap().public())
 }
 
-fn status(code: u16) -> Fault {
+pub fn status(code: u16) -> Fault {
     Fault::status(StatusCode::from_u16(code).unwrap())
 }
 
@@ -276,65 +276,4 @@ async fn the_words_are_the_same_for_every_cause_of_one_kind() {
     }
     words.dedup();
     assert_eq!(words.len(), 1, "{words:?}");
-}
-
-#[tokio::test]
-async fn a_browser_gets_a_page_that_says_what_happened_and_what_to_do() {
-    let stand_in = stand_in().await;
-    for (fault, code) in
-        [(Some(status(401)), 502), (Some(status(429)), 503), (Some(Fault::Hang), 504), (None, 404)]
-    {
-        // One that has not learned of an earlier fault.
-        let server = server(&stand_in);
-        stand_in.set_fault(fault);
-        let answer = server.get("/go/conversation?id=some%20id").add_header(ACCEPT, BROWSER).await;
-        answer.assert_status(StatusCode::from_u16(code).unwrap());
-        answer.assert_header("content-type", "text/html; charset=utf-8");
-        let page = answer.text();
-        assert!(page.starts_with("<!doctype html>\n<html lang=\"en\">"), "{page}");
-        assert!(
-            page.contains("name=\"viewport\"") && page.contains("<main>") && page.contains("<h1>"),
-            "{page}"
-        );
-        assert!(page.contains("href=\"/go/conversation?id=some%20id\""), "{page}");
-        assert!(page.contains(answer.header("x-request-id").to_str().unwrap()), "{page}");
-        let policy = answer.header("content-security-policy").to_str().unwrap().to_owned();
-        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-        assert!(!page.contains("<script") && !page.contains("src=") && !page.contains(" style="), "{page}");
-    }
-}
-
-#[tokio::test]
-async fn the_page_for_an_unknown_id_looks_again_every_five_seconds_for_a_minute() {
-    let stand_in = stand_in().await;
-    let server = server(&stand_in);
-    let mut address = "/go/conversation?id=late".to_owned();
-    for _ in 0..12 {
-        let page = server.get(&address).add_header(ACCEPT, BROWSER).await.text();
-        let refresh = page.split("http-equiv=\"refresh\" content=\"5; url=").nth(1).expect(&page);
-        address = refresh.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
-        assert!(address.starts_with("/go/conversation?id=late&looks="), "{address}");
-    }
-    let page = server.get(&address).add_header(ACCEPT, BROWSER).await.text();
-    assert!(!page.contains("http-equiv=\"refresh\"") && page.contains("Look again"), "{page}");
-}
-
-#[tokio::test]
-async fn a_page_never_shows_unescaped_input() {
-    let stand_in = stand_in().await;
-    let server = server(&stand_in);
-    for target in [
-        "/go/conversation?id=%3Cscript%3Ealert(1)%3C/script%3E",
-        "/go/conversation?id=%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E",
-        "/go?id='%22%3E%3Csvg/onload=alert(1)%3E",
-    ] {
-        for accept in [BROWSER, "*/*"] {
-            let answer = server.get(target).add_header(ACCEPT, accept).await;
-            answer.assert_status(StatusCode::NOT_FOUND);
-            let text = answer.text().to_lowercase();
-            for harm in ["<script>alert", "<img", "<svg", "\"><", "'\""] {
-                assert!(!text.contains(harm), "{harm} in {text}");
-            }
-        }
-    }
 }

@@ -13,10 +13,13 @@ mod support;
 
 mod callers;
 mod calls_to_nebuly;
+mod error_pages;
 mod errors;
+mod fixed_files;
 mod keys;
 mod kit;
 mod limits;
+mod link_page;
 mod outage;
 mod projects;
 mod redirects;

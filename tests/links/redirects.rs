@@ -7,6 +7,8 @@ use nebulink::demo::{Fault, Matching, StandIn, StandInItem};
 use uuid::Uuid;
 
 const INTERACTION: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
+/// The same in base 58.
+const SHORT_CODE: &str = "1CErPtAw6EcadyYG9EXG7w";
 const UNKNOWN: &str = "0191b7c4-0000-7b60-9d6a-000000000000";
 /// A conversation whose id is a UUID, as many applications choose them.
 const TWIN: &str = "0191b7c4-1111-7b60-9d6a-111111111111";
@@ -65,6 +67,10 @@ async fn every_form_of_a_link_leads_to_the_url_that_nebuly_gives() {
         (format!("/go/interaction?id={INTERACTION}"), INTERACTION, 1),
         (format!("/go/interaction/?id={INTERACTION}"), INTERACTION, 1),
         (format!("/i/{INTERACTION}"), INTERACTION, 1),
+        (format!("/i/{SHORT_CODE}"), INTERACTION, 1),
+        (format!("/i/{SHORT_CODE}/"), INTERACTION, 1),
+        (format!("/i/%22{SHORT_CODE}%22."), INTERACTION, 1),
+        (format!("/i?id={SHORT_CODE}"), INTERACTION, 1),
         (format!("/go/{INTERACTION}"), INTERACTION, 1),
         (format!("/go?id={INTERACTION}"), INTERACTION, 1),
         (format!("/go/?id={INTERACTION}"), INTERACTION, 1),
@@ -173,6 +179,11 @@ async fn what_cannot_be_an_id_is_refused_without_a_call() {
         "/go/".into(),
         "/i/".into(),
         "/c/".into(),
+        // A short code of over 128 bits, of another length, and where no code is taken.
+        "/i/YcVfxkQb6JRzqk5kF2tNLw".into(),
+        "/i?id=zzzzzzzzzzzzzzzzzzzzzz".into(),
+        format!("/i/{SHORT_CODE}1"),
+        format!("/go/interaction/{SHORT_CODE}"),
         "/go/conversation/.%09.".into(),
         "/go/conversation/..%2f..%2fexport".into(),
         "/go/conversation/../../export".into(),

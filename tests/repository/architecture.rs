@@ -8,7 +8,8 @@ use crate::files;
 use crate::source::Source;
 
 /// The libraries that the domain may use: texts, URLs and ids, and nothing that knows HTTP, JSON or a runtime.
-const LIBRARIES_OF_THE_DOMAIN: [&str; 6] = ["bytes", "percent_encoding", "std", "thiserror", "url", "uuid"];
+const LIBRARIES_OF_THE_DOMAIN: [&str; 7] =
+    ["bs58", "bytes", "percent_encoding", "std", "thiserror", "url", "uuid"];
 
 /// The places outside `server` and `resolver` that spawn a task: the supervisor of background tasks; the accept loops,
 /// whose end ends the program; an attempt to connect, whose callers learn when it is gone; and the record of a request

@@ -158,11 +158,15 @@ impl Nebulink {
     /// Sends a form as a page does.
     pub async fn post(&self, target: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let length = body.len().to_string();
-        let mut all =
-            vec![("content-type", "application/x-www-form-urlencoded"), ("content-length", &length)];
-        all.extend_from_slice(headers);
-        request_with_body(self.address, "POST", target, &all, &body).await
+        let headers = headers
+            .iter()
+            .fold(String::new(), |headers, (name, value)| headers + name + ": " + value + "\r\n");
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\ncontent-type: \
+             application/x-www-form-urlencoded\r\ncontent-length: {}\r\n{headers}\r\n",
+            body.len()
+        );
+        exchange(self.address, (head + &body).as_bytes()).await
     }
 
     /// Tells it to stop, as a signal does.
@@ -241,25 +245,18 @@ pub async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
 
 /// Sends a request on a connection of its own, byte for byte, and reads the whole answer.
 pub async fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
-    request_with_body(address, method, target, headers, "").await
-}
-
-/// The same, of a request with a body. Its length is among the headers.
-pub async fn request_with_body(
-    address: SocketAddr,
-    method: &str,
-    target: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> Answer {
     let lines =
         headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ": " + value + "\r\n");
-    let head = format!(
-        "{method} {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\n{lines}\r\n{body}"
-    );
+    let head =
+        format!("{method} {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\n{lines}\r\n");
+    exchange(address, head.as_bytes()).await
+}
+
+/// Sends these bytes on a connection of their own, which the request closes, and reads the whole answer.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(request).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         answer

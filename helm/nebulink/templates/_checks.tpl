@@ -50,7 +50,7 @@
 
 {{- /* Settings that the program refuses, because it has no function for them yet. */}}
 {{- define "nebulink.notYet" -}}
-[server.public_url, server.contact, limits.batch, preview.details, preview.fields, lookup.tags, lookup.window]
+[limits.batch, lookup.tags, lookup.window]
 {{- end }}
 
 {{- define "nebulink.checkSettings" -}}

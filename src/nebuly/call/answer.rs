@@ -6,8 +6,8 @@ use serde::Deserialize;
 use crate::domain::{AllowedHosts, RefusedUrl, TargetUrl};
 use crate::nebuly::key::ProjectKeys;
 
-/// The longest body that is read, in bytes: a deep link has a few hundred.
-const MAX_BODY: usize = 64 * 1024;
+/// The longest body of a deep link that is read, in bytes: it has a few hundred.
+pub(in crate::nebuly) const MAX_DEEP_LINK_BODY: usize = 64 * 1024;
 
 /// The meaning of a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +57,14 @@ impl StatusMeaning {
     }
 }
 
-/// Reads a body up to its bound, whatever length it announces.
-pub(super) async fn read_body(mut response: reqwest::Response) -> Result<BytesMut, BodyError> {
+/// Reads a body of at most this many bytes, whatever length it announces.
+pub(super) async fn read_body(
+    mut response: reqwest::Response,
+    max_body: usize,
+) -> Result<BytesMut, BodyError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
-        if body.len() + chunk.len() > MAX_BODY {
+        if body.len() + chunk.len() > max_body {
             return Err(BodyError::TooLarge);
         }
         body.extend_from_slice(&chunk);
@@ -70,7 +73,7 @@ pub(super) async fn read_body(mut response: reqwest::Response) -> Result<BytesMu
 }
 
 /// Takes the URL out of a body. The error says why it was refused, and nothing of its content.
-pub(super) fn accept_url(
+pub(in crate::nebuly) fn accept_url(
     body: &[u8],
     allowed_hosts: &AllowedHosts,
     keys: &ProjectKeys,

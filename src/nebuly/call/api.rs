@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Proxy, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::answer::{BodyError, StatusMeaning, accept_url, read_body};
+use super::answer::{BodyError, StatusMeaning, read_body};
 use super::endpoint::Endpoint;
 use crate::domain::{AllowedHosts, Answer, CallFailure, Cause};
 use crate::http_client;
@@ -50,10 +50,21 @@ pub(in crate::nebuly) struct NebulyApi {
     pub(in crate::nebuly) keys: Arc<ProjectKeys>,
 }
 
+/// A call for an item: its address, and how its answer is read.
+pub(in crate::nebuly) struct ApiCall<'a, T> {
+    pub(in crate::nebuly) url: Url,
+    /// The JSON of a POST; without it the call is a GET.
+    pub(in crate::nebuly) question: Option<String>,
+    /// The longest body that is read, in bytes.
+    pub(in crate::nebuly) max_body: usize,
+    /// Takes the answer out of the body of a 200. The error says why it was refused, and nothing of its content.
+    pub(in crate::nebuly) accept: &'a (dyn Fn(&[u8]) -> Result<T, &'static str> + Sync),
+}
+
 /// The outcome of one call.
-pub(in crate::nebuly) enum CallOutcome {
-    /// An answer about the link.
-    Answered(Answer),
+pub(in crate::nebuly) enum CallOutcome<T> {
+    /// An answer about the item.
+    Answered(Answer<T>),
     /// 401.
     KeyRejected,
     /// 429, with the pause that it asks for, if it does.
@@ -64,7 +75,7 @@ pub(in crate::nebuly) enum CallOutcome {
     NonRetryable(CallError),
 }
 
-/// Why a call gave no answer about its link, for its caller and for the log.
+/// Why a call gave no answer about its item, for its caller and for the log.
 pub(in crate::nebuly) struct CallError {
     pub(in crate::nebuly) failure: CallFailure,
     /// Holds neither the URL, in which the id is, nor anything of a body.
@@ -95,15 +106,19 @@ pub(in crate::nebuly) fn http_client(
 }
 
 impl NebulyApi {
-    /// Asks for a deep link, for at most this long, from connecting to the last byte.
-    pub(in crate::nebuly) async fn deep_link(
+    /// Makes a call, for at most this long, from connecting to the last byte.
+    pub(in crate::nebuly) async fn send<T>(
         &self,
-        url: Url,
+        call: &ApiCall<'_, T>,
         key: &ApiKey,
         timeout: Duration,
-    ) -> CallOutcome {
-        let request =
-            self.http.get(url).header(AUTHORIZATION, key.authorization().clone()).header(ACCEPT, JSON);
+    ) -> CallOutcome<T> {
+        let url = call.url.clone();
+        let request = match &call.question {
+            None => self.http.get(url),
+            Some(question) => self.http.post(url).header(CONTENT_TYPE, JSON).body(question.clone()),
+        };
+        let request = request.header(AUTHORIZATION, key.authorization().clone()).header(ACCEPT, JSON);
         let mut status = None;
         let answered = tokio::time::timeout(timeout, async {
             let response = match request.send().await {
@@ -111,23 +126,29 @@ impl NebulyApi {
                 Err(error) => return CallOutcome::Retryable(CallError::of(&error, None)),
             };
             status = Some(response.status().as_u16());
-            self.read(response).await
+            call.read(response).await
         });
         answered.await.unwrap_or_else(|_elapsed| {
             CallOutcome::Retryable(CallError::new(Cause::Timeout, status, "timeout"))
         })
     }
+}
 
-    async fn read(&self, response: Response) -> CallOutcome {
+impl<T> ApiCall<'_, T> {
+    async fn read(&self, response: Response) -> CallOutcome<T> {
         let status = response.status().as_u16();
         let non_retryable = |cause, why| CallOutcome::NonRetryable(CallError::new(cause, Some(status), why));
         match StatusMeaning::of(status) {
-            StatusMeaning::Found => match read_body(response).await {
-                Ok(body) => match accept_url(&body, &self.allowed_hosts, &self.keys) {
-                    Ok(url) => CallOutcome::Answered(Answer::Found(url)),
+            StatusMeaning::Found => match read_body(response, self.max_body).await {
+                Ok(body) => match (self.accept)(&body) {
+                    Ok(found) => CallOutcome::Answered(Answer::Found(found)),
                     Err(why) => non_retryable(Cause::BadAnswer, why),
                 },
-                Err(BodyError::TooLarge) => non_retryable(Cause::BadAnswer, "the body is larger than 64 KiB"),
+                Err(BodyError::TooLarge) => {
+                    let why = format!("the body is larger than {} KiB", self.max_body / 1024).into();
+                    let failure = CallFailure { cause: Cause::BadAnswer, status: Some(status) };
+                    CallOutcome::NonRetryable(CallError { failure, why })
+                }
                 Err(BodyError::Broken(error)) => CallOutcome::Retryable(CallError::of(&error, Some(status))),
             },
             StatusMeaning::Absent => CallOutcome::Answered(Answer::Absent { status }),
@@ -146,7 +167,7 @@ impl NebulyApi {
     }
 }
 
-impl CallOutcome {
+impl<T> CallOutcome<T> {
     /// The evidence of Nebuly's health, for the circuit breaker.
     pub(in crate::nebuly) const fn evidence(&self) -> Evidence {
         match self {

@@ -30,10 +30,28 @@ impl Endpoint {
     /// checked before: the key that goes with the call must never reach a path that a caller chose.
     pub fn deep_link(&self, item: &Item<'_>) -> Result<Url, LeftItsSegment> {
         let id = item.id();
-        let written = format!("{}/deeplinks/{}/{}", self.base, item.kind(), percent_encoded(&id));
+        if id.is_empty() {
+            return Err(LeftItsSegment);
+        }
+        self.as_written(&format!("/deeplinks/{}/{}", item.kind(), percent_encoded(&id)))
+    }
+
+    /// The address of an item's details: `GET {base}/export/interactions/detail-v2/{id}` or
+    /// `POST {base}/get-conversation-detail`, whose id is in the body.
+    pub(in crate::nebuly) fn details(&self, item: &Item<'_>) -> Result<Url, LeftItsSegment> {
+        match item {
+            Item::Interaction(id) => {
+                self.as_written(&format!("/export/interactions/detail-v2/{}", id.hyphenated()))
+            }
+            Item::Conversation(_) => self.as_written("/get-conversation-detail"),
+        }
+    }
+
+    fn as_written(&self, path: &str) -> Result<Url, LeftItsSegment> {
+        let written = format!("{}{path}", self.base);
         let url = Url::parse(&written).map_err(|_| LeftItsSegment)?;
         // A parser that folds dot segments or drops a character prints something else than was written.
-        if url.as_str() == written && !id.is_empty() { Ok(url) } else { Err(LeftItsSegment) }
+        if url.as_str() == written { Ok(url) } else { Err(LeftItsSegment) }
     }
 
     /// The server of all calls, as spans name it.
@@ -86,6 +104,17 @@ mod tests {
         let item = Item::interaction("{0191B7C4-5E52-7B60-9D6A-2F1C3A4B5D6E}").unwrap();
         let url = endpoint().deep_link(&item).unwrap();
         assert!(url.path().ends_with("/deeplinks/interaction/0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e"));
+    }
+
+    #[test]
+    fn details_are_asked_for_by_uuid_in_the_path_or_by_text_in_the_body() {
+        const BASE: &str = "https://nebuly.example/api/external";
+        let interaction = Item::interaction("0191B7C45E527B609D6A2F1C3A4B5D6E").unwrap();
+        let path = "/export/interactions/detail-v2/0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
+        assert_eq!(endpoint().details(&interaction).unwrap().as_str(), format!("{BASE}{path}"));
+        let conversation = Item::conversation("a/b").unwrap();
+        let path = "/get-conversation-detail";
+        assert_eq!(endpoint().details(&conversation).unwrap().as_str(), format!("{BASE}{path}"));
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::answer::{StatusMeaning, read_body};
+use super::answer::{MAX_DEEP_LINK_BODY, StatusMeaning, read_body};
 use super::api::{JSON, NebulyApi, cause_of};
 use crate::domain::{CallFailure, Cause};
 use crate::nebuly::key::ApiKey;
@@ -50,7 +50,7 @@ impl NebulyApi {
         let answered = tokio::time::timeout(timeout, async {
             let response = request.send().await?;
             let status = response.status().as_u16();
-            let body = read_body(response).await;
+            let body = read_body(response, MAX_DEEP_LINK_BODY).await;
             Ok::<_, reqwest::Error>((status, body))
         });
         match answered.await {

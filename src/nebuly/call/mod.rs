@@ -1,13 +1,16 @@
-//! One call over HTTP: its address, its outcome and its span.
+//! One call over HTTP: its address, its answer, its outcome and its span.
 
 mod answer;
 mod api;
+mod details;
 mod endpoint;
 mod key_check;
 mod trace;
 
-pub(super) use self::api::{CallError, CallOutcome, NebulyApi, http_client};
+pub(super) use self::answer::{MAX_DEEP_LINK_BODY, accept_url};
+pub(super) use self::api::{ApiCall, CallError, CallOutcome, NebulyApi, http_client};
 pub use self::api::{ClientError, POOL_MAX_IDLE};
+pub(super) use self::details::{MAX_DETAILS_BODY, read_details};
 pub use self::endpoint::Endpoint;
 pub use self::key_check::KeyCheck;
-pub(super) use self::trace::CallSpans;
+pub(super) use self::trace::{CONVERSATION_DETAIL, CallNames, CallSpans, DEEP_LINK, INTERACTION_DETAIL};

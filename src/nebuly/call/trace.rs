@@ -12,15 +12,31 @@ use super::endpoint::Endpoint;
 use crate::domain::{FairnessKey, ProjectName};
 use crate::nebuly::metrics::CallResult;
 
-/// The path of the call, without the id.
-const TEMPLATE: &str = "/deeplinks/{kind}/{id}";
+/// The calls for links.
+pub(in crate::nebuly) const DEEP_LINK: CallNames =
+    CallNames { label: "deeplink", method: "GET", template: "/deeplinks/{kind}/{id}" };
 
-/// The name of a call's span.
-const NAME: &str = "GET /deeplinks/{kind}/{id}";
+/// The calls for the details of an interaction.
+pub(in crate::nebuly) const INTERACTION_DETAIL: CallNames =
+    CallNames { label: "interaction_detail", method: "GET", template: "/export/interactions/detail-v2/{id}" };
 
-/// Begins the spans of a project's calls for links.
+/// The calls for the details of a conversation.
+pub(in crate::nebuly) const CONVERSATION_DETAIL: CallNames =
+    CallNames { label: "conversation_detail", method: "POST", template: "/get-conversation-detail" };
+
+/// The names of a kind of call in metrics and traces.
+pub(in crate::nebuly) struct CallNames {
+    /// The label `call` of metrics, and the attribute of spans.
+    pub(in crate::nebuly) label: &'static str,
+    method: &'static str,
+    /// The path of the call, without the id.
+    template: &'static str,
+}
+
+/// Begins the spans of one kind of a project's calls.
 pub(in crate::nebuly) struct CallSpans {
     tracer: SdkTracer,
+    name: String,
     attributes: Vec<KeyValue>,
 }
 
@@ -28,22 +44,27 @@ pub(in crate::nebuly) struct CallSpans {
 pub(in crate::nebuly) struct CallSpan(Span);
 
 impl CallSpans {
-    pub(in crate::nebuly) fn new(tracer: SdkTracer, endpoint: &Endpoint, project: &ProjectName) -> Self {
+    pub(in crate::nebuly) fn new(
+        tracer: SdkTracer,
+        endpoint: &Endpoint,
+        project: &ProjectName,
+        names: &CallNames,
+    ) -> Self {
         let mut attributes = vec![
-            KeyValue::new("http.request.method", "GET"),
-            KeyValue::new("url.template", TEMPLATE),
+            KeyValue::new("http.request.method", names.method),
+            KeyValue::new("url.template", names.template),
             KeyValue::new("nebulink.project", project.to_string()),
-            KeyValue::new("nebulink.call", "deeplink"),
+            KeyValue::new("nebulink.call", names.label),
         ];
         if let Some((host, port)) = endpoint.host_and_port() {
             attributes.push(KeyValue::new("server.address", host));
             attributes.push(KeyValue::new("server.port", i64::from(port)));
         }
-        Self { tracer, attributes }
+        Self { tracer, name: format!("{} {}", names.method, names.template), attributes }
     }
 
     /// Begins the span of a call, if the request behind it is traced; `resent` is the number of calls before it for the
-    /// same link.
+    /// same item.
     pub(in crate::nebuly) fn begin(&self, key: FairnessKey, resent: u32) -> Option<CallSpan> {
         let request = Context::current();
         let cause = request.span().span_context().clone();
@@ -54,14 +75,17 @@ impl CallSpans {
         if resent > 0 {
             attributes.push(KeyValue::new("http.request.resend_count", i64::from(resent)));
         }
-        let mut builder =
-            self.tracer.span_builder(NAME).with_kind(SpanKind::Client).with_attributes(attributes);
+        let mut builder = self
+            .tracer
+            .span_builder(self.name.clone())
+            .with_kind(SpanKind::Client)
+            .with_attributes(attributes);
         let parent = match key {
             FairnessKey::Refresh => {
                 builder = builder.with_links(vec![Link::with_context(cause)]);
                 Context::new()
             }
-            FairnessKey::Caller(_) => request,
+            FairnessKey::Caller(_) | FairnessKey::ListingsAndDetails => request,
         };
         Some(CallSpan(builder.start_with_context(&self.tracer, &parent)))
     }
@@ -69,7 +93,7 @@ impl CallSpans {
 
 impl CallSpan {
     /// Ends the span with the outcome of the call.
-    pub(in crate::nebuly) fn ended(mut self, outcome: &CallOutcome) {
+    pub(in crate::nebuly) fn ended<T>(mut self, outcome: &CallOutcome<T>) {
         if let Some(status) = outcome.status() {
             self.0.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
         }

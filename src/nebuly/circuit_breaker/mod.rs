@@ -1,10 +1,10 @@
-//! The circuit breaker of a project: it refuses calls while Nebuly fails, or asks us to slow down (429).
+//! A circuit breaker of a project: it refuses calls while Nebuly fails, or asks us to slow down (429).
 //!
 //! This file shares one circuit among the calls of a project. Its rules are in [`state`].
 
 mod state;
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -15,12 +15,14 @@ pub(super) use self::state::Evidence;
 
 use self::state::{Circuit, Ticket, Transition};
 use super::SteadyClock;
-use crate::domain::{CallFailure, Cause, Item, ProjectName, retry_after};
+use crate::domain::{CallFailure, Cause, ProjectName, retry_after};
 use crate::sync::{Mutex, lock};
 
-/// Admits calls of one project, or refuses them.
+/// Admits calls of one kind of one project, or refuses them.
 pub(super) struct CircuitBreaker {
     project: ProjectName,
+    /// The calls that it is for, as the log names them.
+    calls: &'static str,
     clock: SteadyClock,
     circuit: Mutex<Circuit>,
     /// Notifies the admitted calls that still wait for their turn.
@@ -37,10 +39,11 @@ pub(super) struct AdmittedCall<'a> {
 }
 
 impl CircuitBreaker {
-    pub(super) fn new(project: ProjectName, clock: SteadyClock, is_open: Gauge) -> Self {
+    pub(super) fn new(project: ProjectName, calls: &'static str, clock: SteadyClock, is_open: Gauge) -> Self {
         is_open.set(0.0);
         Self {
             project,
+            calls,
             clock,
             circuit: Mutex::default(),
             opened: Notify::new(),
@@ -85,10 +88,10 @@ impl AdmittedCall<'_> {
         Ok(())
     }
 
-    /// Records what the call says of Nebuly.
-    pub(super) fn settle(self, item: &Item<'_>, evidence: Evidence) {
-        let CircuitBreaker { project, clock, circuit, opened, hasher, is_open } = self.breaker;
-        let link = hasher.hash_one(item);
+    /// Records what a call about this says of Nebuly. Several calls about the same count once.
+    pub(super) fn settle(self, about: &impl Hash, evidence: Evidence) {
+        let CircuitBreaker { project, calls, clock, circuit, opened, hasher, is_open } = self.breaker;
+        let link = hasher.hash_one(about);
         let (transition, is_open_now) = {
             let mut circuit = lock(circuit);
             let transition = circuit.settle(self.ticket, link, evidence, clock());
@@ -101,12 +104,12 @@ impl AdmittedCall<'_> {
         }
         match transition {
             Some(Transition::Opened(pause)) => {
-                tracing::warn!(%project, ?pause, ?evidence, "circuit breaker opened");
+                tracing::warn!(%project, calls, ?pause, ?evidence, "circuit breaker opened");
             }
             Some(Transition::Reopened(pause)) => {
-                tracing::warn!(%project, ?pause, ?evidence, "circuit breaker reopened");
+                tracing::warn!(%project, calls, ?pause, ?evidence, "circuit breaker reopened");
             }
-            Some(Transition::Closed) => tracing::info!(%project, "circuit breaker closed"),
+            Some(Transition::Closed) => tracing::info!(%project, calls, "circuit breaker closed"),
             None => {}
         }
         // Dropped here, it abandons nothing: the circuit is no longer half-open, or the ticket is not current.
@@ -129,10 +132,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::domain::Item;
 
     fn breaker() -> CircuitBreaker {
         let project = ProjectName::try_from("default").unwrap();
-        CircuitBreaker::new(project, Arc::new(std::time::Instant::now), Gauge::noop())
+        CircuitBreaker::new(project, "links", Arc::new(std::time::Instant::now), Gauge::noop())
     }
 
     #[tokio::test]

@@ -251,6 +251,24 @@ fn probable_mistakes_are_warnings() {
         ]
     );
     assert!(warnings(&[own, ("NEBULINK__NEBULY__PLATFORM_URL", "https://nebuly.example")]).is_empty());
+
+    let details = ("NEBULINK__PREVIEW__DETAILS", "true");
+    assert_eq!(
+        warnings(&[details]),
+        [
+            "preview.details (environment variable NEBULINK__PREVIEW__DETAILS): set without access.identity_header: \
+          everybody who can reach the port sees the details of all items"
+        ]
+    );
+    assert!(warnings(&[details, header, proxies("10.0.0.0/16")]).is_empty());
+    let file = "[[projects]]\nname = 'a'\nproject_id = 'p'\norganization_id = 'o'\n[preview]\ndetails = true\n\
+                [nebuly]\nresolve = 'construct'";
+    let loaded = load_file(file, &[]).unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!(
+        loaded.warnings[0].to_string().split_once("): ").unwrap().1,
+        "has no effect with nebuly.resolve = construct, which never calls Nebuly"
+    );
     assert!(warnings(&[("NEBULY_API_BASE_URL", "https://eu.backend.nebuly.com/api")]).is_empty());
 }
 

@@ -59,7 +59,8 @@ impl BrowserRequest {
             if host != &own[Position::BeforeHost..Position::BeforePath] {
                 return Err(NotOurs::Host(host.to_owned()));
             }
-            if url.scheme() != own.scheme() {
+            // Where we are told no scheme, `http` is a guess: a proxy may add TLS.
+            if url.scheme() != own.scheme() && own.scheme() == "https" {
                 return Err(NotOurs::Scheme(url.scheme().to_owned()));
             }
             before = own.path().trim_end_matches('/');

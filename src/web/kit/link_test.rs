@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::Uri;
+use http::request::Parts;
 
 use super::browser_request::BrowserRequest;
 use super::verdict::{Reading, Verdict, VerdictText};
@@ -57,6 +57,7 @@ impl LinkTest {
     /// Tests an address.
     pub(super) async fn run(
         web: &Web,
+        parts: &Parts,
         installation: &Installation<'_>,
         address: &str,
         caller: &dyn LazyCaller,
@@ -64,7 +65,11 @@ impl LinkTest {
         let mut test = Self { verdict: Verdict::NoAddress.text(""), steps: Steps::default(), is_cold: false };
         if !address.trim().is_empty() {
             let verdict = match BrowserRequest::of(address, installation.url(), &web.options.base_path) {
-                Ok(request) => test.follow(web, &request, caller).await,
+                Ok(request) => {
+                    let mut parts = parts.clone();
+                    parts.uri = request.uri;
+                    test.follow(web, &parts, request.not_sent.as_deref(), caller).await
+                }
                 Err(why) => Verdict::NotOurs(why),
             };
             test.verdict = verdict.text(&installation.address_of(""));
@@ -72,17 +77,20 @@ impl LinkTest {
         test
     }
 
-    /// Follows a request as the server does.
-    async fn follow(&mut self, web: &Web, request: &BrowserRequest, caller: &dyn LazyCaller) -> Verdict {
-        let uri = &request.uri;
-        let Some(route) = uri.path().strip_prefix(&*web.options.base_path).and_then(RedirectRoute::of_path)
-        else {
-            return Verdict::NoLink;
-        };
-        let read = LinkRequest::read(web, route, uri).map_err(|response| response.problem);
+    /// Follows a request as the server does. `not_sent` is what the browser leaves out of it.
+    async fn follow(
+        &mut self,
+        web: &Web,
+        parts: &Parts,
+        not_sent: Option<&str>,
+        caller: &dyn LazyCaller,
+    ) -> Verdict {
+        let path = parts.uri.path().strip_prefix(&*web.options.base_path).unwrap_or_default();
+        let Some(route) = RedirectRoute::of(path) else { return Verdict::NoLink };
+        let read = LinkRequest::read(web, route, parts).map_err(|response| response.problem);
         let scope = read.as_ref().ok().map(|link| link.scope);
-        let reading = match Reading::of(&web.options.base_path, route, uri, read.map(|link| link.candidates))
-        {
+        let candidates = read.map(|link| link.candidates);
+        let reading = match Reading::of(route, path, parts.uri.query(), candidates) {
             Ok(reading) => reading,
             Err(problem) => return Verdict::Problem(problem),
         };
@@ -102,23 +110,23 @@ impl LinkTest {
             }
             resolution = Some(resolved);
         }
-        Verdict::of(&reading, request.not_sent.as_deref(), resolution.as_ref())
+        Verdict::of(&reading, not_sent, resolution.as_ref())
     }
 }
 
 impl<'a> Reading<'a> {
     /// Reads a request for a link beside its candidates, with the code that these were read with.
     fn of(
-        base_path: &str,
         route: RedirectRoute,
-        uri: &'a Uri,
+        path: &'a str,
+        query: Option<&'a str>,
         candidates: Result<IdCandidates<'a>, Problem>,
     ) -> Result<Self, Problem> {
-        let written = raw_id(base_path, route, uri, &Parameters::parse(uri.query())?)?;
+        let written = raw_id(route, path, &Parameters::parse(query)?)?;
         Ok(Self {
             written,
             id: decoded(route, written).ok(),
-            rest: uri.query().and_then(|query| unknown_behind_id(query, route.id)),
+            rest: query.and_then(|query| unknown_behind_id(query, route.id)),
             is_in_path: route.id == IdLocation::Path,
             candidates,
         })
@@ -173,15 +181,15 @@ mod tests {
     /// The id that a test says has arrived from an address, and the one that is served.
     fn received(address: &str) -> (String, Item<'static>) {
         let request = BrowserRequest::of(address, Some(OWN), BASE_PATH).unwrap();
-        let route = RedirectRoute::of_path(request.uri.path().strip_prefix(BASE_PATH).unwrap()).unwrap();
+        let path = request.uri.path().strip_prefix(BASE_PATH).unwrap();
+        let route = RedirectRoute::of(path).unwrap();
         assert_eq!(route.kind, Some(Kind::Conversation), "{address}");
         let candidates = || {
-            let parameters = Parameters::parse(request.uri.query())?;
-            let raw = raw_id(BASE_PATH, route, &request.uri, &parameters)?;
+            let raw = raw_id(route, path, &Parameters::parse(request.uri.query())?)?;
             link_request::candidates(&AllowedHosts::default(), route, raw)
                 .map_err(|why| Problem::InvalidId { why, kind: route.kind })
         };
-        let reading = Reading::of(BASE_PATH, route, &request.uri, candidates()).unwrap();
+        let reading = Reading::of(route, path, request.uri.query(), candidates()).unwrap();
         let served = reading.candidates.unwrap().first().clone().into_owned();
         (reading.id.unwrap().decoded.into_owned(), served)
     }

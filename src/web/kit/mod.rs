@@ -65,7 +65,7 @@ pub(super) async fn answer(
             Err(problem) => return problem.into(),
         };
         let address = form.field("address");
-        test = Some(LinkTest::run(web, &installation, address, caller).await);
+        test = Some(LinkTest::run(web, parts, &installation, address, caller).await);
         if address.len() <= MAX_ECHO {
             address.clone_into(&mut tested);
         }

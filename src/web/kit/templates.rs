@@ -246,7 +246,7 @@ pub(super) const TOOLS: &[Tool] = &[
             path: "Table → Settings → Column → Display as → Link → Link URL",
             pattern: "§/go/conversation?id={{‹conversation_id›}}",
             syntax: Syntax::Url,
-            note: "Metabase does not say that it encodes: ids of letters, digits, `-`, `_`, `.` and `:` are safe.",
+            note: "Metabase does not say that it encodes: ids of letters, digits and `-_.:` are safe.",
         }],
     },
     Tool {
@@ -279,7 +279,7 @@ pub(super) const TOOLS: &[Tool] = &[
                 path: "Object Manager → Fields & Relationships → New → Formula → Text",
                 pattern: r#"HYPERLINK("§/go/conversation?id=" & ‹Conversation_Id__c›, "Open in Nebuly", "_blank")"#,
                 syntax: Syntax::Url,
-                note: "A formula does not encode: ids of letters, digits, `-`, `_`, `.` and `:` are safe. For others, use the custom link.",
+                note: "A formula does not encode: ids of letters, digits and `-_.:` are safe. For others, use the custom link.",
             },
         ],
     },
@@ -326,7 +326,7 @@ pub(super) const TOOLS: &[Tool] = &[
             path: "Dataset → Calculated columns → SQL expression, or SQL Lab",
             pattern: r#"CONCAT('<a href="§/go/conversation?id=', ‹conversation_id›, '" target="_blank">open</a>')"#,
             syntax: Syntax::HtmlInSql,
-            note: "SQL does not encode: ids of letters, digits, `-`, `_`, `.` and `:` are safe. Pivot tables show no links.",
+            note: "SQL does not encode: ids of letters, digits and `-_.:` are safe. Pivot tables show no links.",
         }],
     },
     Tool {
@@ -339,7 +339,7 @@ pub(super) const TOOLS: &[Tool] = &[
                 path: "Admin Center → Macros or Triggers → Actions → Comment",
                 pattern: "§/go/conversation?id={{ticket.ticket_field_‹505156›}}",
                 syntax: Syntax::Url,
-                note: "Zendesk does not say that it encodes: ids of letters, digits, `-`, `_`, `.` and `:` are safe.",
+                note: "Zendesk does not say that it encodes: ids of letters, digits and `-_.:` are safe.",
             },
             ToolPlace {
                 // Source: zendesk/url_builder_app README.
@@ -347,7 +347,7 @@ pub(super) const TOOLS: &[Tool] = &[
                 path: "Admin Center → Apps → URL Builder → Change settings → URI templates",
                 pattern: r#"[{"title":"Open in Nebuly","url":"§/go/conversation?id={{ticket.custom_field_‹424242›}}"}]"#,
                 syntax: Syntax::Url,
-                note: "The app does not encode: ids of letters, digits, `-`, `_`, `.` and `:` are safe.",
+                note: "The app does not encode: ids of letters, digits and `-_.:` are safe.",
             },
             ToolPlace {
                 // Source: developer.zendesk.com, channels-framework clickthrough_endpoint.

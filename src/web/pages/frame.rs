@@ -1,4 +1,4 @@
-//! The frame of a page: what stands around its content.
+//! The frame of a page: all that stands around its content.
 
 use crate::web::Web;
 
@@ -8,7 +8,7 @@ pub(super) const STYLE: &str = include_str!("../../../templates/style.css");
 /// The script of every page, which nothing needs; the policy names its hash.
 pub(super) const SCRIPT: &str = include_str!("../../../templates/script.js");
 
-/// What stands around the content of a page. Each template of a page has it as `frame`.
+/// All that stands around the content of a page. Each template of a page has it as `frame`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::web) struct Frame<'a> {
     pub(in crate::web) style: &'static str,

@@ -1,4 +1,4 @@
-//! What pages have in common, and the pages that belong to no other room.
+//! The parts that pages have in common, and the pages that belong to no other room.
 //!
 //! Pages work without JavaScript, load nothing from elsewhere, and are sent with a policy that lets a browser do nothing
 //! but show them.

@@ -15,7 +15,7 @@ use crate::web::headers::{NO_ROBOTS, NO_STORE, X_ROBOTS_TAG};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// Whether a page has a form.
+/// The policy of a page: with a form or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum PagePolicy {
     /// It has none.

@@ -38,9 +38,8 @@ pub(crate) fn defaults() -> Value {
 
 /// Settings that the program knows and has no function for yet, as its own list has them.
 pub(crate) fn not_yet() -> Vec<&'static str> {
-    let list =
-        include_str!("../../../src/settings/schema.rs").split("NOT_YET: &[&str] = &[\n").nth(1).unwrap();
-    let list = list.split("];").next().unwrap();
+    let list = include_str!("../../../src/settings/schema.rs").split("NOT_YET: &[&str] =").nth(1).unwrap();
+    let list = list.trim_start().strip_prefix("&[").unwrap().split("];").next().unwrap();
     let keys: Vec<_> = list.split(',').map(|key| key.trim().trim_matches('"')).collect();
     keys.into_iter().filter(|key| !key.is_empty()).collect()
 }

@@ -1,0 +1,183 @@
+//! The page of a link (`noredirect`), and its JSON.
+
+use std::time::Duration;
+
+use nebulink::demo::{StandIn, StandInItem};
+use serde_json::{Value, json};
+
+use crate::error_pages::BROWSER;
+use crate::support::{KEY, Nebulink, key_of, settings_with, stand_in, stand_in_with};
+
+const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
+
+async fn known(ids: &[&str]) -> StandIn {
+    let stand_in = stand_in().await;
+    for id in ids {
+        stand_in.add_item(KEY, &StandInItem::from(*id));
+    }
+    stand_in
+}
+
+async fn page(nebulink: &Nebulink, target: &str) -> String {
+    let answer = nebulink.request("GET", target, &[("accept", BROWSER)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("x-robots-tag"), Some("noindex, nofollow"));
+    answer.body
+}
+
+async fn json(nebulink: &Nebulink, target: &str) -> Value {
+    let answer = nebulink.get(target).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    answer.json()
+}
+
+/// The value of a field that is there to be copied.
+#[track_caller]
+fn copied(page: &str, field: &str) -> String {
+    let start = format!("<input id=\"{field}\" readonly value=\"");
+    let value = page.split(&start).nth(1).unwrap_or_else(|| panic!("{page}")).split('"').next().unwrap();
+    value.replace("&#38;", "&")
+}
+
+#[tokio::test]
+async fn the_page_of_a_link_says_where_it_leads_and_has_both_links_to_copy() {
+    let stand_in = known(&["a/b & c"]).await;
+    let nebulink = Nebulink::start(&stand_in, &[("server.public_url", "https://go.example")]).await;
+    for target in ["/go/conversation?id=a/b%20%26+c&noredirect", "/go?noredirect=1&id=a/b%20%26+c"] {
+        let page = page(&nebulink, target).await;
+        assert!(page.contains("<p class=\"kind\">Conversation</p>"), "{page}");
+        assert!(page.contains("translate=\"no\">a/b &#38; c</span></h1>"), "{page}");
+        let url = stand_in.url_of(KEY, "a/b & c").replace('&', "&#38;");
+        assert!(page.contains(&format!("class=\"btn primary open\" href=\"{url}\"")), "{url} in {page}");
+        let host = stand_in.address().to_string();
+        assert!(page.contains(&format!("http://<b>{host}</b>/live-activity")), "{page}");
+        assert!(page.contains("15 Jan 2027, 08:00:00 UTC</time>"), "{page}");
+        assert!(page.contains("(just now)"), "{page}");
+        assert_eq!(copied(&page, "long"), "https://go.example/go/conversation?id=a%2Fb%20%26%20c");
+        assert_eq!(copied(&page, "short"), "https://go.example/c?id=a%2Fb%20%26%20c");
+        assert!(!page.contains("The link says") && !page.contains("Project"), "{page}");
+    }
+    assert_eq!(stand_in.call_count(), 1, "a page costs no more than a redirect");
+}
+
+#[tokio::test]
+async fn programs_get_the_link_as_json() {
+    let stand_in = known(&[UUID, "plain-id"]).await;
+    let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let url = stand_in.url_of(KEY, UUID);
+    let answer = json(&nebulink, &format!("/go/interaction/%7B{UUID}%7D?noredirect")).await;
+    let short = answer["short_url"].as_str().unwrap().to_owned();
+    let expected = json!({
+        "kind": "interaction", "id": UUID, "state": "resolved", "url": url, "project": "default",
+        "resolved_at": "2027-01-15T08:00:00Z",
+        "long_url": format!("http://go.example.com/go/interaction?id={UUID}"), "short_url": short,
+    });
+    assert_eq!(answer, expected);
+    let code = short.strip_prefix("http://go.example.com/i/").unwrap();
+    assert_eq!(code.len(), 22);
+    assert_eq!(nebulink.get(&format!("/i/{code}")).await.header("location"), Some(url.as_str()));
+    let answer = json(&nebulink, "/c/plain-id?noredirect").await;
+    assert_eq!(answer["short_url"], "http://go.example.com/c/plain-id");
+    let answer = nebulink.get("/c/plain-id?noredirect").await;
+    assert_eq!(answer.header("cache-status"), Some("nebulink; hit"));
+    assert_eq!(answer.header("location"), None);
+}
+
+#[tokio::test]
+async fn a_link_that_leads_nowhere_has_the_status_of_its_problem_and_keeps_noredirect() {
+    let stand_in = known(&[]).await;
+    let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let answer = nebulink.get("/c/unknown?noredirect").await;
+    assert_eq!((answer.status, answer.json()["type"].clone()), (404, json!("urn:nebulink:not-found")));
+    let answer = nebulink.request("GET", "/c/unknown?noredirect", &[("accept", BROWSER)]).await;
+    assert!(answer.body.contains("href=\"/go/conversation?id=unknown&#38;noredirect\">Look now"));
+    assert_eq!(answer.header("refresh"), Some("5; url=/go/conversation?id=unknown&noredirect&looks=1"));
+    let answer = nebulink.get("/c/x?noredirect=perhaps").await;
+    assert_eq!((answer.status, answer.json()["type"].clone()), (400, json!("urn:nebulink:invalid-request")));
+    assert_eq!(nebulink.get("/c/unknown?noredirect=false").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_page_shows_the_id_as_it_was_received_if_another_spelling_was_found() {
+    let stand_in = known(&["a/b", UUID]).await;
+    let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let page_of_spelling = page(&nebulink, "/c?id=a%252Fb&noredirect").await;
+    let says =
+        "The link says <code translate=\"no\">a%2Fb</code>; found as <code translate=\"no\">a/b</code>.";
+    assert!(page_of_spelling.contains(says), "{page_of_spelling}");
+    assert_eq!(copied(&page_of_spelling, "short"), "http://go.example.com/c?id=a%2Fb");
+    let answer = json(&nebulink, "/c?id=a%252Fb&noredirect").await;
+    assert_eq!(answer["id"], "a/b");
+    let page_of_uuid = page(&nebulink, &format!("/i?id=id:%20%22{UUID}%22&noredirect")).await;
+    assert!(!page_of_uuid.contains("The link says"), "only the quotes differ: {page_of_uuid}");
+}
+
+#[tokio::test]
+async fn a_uuid_that_is_a_conversation_has_the_page_and_the_links_of_one() {
+    let stand_in = stand_in().await;
+    stand_in.add_conversation(KEY, UUID);
+    let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let answer = json(&nebulink, &format!("/go/{UUID}?noredirect")).await;
+    assert_eq!((answer["kind"].as_str(), answer["id"].as_str()), (Some("conversation"), Some(UUID)));
+    assert_eq!(answer["short_url"], format!("http://go.example.com/c/{UUID}"));
+    assert!(page(&nebulink, &format!("/go/{UUID}?noredirect")).await.contains(">Conversation</p>"));
+}
+
+#[tokio::test]
+async fn links_name_the_project_as_soon_as_there_are_two() {
+    let stand_in = stand_in_with(2).await;
+    stand_in.add_conversation(&key_of(1), "only-there");
+    for project in 0..2 {
+        stand_in.add_conversation(&key_of(project), "everywhere");
+    }
+    let nebulink = Nebulink::start_with(&settings_with(&stand_in, 2, &[])).await;
+    let answer = json(&nebulink, "/c/only-there?noredirect").await;
+    assert_eq!(answer["long_url"], "http://go.example.com/go/conversation?id=only-there&project=project-1");
+    assert_eq!(answer["short_url"], "http://go.example.com/c/only-there?project=project-1");
+    let page_of_one = page(&nebulink, "/c/only-there?noredirect").await;
+    assert!(page_of_one.contains("<dt>Project</dt>\n<dd>project-1</dd>"), "{page_of_one}");
+
+    let answer = nebulink.get("/c/everywhere?noredirect").await;
+    assert_eq!(answer.status, 409);
+    let links = answer.json()["links"].clone();
+    let long_urls: Vec<_> = links.as_array().unwrap().iter().map(|link| link["long_url"].clone()).collect();
+    let expected =
+        |project| format!("http://go.example.com/go/conversation?id=everywhere&project=project-{project}");
+    assert_eq!(long_urls.len(), 2);
+    assert!((0..2).all(|project| long_urls.contains(&json!(expected(project)))), "{long_urls:?}");
+    let choice = nebulink.request("GET", "/c/everywhere?noredirect", &[("accept", BROWSER)]).await;
+    assert!(choice.body.contains("<h1>Which project?</h1>"), "{}", choice.body);
+    for project in 0..2 {
+        let href =
+            format!("href=\"/go/conversation?id=everywhere&#38;project=project-{project}&#38;noredirect\"");
+        assert!(choice.body.contains(&href), "{}", choice.body);
+    }
+}
+
+#[tokio::test]
+async fn the_page_says_if_a_link_is_stale_or_constructed() {
+    let stand_in = known(&["a"]).await;
+    let nebulink = Nebulink::start(&stand_in, &[("nebuly.retries", "0")]).await;
+    page(&nebulink, "/c/a?noredirect").await;
+    nebulink.clock.advance(Duration::from_secs(3 * 24 * 3600));
+    let stale = page(&nebulink, "/c/a?noredirect").await;
+    assert!(stale.contains("(3 days ago)") && stale.contains("still opens"), "{stale}");
+    stand_in.set_fault(Some(nebulink::demo::Fault::Drop));
+    let constructed = page(&nebulink, "/c/b?noredirect").await;
+    assert!(constructed.contains("Built from known ids"), "{constructed}");
+    let answer = json(&nebulink, "/c/b?noredirect").await;
+    assert_eq!((answer["constructed"].clone(), answer["resolved_at"].clone()), (json!(true), Value::Null));
+}
+
+#[tokio::test]
+async fn a_page_counts_as_an_opened_link_and_a_card_does_not_make_a_call() {
+    let stand_in = known(&["a"]).await;
+    let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let robot = [("user-agent", "Slackbot-LinkExpanding 1.0")];
+    let card = nebulink.request("GET", "/c/a?noredirect", &robot).await;
+    assert!(card.status == 200 && card.body.contains("og:title"), "{card:?}");
+    assert_eq!(stand_in.call_count(), 0);
+}
