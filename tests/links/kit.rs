@@ -375,6 +375,7 @@ async fn each_address_gets_its_verdict() {
         ("/go/conversation?id=", "Empty.", "holds nothing"),
         ("/go/interaction?id=%20", "Empty.", ""),
         ("/go/conversation?id=unknown", "Read, but not in Nebuly.", "Compare"),
+        ("/go/conversation?id=order%2B4711", "Read, but not in Nebuly.", "URLENCODE"),
         ("/go/interaction?id=abc", "This link is not valid.", "a UUID"),
         (&long, "This link is not valid.", "512 bytes"),
         ("/go/conversation", "This link is not valid.", "no id"),
@@ -457,6 +458,19 @@ async fn a_link_that_cannot_be_looked_up_is_told_in_plain_words() {
     assert_eq!(verdict(&page), "Not asked.");
     assert!(advice(&page).contains("free in"), "{page}");
     assert_eq!(steps(&page)[2], "Asked for: conversation 44 – not asked");
+}
+
+#[tokio::test]
+async fn a_link_that_is_built_from_known_ids_is_not_called_right() {
+    let stand_in = stand_in().await;
+    stand_in.add_conversation(KEY, "abc");
+    let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let page = test(&nebulink, "http://go.example.com/c/abc").await.body;
+    assert_eq!(verdict(&page), "Right.");
+    stand_in.set_fault(Some(Fault::Drop));
+    let page = test(&nebulink, "http://go.example.com/c/new").await.body;
+    assert_eq!(verdict(&page), "Read, but not checked.");
+    assert!(steps(&page)[3].ends_with("conversationId=new&liveActivityPageTab=conversations"), "{page}");
 }
 
 #[tokio::test]

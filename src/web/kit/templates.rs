@@ -128,7 +128,7 @@ pub(super) const TOOLS: &[Tool] = &[
             path: "Chrome, Edge: Settings → Search engine → Site search → Add. Firefox: Settings → Search → Add",
             pattern: "§/go?id=%s",
             syntax: Syntax::Url,
-            note: "The browser encodes what you type behind the keyword; the kind is found out. In Firefox there is nothing to fill in: right-click the address bar on this page, and it adds `opensearch.xml`.",
+            note: "The browser encodes what you type behind the keyword, and the kind is found out. Firefox can also add it by itself, from our `opensearch.xml`: right-click the address bar on this page.",
         }],
     },
     Tool {
@@ -246,7 +246,7 @@ pub(super) const TOOLS: &[Tool] = &[
             path: "Table → Settings → Column → Display as → Link → Link URL",
             pattern: "§/go/conversation?id={{‹conversation_id›}}",
             syntax: Syntax::Url,
-            note: "Metabase does not say that it encodes: ids of letters, digits and `-_.:` are safe.",
+            note: "Metabase does not say that it encodes: ids of letters, digits, hyphens, underscores, dots and colons are safe.",
         }],
     },
     Tool {
@@ -279,7 +279,7 @@ pub(super) const TOOLS: &[Tool] = &[
                 path: "Object Manager → Fields & Relationships → New → Formula → Text",
                 pattern: r#"HYPERLINK("§/go/conversation?id=" & ‹Conversation_Id__c›, "Open in Nebuly", "_blank")"#,
                 syntax: Syntax::Url,
-                note: "A formula does not encode: ids of letters, digits and `-_.:` are safe. For others, use the custom link.",
+                note: "A formula does not encode: ids of letters, digits, hyphens, underscores, dots and colons are safe. For others, use the custom link.",
             },
         ],
     },
@@ -326,7 +326,7 @@ pub(super) const TOOLS: &[Tool] = &[
             path: "Dataset → Calculated columns → SQL expression, or SQL Lab",
             pattern: r#"CONCAT('<a href="§/go/conversation?id=', ‹conversation_id›, '" target="_blank">open</a>')"#,
             syntax: Syntax::HtmlInSql,
-            note: "SQL does not encode: ids of letters, digits and `-_.:` are safe. Pivot tables show no links.",
+            note: "SQL does not encode: ids of letters, digits, hyphens, underscores, dots and colons are safe. Pivot tables show no links.",
         }],
     },
     Tool {
@@ -339,7 +339,7 @@ pub(super) const TOOLS: &[Tool] = &[
                 path: "Admin Center → Macros or Triggers → Actions → Comment",
                 pattern: "§/go/conversation?id={{ticket.ticket_field_‹505156›}}",
                 syntax: Syntax::Url,
-                note: "Zendesk does not say that it encodes: ids of letters, digits and `-_.:` are safe.",
+                note: "Zendesk does not say that it encodes: ids of letters, digits, hyphens, underscores, dots and colons are safe.",
             },
             ToolPlace {
                 // Source: zendesk/url_builder_app README.
@@ -347,7 +347,7 @@ pub(super) const TOOLS: &[Tool] = &[
                 path: "Admin Center → Apps → URL Builder → Change settings → URI templates",
                 pattern: r#"[{"title":"Open in Nebuly","url":"§/go/conversation?id={{ticket.custom_field_‹424242›}}"}]"#,
                 syntax: Syntax::Url,
-                note: "The app does not encode: ids of letters, digits and `-_.:` are safe.",
+                note: "The app does not encode: ids of letters, digits, hyphens, underscores, dots and colons are safe.",
             },
             ToolPlace {
                 // Source: developer.zendesk.com, channels-framework clickthrough_endpoint.
@@ -355,8 +355,27 @@ pub(super) const TOOLS: &[Tool] = &[
                 path: "Integration manifest → urls",
                 pattern: r#""clickthrough_url":"§/go/conversation""#,
                 syntax: Syntax::Url,
-                note: "Zendesk adds `?external_id=` and the id. It takes no project, because what follows a `?` of ours is not documented.",
+                note: "Zendesk adds `?external_id=` and the id, encoded, so nothing may stand behind the path; all projects are asked.",
             },
         ],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_and_each_pattern_is_whole() {
+        assert!(TOOLS.is_sorted_by_key(|tool| tool.anchor));
+        for tool in TOOLS {
+            assert_eq!(tool.name.to_lowercase(), tool.anchor);
+            for place in tool.places {
+                let count = |text| place.pattern.matches(text).count();
+                assert_eq!((count("§"), count("/go")), (1, 1), "{}", place.pattern);
+                assert!(count("?id=") <= 1 && count("‹") == count("›"), "{}", place.pattern);
+                assert!(!place.note.is_empty() && place.note.matches('`').count() % 2 == 0, "{}", place.note);
+            }
+        }
+    }
+}

@@ -35,7 +35,10 @@ pub(super) enum Verdict {
     /// The id is empty.
     Empty,
     /// No project has the item.
-    NotInNebuly,
+    NotInNebuly {
+        /// True if the id arrived with a `+`, which may have been a space before it was encoded twice.
+        has_plus: bool,
+    },
     /// There is nothing to test.
     NoAddress,
     /// A path of ours that is no link, or none of ours.
@@ -115,7 +118,7 @@ impl Verdict {
                 }
             }
             Outcome::Ambiguous(_) => Self::Ambiguous,
-            Outcome::Absent => Self::NotInNebuly,
+            Outcome::Absent => Self::NotInNebuly { has_plus: received.is_some_and(|id| id.contains('+')) },
             Outcome::Failed(failure) => Self::Problem(failure.cause.into()),
         }
     }
@@ -137,7 +140,7 @@ impl Verdict {
             Self::EncodedTwice
         } else if text
             .to_lowercase()
-            .split_once(&id.to_lowercase())
+            .rsplit_once(&id.to_lowercase())
             .is_some_and(|(before, _)| before.contains(':'))
         {
             Self::Prefixed
@@ -182,7 +185,12 @@ impl Verdict {
                 ("bad", "Placeholder not filled in.", "Check the name of the field in the template.")
             }
             Self::Empty => ("bad", "Empty.", "The field holds nothing, or the tool does not know its name."),
-            Self::NotInNebuly => (
+            Self::NotInNebuly { has_plus: true } => (
+                "",
+                "Read, but not in Nebuly.",
+                "Compare it with the id in Nebuly. If its `+` is a space there, it is encoded twice: take `URLENCODE` out in Salesforce.",
+            ),
+            Self::NotInNebuly { has_plus: false } => (
                 "",
                 "Read, but not in Nebuly.",
                 "Compare it with the id in Nebuly. A new item usually appears within a minute.",
@@ -257,4 +265,61 @@ fn quoted(text: &str) -> String {
         quoted.push('…');
     }
     quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Kind;
+
+    const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
+
+    /// The text that arrived, the id that was found, and what that says of the text.
+    #[test]
+    fn the_spelling_that_is_found_says_how_the_tool_wrote_it() {
+        let upper = UUID.to_uppercase();
+        let simple = UUID.replace('-', "");
+        let page = format!("https://v2.platform.eu.nebuly.com/?conversationId=a&interactionId={UUID}");
+        for (kind, text, id, expected) in [
+            (Kind::Conversation, "a/b", "a/b", Verdict::Right),
+            (Kind::Conversation, UUID, UUID, Verdict::Right),
+            (Kind::Conversation, "a%2Fb", "a/b", Verdict::EncodedTwice),
+            (Kind::Conversation, "a%252Fb", "a%2Fb", Verdict::EncodedTwice),
+            (Kind::Conversation, "conversation.id:a", "a", Verdict::Prefixed),
+            (Kind::Conversation, "@conversation_id: 'a'", "a", Verdict::Prefixed),
+            (Kind::Conversation, " a ", "a", Verdict::Surrounded),
+            (Kind::Conversation, "\"a:b\"", "a:b", Verdict::Surrounded),
+            (Kind::Interaction, UUID, UUID, Verdict::Right),
+            (Kind::Interaction, &upper, UUID, Verdict::Right),
+            (Kind::Interaction, &simple, UUID, Verdict::Right),
+            (Kind::Interaction, "1BkGzKGAFcCC4uKoTJjFXj", UUID, Verdict::Right),
+            (Kind::Interaction, &page, UUID, Verdict::Right),
+            (Kind::Interaction, &format!("interaction_id:{upper}"), UUID, Verdict::Prefixed),
+            (Kind::Interaction, &format!("<{UUID}>,"), UUID, Verdict::Surrounded),
+        ] {
+            let found = match kind {
+                Kind::Interaction => Item::interaction(id),
+                Kind::Conversation => Item::conversation(id),
+            };
+            assert_eq!(Verdict::found(&IdText::from(text), &found.unwrap()), expected, "{text}");
+        }
+        let spaced = IdText { decoded: "a b".into(), with_plus: Some("a+b".into()) };
+        assert_eq!(Verdict::found(&spaced, &Item::conversation("a+b").unwrap()), Verdict::PlusForSpace);
+    }
+
+    #[test]
+    fn a_placeholder_is_known_by_its_brackets() {
+        for text in ["{{ticket.id}}", "x{{a}}", "${__value.raw}", "{!Case.Id}", "<id>", "{ack-id}", "%s"] {
+            assert!(is_placeholder(text), "{text}");
+        }
+        for text in ["a", "a{b}", "<b>x", "100%s", "$5", "{", ""] {
+            assert!(!is_placeholder(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_quoted_is_short_and_stays_between_its_marks() {
+        assert_eq!(quoted("a`b"), "ab");
+        assert_eq!(quoted(&"ü".repeat(81)), format!("{}…", "ü".repeat(80)));
+    }
 }
