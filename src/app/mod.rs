@@ -77,14 +77,29 @@ impl App {
 
     /// The same with another clock, which decides what is fresh.
     pub fn build_with_clock(settings: &Settings, clock: impl Clock) -> Result<Self, StartError> {
-        let metrics = MetricsRegistry::new()?;
-        metrics.scope(|| Self::build_counting(settings, Arc::new(clock), &metrics))
+        Self::build_counting(settings, Arc::new(clock), None)
     }
 
-    /// Builds everything whose handles count in `metrics`.
+    /// The same for a demo: `sample_text` is in the field of the page `/`, and the pages say that it is a demo.
+    pub fn build_demo(settings: &Settings, sample_text: String) -> Result<Self, StartError> {
+        Self::build_counting(settings, Arc::new(SystemClock), Some(sample_text))
+    }
+
+    /// Builds everything, with metrics of its own.
     fn build_counting(
         settings: &Settings,
         clock: Arc<dyn Clock>,
+        sample_text: Option<String>,
+    ) -> Result<Self, StartError> {
+        let metrics = MetricsRegistry::new()?;
+        metrics.scope(|| Self::build_in_scope(settings, clock, sample_text, &metrics))
+    }
+
+    /// Builds everything whose handles count in `metrics`.
+    fn build_in_scope(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        sample_text: Option<String>,
         metrics: &MetricsRegistry,
     ) -> Result<Self, StartError> {
         let api_tokens_file = api_tokens_of(&settings.access)?;
@@ -98,7 +113,6 @@ impl App {
                 base_path: settings.server.base_path.clone(),
                 public_url: settings.server.public_url.clone(),
                 contact: settings.server.contact.clone(),
-                sample_text: None,
                 max_age: settings.redirect.max_age,
                 allowed_hosts: settings.nebuly.allowed_hosts.clone(),
                 projects: caches::project_names(settings),
@@ -108,6 +122,7 @@ impl App {
                 access_log: telemetry::access_log(&settings.log),
                 access: access(settings, api_tokens_file.as_ref()),
                 unfurl: settings.preview.unfurl,
+                sample_text,
                 recorder: metrics.recorder(),
                 tracer: telemetry::tracing(settings.traces.as_ref(), traces.as_ref()),
             },

@@ -2,18 +2,18 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
 use super::output::{WRONG_USAGE, complain, failed, say};
 use super::process::on_runtime;
-use super::serve::{build, load};
+use super::serve::{in_process, load};
 use super::signals::Signals;
-use crate::app::{Listeners, log_options};
-use crate::demo::{Demo, SampleLink};
-use crate::settings::SettingSources;
+use crate::app::{App, Listeners, log_options};
+use crate::demo::{Demo, DemoProject, SampleLink};
+use crate::domain::ProjectName;
+use crate::settings::{ApiKeySetting, ProjectSettings, SettingSources};
 use crate::telemetry;
 use crate::text::percent_encoded;
 
@@ -37,17 +37,18 @@ pub(super) fn run(sources: &SettingSources) -> ExitCode {
 
 async fn serve(sources: &SettingSources, signals: Signals) -> anyhow::Result<ExitCode> {
     let demo = Demo::start().await.context("the stand-in for Nebuly could not be started")?;
-    let settings = match load(&sources_of(&demo, sources)) {
+    let mut settings = match load(&sources_of(&demo, sources)) {
         Ok(loaded) => loaded.settings,
         Err(code) => return Ok(code),
     };
+    settings.projects = demo.projects().into_iter().map(configured).collect::<Result<_, _>>()?;
     telemetry::init(&log_options(&settings.log)).context("failed to start the thread of the log")?;
-    let app = build(&settings)?;
+    let app = in_process(|| App::build_demo(&settings, demo.sample_text()))?;
     let listeners = Listeners::bind(&settings.server)
         .context("choose another address with --set server.listen=127.0.0.1:8081")?;
-    let address = listeners.public_address()?;
-    demo.set_nebulink_address(address);
-    say(&greeting(&demo, address));
+    let url = format!("http://{}{}", listeners.public_address()?, settings.server.base_path);
+    demo.set_nebulink_url(&url);
+    say(&greeting(&demo, &url));
     app.run(listeners, signals.listen()?).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -57,7 +58,9 @@ async fn serve(sources: &SettingSources, signals: Signals) -> anyhow::Result<Exi
 fn sources_of(demo: &Demo, sources: &SettingSources) -> SettingSources {
     let stand_in = demo.stand_in();
     let environment: [(&str, String); 3] = [
-        ("NEBULY_API_KEY", demo.project().key),
+        // One project, without which no settings are complete. Several can stand only in a settings file, and the demo
+        // writes none, so its own take the place of this one.
+        ("NEBULY_API_KEY", "demo".to_owned()),
         ("NEBULY_API_BASE_URL", stand_in.api_base_url()),
         ("NEBULINK__NEBULY__PLATFORM_URL", stand_in.platform_url()),
     ];
@@ -65,6 +68,7 @@ fn sources_of(demo: &Demo, sources: &SettingSources) -> SettingSources {
         ("server.listen".to_owned(), LISTEN.to_owned()),
         ("server.management_listen".to_owned(), MANAGEMENT_LISTEN.to_owned()),
         ("log.access".to_owned(), "none".to_owned()),
+        ("preview.details".to_owned(), "true".to_owned()),
     ];
     overrides.retain(|(key, _)| !sources.overrides.iter().any(|(given, _)| given == key));
     overrides.extend(sources.overrides.iter().cloned());
@@ -72,25 +76,51 @@ fn sources_of(demo: &Demo, sources: &SettingSources) -> SettingSources {
     SettingSources { config_file: None, environment: environment.to_vec(), overrides }
 }
 
-fn greeting(demo: &Demo, address: SocketAddr) -> String {
-    let mut text = String::from("nebulink demo: a stand-in for Nebuly runs inside. Click a link:\n\n");
+/// A project of the demo as a `[[projects]]`.
+fn configured(DemoProject { name, project }: DemoProject) -> anyhow::Result<ProjectSettings> {
+    Ok(ProjectSettings {
+        name: ProjectName::try_from(name)?,
+        key: ApiKeySetting::Inline(project.key.into()),
+        project_id: Some(project.project_id),
+        organization_id: Some(project.organization_id),
+    })
+}
+
+/// The first line is the address of `/`.
+fn greeting(demo: &Demo, nebulink: &str) -> String {
+    let mut text = format!(
+        "{nebulink}/
+
+This is the demo of nebulink, with a stand-in for Nebuly inside: invented data, nothing leaves this machine.
+The page above has a piece of a log to try. Or click a link:
+
+"
+    );
     for link in demo.links() {
         // Writing to a string cannot fail.
-        let _infallible = writeln!(text, "  {}\n      {}", url(address, &link), link.title);
+        let _infallible = writeln!(text, "  {}\n      {}", url(nebulink, &link), link.title);
     }
-    let (unknown, not_yet) = (demo.unknown(), demo.not_yet());
+    let with_details = format!("{}&noredirect", url(nebulink, &demo.detailed()));
     let _infallible = write!(
         text,
-        "\nNot there:    {}\nNot yet:      {}\n              (appears some seconds after it is first asked for)\n\
-         Error pages:  {}\n\nStop with Ctrl-C.",
-        url(address, &unknown),
-        url(address, &not_yet),
+        "
+With details:    {with_details}
+In two projects: {}
+Not there:       {}
+Not yet:         {}
+                 (appears some seconds after it is first asked for)
+Error pages:     {}
+
+Stop with Ctrl-C.",
+        url(nebulink, &demo.ambiguous()),
+        url(nebulink, &demo.unknown()),
+        url(nebulink, &demo.not_yet()),
         demo.errors_url(),
     );
     text
 }
 
-fn url(address: SocketAddr, link: &SampleLink) -> String {
-    let id = percent_encoded(&link.id);
-    format!("http://{address}/go/{}?id={id}", link.kind.as_str())
+fn url(nebulink: &str, link: &SampleLink) -> String {
+    let project = link.project.map(|project| format!("&project={project}")).unwrap_or_default();
+    format!("{nebulink}/go/{}?id={}{project}", link.kind.as_str(), percent_encoded(&link.id))
 }

@@ -30,9 +30,9 @@ fn try_run(sources: &SettingSources) -> anyhow::Result<ExitCode> {
 }
 
 /// Builds the program, in a process without core dumps and with as many open files as it wants or may have.
-pub(super) fn build(settings: &Settings) -> Result<App, StartError> {
+pub(super) fn in_process(build: impl FnOnce() -> Result<App, StartError>) -> Result<App, StartError> {
     process::keep_secrets();
-    let app = App::build(settings)?;
+    let app = build()?;
     let limit = process::raise_file_limit(app.wanted_descriptors());
     Ok(app.within_descriptors(limit))
 }
@@ -46,7 +46,7 @@ pub(super) fn load(sources: &SettingSources) -> Result<LoadedSettings, ExitCode>
 }
 
 async fn serve(settings: Settings, signals: Signals) -> anyhow::Result<ExitCode> {
-    let app = match build(&settings) {
+    let app = match in_process(|| App::build(&settings)) {
         Ok(app) => app,
         Err(error) => {
             complain(&format!("{:#}", anyhow::Error::new(error)));

@@ -1,5 +1,7 @@
 //! The answers of the API: the documented ones, and faulty ones that look like them.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Response, StatusCode};
@@ -177,18 +179,18 @@ fn interaction_detail(project: &mut ProjectItems, id: Uuid, now: Instant) -> Sta
         &json!({
             "id": id.to_string(),
             "project_id": project.project_id,
-            "sentiment": "neutral",
-            "emotions": {"calm": 0.8},
-            "cost": 120.0,
+            "sentiment": interaction.sentiment,
+            "emotions": interaction.emotions,
+            "cost": interaction.cost,
             "topic": interaction.topic,
             "intent": interaction.intent,
             "input": interaction.input,
             "output": interaction.output,
-            "latency": 0.9,
+            "latency": interaction.latency,
             "pii_removed": false,
-            "text_language": "en",
+            "text_language": interaction.text_language,
             "timestamp": interaction.timestamp.to_string(),
-            "end_timestamp": interaction.timestamp.to_string(),
+            "end_timestamp": interaction.end_timestamp().to_string(),
             "user": interaction.end_user,
             "verbosity": "medium",
             "actions": [],
@@ -219,17 +221,19 @@ fn conversation_detail(project: &mut ProjectItems, id: &str, now: Instant) -> St
         .flat_map(|turn| &turn.tags)
         .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
         .collect();
+    let emotions: BTreeSet<_> = conversation.iter().filter_map(|turn| turn.strongest_emotion()).collect();
+    let end = last.end_timestamp();
     json_answer(
         StatusCode::OK,
         &json!({
             "id": id,
             "session_length": conversation.len(),
-            "session_time": last.timestamp.duration_since(first.timestamp).as_secs(),
+            "session_time": end.duration_since(first.timestamp).as_secs(),
             "start_session": first.timestamp.to_string(),
-            "end_session": last.timestamp.to_string(),
-            "cost": 120 * conversation.len(),
+            "end_session": end.to_string(),
+            "cost": conversation.iter().map(|turn| turn.cost).sum::<f64>(),
             "tags": tags,
-            "emotions": ["calm"],
+            "emotions": emotions,
             "custom_aggregates": {},
             "conversation": conversation.iter().map(|turn| turn_of_conversation(turn)).collect::<Vec<_>>(),
         }),
@@ -242,10 +246,10 @@ fn turn_of_conversation(turn: &Interaction) -> Value {
         "input": turn.input,
         "output": turn.output,
         "timestamp": turn.timestamp.to_string(),
-        "end_timestamp": turn.timestamp.to_string(),
+        "end_timestamp": turn.end_timestamp().to_string(),
         "user_query": turn.input,
         "topic": turn.topic,
-        "sentiment": "neutral",
+        "sentiment": turn.sentiment,
         "type_of_risk": null,
         "moderation_issue": null,
         "business_issue": null,

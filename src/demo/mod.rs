@@ -25,6 +25,6 @@ mod state;
 pub use calls::{Call, CallKind};
 pub use faults::{Fault, Matching};
 pub use projects::{Interaction, ItemKind, StandInItem, StandInProject};
-pub use samples::SampleLink;
+pub use samples::{DemoProject, SampleLink};
 pub use showcase::Demo;
 pub use stand_in::StandIn;

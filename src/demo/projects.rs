@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -113,7 +113,7 @@ impl From<&str> for StandInItem {
 }
 
 /// An interaction with all details that the listing and detail calls return.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Interaction {
     /// Its id.
     pub id: Uuid,
@@ -133,23 +133,51 @@ pub struct Interaction {
     pub intent: String,
     /// The customer's tags, such as a ticket number.
     pub tags: BTreeMap<String, String>,
+    /// The user's sentiment.
+    pub sentiment: String,
+    /// The user's emotions, each with its strength from 0 to 1.
+    pub emotions: BTreeMap<String, f64>,
+    /// Its cost, in micro dollars.
+    pub cost: f64,
+    /// The time until the chatbot's answer, in seconds.
+    pub latency: f64,
+    /// The language of its texts, such as `en`.
+    pub text_language: String,
 }
 
 impl Interaction {
-    /// An interaction of now with plausible contents, in a conversation of its own.
+    /// An interaction of now, to the millisecond, with plausible contents, in a conversation of its own.
     #[must_use]
     pub fn new(id: Uuid) -> Self {
+        let now = Timestamp::now();
         Self {
             id,
             conversation_id: format!("conversation-of-{id}"),
-            timestamp: Timestamp::now(),
+            timestamp: Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now),
             end_user: "customer-1000".to_owned(),
             input: "Where is my order?".to_owned(),
             output: "It left our warehouse this morning and arrives tomorrow.".to_owned(),
             topic: "delivery".to_owned(),
             intent: "track an order".to_owned(),
             tags: BTreeMap::new(),
+            sentiment: "neutral".to_owned(),
+            emotions: BTreeMap::from([("calm".to_owned(), 0.8)]),
+            cost: 120.0,
+            latency: 0.9,
+            text_language: "en".to_owned(),
         }
+    }
+
+    /// The time of its end: that of the chatbot's answer.
+    pub(super) fn end_timestamp(&self) -> Timestamp {
+        let latency = SignedDuration::try_from_secs_f64(self.latency);
+        latency.ok().and_then(|latency| self.timestamp.checked_add(latency).ok()).unwrap_or(self.timestamp)
+    }
+
+    /// The strongest of the user's emotions.
+    pub(super) fn strongest_emotion(&self) -> Option<&str> {
+        let strongest = self.emotions.iter().max_by(|(_, one), (_, other)| one.total_cmp(other));
+        strongest.map(|(emotion, _)| emotion.as_str())
     }
 }
 

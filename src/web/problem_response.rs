@@ -32,14 +32,19 @@ pub(super) struct ProblemResponse {
 }
 
 /// RFC 9457.
-#[derive(Serialize)]
-struct ProblemDetails<'a> {
+#[derive(Debug, Serialize)]
+pub(super) struct ProblemJson<'a> {
     #[serde(rename = "type")]
     kind: &'a str,
     title: &'a str,
     status: u16,
     detail: &'a str,
-    request_id: &'a str,
+    /// Not in a problem within another answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    /// Seconds. In a problem within another answer, which has no header for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     links: Vec<&'a LinkJson>,
 }
@@ -87,16 +92,29 @@ impl ProblemResponse {
     }
 
     fn json(&self, request_id: &RequestId) -> String {
-        let row = self.problem.row();
-        let details = ProblemDetails {
+        let problem = ProblemJson {
+            request_id: Some(request_id.as_str()),
+            retry_after: None,
+            links: self.choices.iter().map(|choice| &choice.json).collect(),
+            ..ProblemJson::of(self.problem)
+        };
+        // Strings and a number always make JSON.
+        serde_json::to_string(&problem).unwrap_or_default()
+    }
+}
+
+impl ProblemJson<'_> {
+    /// The problem within another answer.
+    pub(super) fn of(problem: Problem) -> Self {
+        let row = problem.row();
+        Self {
             kind: row.kind,
             title: row.title,
             status: row.status.as_u16(),
             detail: row.detail,
-            request_id: request_id.as_str(),
-            links: self.choices.iter().map(|choice| &choice.json).collect(),
-        };
-        // Strings and a number always make JSON.
-        serde_json::to_string(&details).unwrap_or_default()
+            request_id: None,
+            retry_after: problem.retry_after(),
+            links: Vec::new(),
+        }
     }
 }

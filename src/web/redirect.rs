@@ -51,10 +51,18 @@ pub(super) async fn answer<'a>(
     let resolution = web.resolver.resolve(&request).await;
     let link_status = LinkStatus::of(&resolution);
     let outcome = link_status.outcome;
+    let link = || {
+        let project = match scope {
+            Scope::All => None,
+            Scope::Only(project) => web.name_of(project),
+        };
+        let (noredirect, looks) = (parameters.noredirect, parameters.looks);
+        SelfLink::new(&web.options.base_path, &candidates, project, noredirect, looks)
+    };
     let problem = match resolution.outcome {
         Outcome::Resolved(found) if parameters.noredirect => {
-            let position = resolution.candidate;
-            let page = LinkPageRequest { web, parts, request: &request, position, found, link_status };
+            let (position, path) = (resolution.candidate, link().path);
+            let page = LinkPageRequest { web, parts, request: &request, position, found, link_status, path };
             // Boxed, so that the future of a redirect stays small.
             let result = Box::pin(link_page::answer(page)).await;
             return RouteAnswer::of_link(result, candidates.into_first(), Some(outcome));
@@ -71,19 +79,14 @@ pub(super) async fn answer<'a>(
             let installation = Installation::of(web, parts);
             let item = candidates.at(resolution.candidate);
             let choice = |found: &Found| {
-                choice(web, &installation, item.as_ref().unwrap_or_else(|| candidates.first()), found)
+                let item = item.as_ref().unwrap_or_else(|| candidates.first());
+                choice(web, &installation, item, found, parameters.noredirect)
             };
             ProblemResponse { choices: found.iter().map(choice).collect(), ..Problem::Ambiguous.into() }
         }
         Outcome::Failed(failure) => Problem::from(failure.cause).into(),
     };
-    let project = match scope {
-        Scope::All => None,
-        Scope::Only(project) => web.name_of(project),
-    };
-    let (noredirect, looks) = (parameters.noredirect, parameters.looks);
-    let link = SelfLink::new(&web.options.base_path, &candidates, project, noredirect, looks);
-    let problem = ProblemResponse { link_status: Some(link_status), link: Some(link), ..problem };
+    let problem = ProblemResponse { link_status: Some(link_status), link: Some(link()), ..problem };
     RouteAnswer::of_link(Err(Box::new(problem)), candidates.into_first(), Some(outcome))
 }
 
@@ -106,10 +109,16 @@ fn redirect(
 }
 
 /// One of the links that an id stands for.
-fn choice(web: &Web, installation: &Installation<'_>, item: &Item<'_>, found: &Found) -> Choice {
+fn choice(
+    web: &Web,
+    installation: &Installation<'_>,
+    item: &Item<'_>,
+    found: &Found,
+    noredirect: bool,
+) -> Choice {
     let path = long_path(item, web.name_of(found.project));
     Choice {
-        path: format!("{}{path}", web.options.base_path),
+        path: format!("{}{path}{}", web.options.base_path, if noredirect { "&noredirect" } else { "" }),
         resolved_at: found.resolved_at,
         json: LinkJson::resolved(web, installation, item, found),
     }

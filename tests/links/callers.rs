@@ -123,11 +123,13 @@ async fn each_opened_link_is_logged_with_its_identity_in_one_line_whatever_the_a
     {
         let settings = [BEHIND_PROXY[0], BEHIND_PROXY[1], ("log.access", access), ("log.format", "text")];
         let nebulink = Nebulink::start(&stand_in, &settings).await;
-        // Cold, then from the cache.
-        for round in 0..2 {
+        // Cold, from the cache, and its page.
+        for (round, (path, status)) in
+            [("/c/abc", 302), ("/c/abc", 302), ("/c/abc?noredirect", 200)].into_iter().enumerate()
+        {
             let request_id = format!("audit-{access}-{round}");
             let headers = [(EMAIL, "ada\\@example.com"), ("x-request-id", request_id.as_str())];
-            assert_eq!(nebulink.request("GET", "/c/abc", &headers).await.status, 302);
+            assert_eq!(nebulink.request("GET", path, &headers).await.status, status);
             let line: serde_json::Value = serde_json::from_str(&log.line(&request_id).await).unwrap();
             assert_eq!(log.lines(&request_id).len(), 1, "{access}");
             assert_eq!(line["target"], target, "{line}");
@@ -140,6 +142,9 @@ async fn each_opened_link_is_logged_with_its_identity_in_one_line_whatever_the_a
         let request_id = format!("audit-{access}-not-opened");
         let headers = [(EMAIL, "ada@example.com"), ("x-request-id", request_id.as_str())];
         assert_eq!(nebulink.request("GET", "/c/unknown", &headers).await.status, 404);
+        assert_eq!(nebulink.request("GET", "/robots.txt", &headers).await.status, 200);
+        let robot = [headers[0], headers[1], ("user-agent", "Slackbot 1.0")];
+        assert_eq!(nebulink.request("GET", "/c/abc", &robot).await.status, 200);
         assert!(log.lines(&request_id).iter().all(|line| !line.contains("nebulink::audit")), "{access}");
     }
 }

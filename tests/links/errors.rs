@@ -16,18 +16,18 @@ use serde_json::Value;
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
 /// Timeouts short enough to be waited for, and one call for each failure: what is tried again is tested elsewhere.
-pub const SHORT: [(&str, &str); 4] = [
+pub(crate) const SHORT: [(&str, &str); 4] = [
     ("nebuly.retries", "0"),
     ("nebuly.connect_timeout", "200ms"),
     ("nebuly.attempt_timeout", "300ms"),
     ("nebuly.deadline", "600ms"),
 ];
 
-pub fn server(stand_in: &StandIn) -> TestServer {
+pub(crate) fn server(stand_in: &StandIn) -> TestServer {
     TestServer::new(App::build(&settings(stand_in, &SHORT)).unwrap().public())
 }
 
-pub fn status(code: u16) -> Fault {
+pub(crate) fn status(code: u16) -> Fault {
     Fault::status(StatusCode::from_u16(code).unwrap())
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use nebulink::demo::{StandIn, StandInItem};
+use http::StatusCode;
+use nebulink::demo::{CallKind, Fault, Matching, StandIn};
 use serde_json::{Value, json};
+use uuid::{Uuid, uuid};
 
 use crate::error_pages::BROWSER;
 use crate::support::{KEY, Nebulink, key_of, settings_with, stand_in, stand_in_with};
@@ -13,7 +15,10 @@ const UUID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
 async fn known(ids: &[&str]) -> StandIn {
     let stand_in = stand_in().await;
     for id in ids {
-        stand_in.add_item(KEY, &StandInItem::from(*id));
+        match Uuid::try_parse(id) {
+            Ok(uuid) => stand_in.add_interaction(KEY, uuid),
+            Err(_) => stand_in.add_conversation(KEY, id),
+        }
     }
     stand_in
 }
@@ -67,7 +72,7 @@ async fn the_page_of_a_link_says_where_it_leads_and_has_both_links_to_copy() {
 async fn programs_get_the_link_as_json() {
     let stand_in = known(&[UUID, "plain-id"]).await;
     let nebulink = Nebulink::start(&stand_in, &[]).await;
-    let url = stand_in.url_of(KEY, UUID);
+    let url = stand_in.url_of(KEY, uuid!("0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e"));
     let answer = json(&nebulink, &format!("/go/interaction/%7B{UUID}%7D?noredirect")).await;
     let short = answer["short_url"].as_str().unwrap().to_owned();
     let expected = json!({
@@ -165,7 +170,7 @@ async fn the_page_says_if_a_link_is_stale_or_constructed() {
     nebulink.clock.advance(Duration::from_secs(3 * 24 * 3600));
     let stale = page(&nebulink, "/c/a?noredirect").await;
     assert!(stale.contains("(3 days ago)") && stale.contains("still opens"), "{stale}");
-    stand_in.set_fault(Some(nebulink::demo::Fault::Drop));
+    stand_in.set_fault(Some(Fault::Drop));
     let constructed = page(&nebulink, "/c/b?noredirect").await;
     assert!(constructed.contains("Built from known ids"), "{constructed}");
     let answer = json(&nebulink, "/c/b?noredirect").await;
@@ -173,9 +178,70 @@ async fn the_page_says_if_a_link_is_stale_or_constructed() {
 }
 
 #[tokio::test]
-async fn a_page_counts_as_an_opened_link_and_a_card_does_not_make_a_call() {
-    let stand_in = known(&["a"]).await;
+async fn with_details_the_page_shows_the_fields_that_are_allowed_in_the_words_of_people() {
+    let stand_in = known(&[UUID]).await;
+    let nebulink = Nebulink::start(
+        &stand_in,
+        &[("preview.details", "true"), ("preview.fields", "topic, sentiment, timestamp")],
+    )
+    .await;
+    let target = format!("/i/{UUID}?noredirect");
+    for _ in 0..2 {
+        let page = page(&nebulink, &target).await;
+        assert!(page.contains("<h2>What Nebuly says</h2>"), "{page}");
+        let rows: Vec<_> = page.split("<dt>").skip(2).map(|row| row.split("</dt>").next().unwrap()).collect();
+        assert_eq!(rows, ["Topic", "Sentiment", "Started"]);
+        assert!(page.contains("<span class=\"written\" dir=\"auto\">Neutral</span>"), "{page}");
+        assert!(page.contains("Read from Nebuly just now."), "{page}");
+    }
+    let answer = json(&nebulink, &target).await;
+    assert_eq!(answer["details"]["sentiment"], "neutral", "{answer}");
+    assert_eq!(answer["details"].as_object().unwrap().len(), 3, "{answer}");
+    assert_eq!(stand_in.calls_for(UUID), 2, "one for the link, and one for its details");
+}
+
+#[tokio::test]
+async fn details_that_fail_leave_the_page_without_them_and_it_says_so() {
+    let stand_in = known(&[UUID, "a"]).await;
+    let nebulink =
+        Nebulink::start(&stand_in, &[("preview.details", "true"), ("preview.fields", "topic")]).await;
+    let target = format!("/i/{UUID}?noredirect");
+    for (status, why, reload) in [(500, "Nebuly cannot answer now", true), (404, "Nebuly has none", false)] {
+        let fault = Fault::status(StatusCode::from_u16(status).unwrap());
+        stand_in.set_fault_for(Matching::kind(CallKind::InteractionDetail), fault);
+        let page = page(&nebulink, &target).await;
+        assert!(
+            page.contains(&format!("<b>Nebuly&#39;s details are missing</b> ({why}). The link works.")),
+            "{page}"
+        );
+        let link = format!("<a href=\"/go/interaction?id={UUID}&#38;noredirect\">Reload</a>");
+        assert_eq!(page.contains(&link), reload, "{page}");
+        assert!(!page.contains("What Nebuly says"), "{page}");
+    }
+    let answer = json(&nebulink, &target).await;
+    assert_eq!(answer["details_error"]["type"], "urn:nebulink:not-found", "{answer}");
+    assert_eq!((answer["state"].as_str(), answer["details"].clone()), (Some("resolved"), Value::Null));
+
+    let poor = [("limits.cold_burst", "1"), ("limits.cold_per_second", "1"), ("preview.details", "true")];
+    let nebulink = Nebulink::start(&stand_in, &poor).await;
+    let answer = json(&nebulink, "/c/a?noredirect").await;
+    assert_eq!(answer["details_error"]["type"], "urn:nebulink:rate-limited", "{answer}");
+    assert_eq!(answer["details_error"]["retry_after"], 1, "{answer}");
+}
+
+#[tokio::test]
+async fn without_preview_details_nebuly_is_asked_for_none() {
+    let stand_in = known(&[UUID]).await;
     let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let answer = json(&nebulink, &format!("/i/{UUID}?noredirect")).await;
+    assert!(answer.get("details").is_none() && answer.get("details_error").is_none(), "{answer}");
+    assert_eq!(stand_in.call_count(), 1);
+}
+
+#[tokio::test]
+async fn a_link_preview_robot_gets_its_card_in_place_of_the_page_without_a_call() {
+    let stand_in = known(&["a"]).await;
+    let nebulink = Nebulink::start(&stand_in, &[("preview.details", "true")]).await;
     let robot = [("user-agent", "Slackbot-LinkExpanding 1.0")];
     let card = nebulink.request("GET", "/c/a?noredirect", &robot).await;
     assert!(card.status == 200 && card.body.contains("og:title"), "{card:?}");

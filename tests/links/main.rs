@@ -13,6 +13,7 @@ mod support;
 
 mod callers;
 mod calls_to_nebuly;
+mod details;
 mod error_pages;
 mod errors;
 mod fixed_files;

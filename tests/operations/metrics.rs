@@ -35,6 +35,7 @@ fn with_all_parts(stand_in: &StandIn, folder: &TempDir) -> Settings {
         ("limits.cold_burst", "5"),
         ("limits.cold_per_second", "1"),
         ("nebuly.retries", "0"),
+        ("preview.details", "true"),
     ];
     settings(stand_in, &further)
 }

@@ -1,13 +1,13 @@
 //! The program as a process: its commands, exit codes and signals.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::support::process::{Process, Running, binary, command, run};
 use crate::support::{KEY, PATIENCE, eventually, request, stand_in};
 use nebulink::demo::Fault;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -262,49 +262,6 @@ async fn without_a_usable_key_the_start_ends_with_2() {
     let (code, _, complaint) = run(binary()).await;
     assert_eq!(code, 2);
     assert!(complaint.contains("NEBULY_API_KEY"), "{complaint}");
-}
-
-#[tokio::test]
-async fn the_demo_takes_no_settings_file_and_says_so() {
-    let mut command = binary();
-    // If it did, it would end at the next problem rather than serve.
-    command.args(["demo", "--config", "/nowhere/nebulink.toml", "--set", "server.listen=nowhere"]);
-    let (code, out, complaint) = run(command).await;
-    assert_eq!((code, out.as_str()), (2, ""));
-    assert!(
-        complaint.contains("the demo takes no settings file") && complaint.contains("--set"),
-        "{complaint}"
-    );
-}
-
-#[tokio::test]
-async fn the_demo_prints_links_that_lead_somewhere() {
-    let mut command = binary();
-    // What the environment says of the real Nebuly, of a collector and of a settings file is nothing to the demo.
-    command.arg("demo").args(["--set", "server.listen=127.0.0.1:0"]);
-    command.env("NEBULY_API_KEY", "real").env("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense");
-    command.env("NEBULINK_CONFIG", "/nowhere/nebulink.toml");
-    let mut child = command.spawn().unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut text = String::new();
-    while !text.contains("Ctrl-C") {
-        assert_ne!(out.read_line(&mut text).unwrap(), 0, "{text}");
-    }
-    let mut links = text.split_whitespace().filter(|word| word.starts_with("http://"));
-    let first = links.next().unwrap();
-    let (host, path) = first.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let answer = request(host.parse().unwrap(), "GET", &format!("/{path}"), &[]).await;
-    assert_eq!(answer.status, 302, "{first}: {answer:?}");
-    let location = answer.header("location").unwrap();
-    let (host, path) = location.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let page = request(host.parse().unwrap(), "GET", &format!("/{path}"), &[("accept", "text/html")]).await;
-    assert!(page.status == 200 && page.body.contains("<!doctype html>"), "{page:?}");
-    assert!(links.count() >= 9);
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    drop(out);
-    let mut complaint = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0), "{complaint}");
 }
 
 #[tokio::test]

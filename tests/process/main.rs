@@ -11,6 +11,7 @@ mod support;
 
 mod clock;
 mod commands;
+mod demo;
 mod files;
 mod large_snapshot;
 mod memory_limit;

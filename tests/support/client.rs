@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use nebulink::demo::StandIn;
 use nebulink::domain::{
-    AllowedHosts, Answer, CallFailure, CallOptions, Caller, DeepLinks as _, FairnessKey, Item, ProjectName,
-    RateLimit,
+    AllowedHosts, Answer, CallFailure, CallOptions, Caller, DeepLinks as _, DetailFields, FairnessKey, Item,
+    ItemDetails as _, ProjectName, RateLimit,
 };
 use nebulink::nebuly::{
-    ApiKey, ApiKeySource, Endpoint, Nebuly, NebulyOptions, SharedClientState, SteadyClock,
+    ApiKey, ApiKeySource, DetailsClient, Endpoint, Nebuly, NebulyOptions, SharedClientState, SteadyClock,
 };
 use secrecy::SecretString;
 use url::Url;
@@ -25,10 +25,14 @@ pub struct Setup {
     pub key: ApiKeySource,
 }
 
+/// The fields of details that tests read. They are in no order that Nebuly has.
+pub const FIELDS: [&str; 5] = ["topic", "emotions", "cost", "session_length", "sentiment"];
+
 /// One project's client, with a clock for circuits and keys, and a count of what was paid.
 #[derive(Clone)]
 pub struct Client {
     pub nebuly: Arc<Nebuly>,
+    pub details: Arc<DetailsClient>,
     pub shared: SharedClientState,
     pub passed: Arc<AtomicU64>,
     pub spent: Arc<Spent>,
@@ -39,19 +43,32 @@ pub struct Spent(AtomicUsize);
 
 impl Default for Setup {
     fn default() -> Self {
-        let key = ApiKey::new(&SecretString::from(KEY)).unwrap();
         Self {
             max_in_flight: 64,
             retries: 1,
             attempt_timeout: Duration::from_secs(5),
-            key: ApiKeySource::Inline(key),
+            key: Self::inline(KEY),
         }
     }
 }
 
 impl Setup {
+    /// The source of a key that never changes.
+    pub fn inline(key: &str) -> ApiKeySource {
+        ApiKeySource::Inline(ApiKey::new(&SecretString::from(key)).unwrap())
+    }
+
     /// Builds the client.
     pub fn client(self, stand_in: &StandIn) -> Client {
+        let passed = Arc::new(AtomicU64::new(0));
+        let (start, seconds) = (Instant::now(), Arc::clone(&passed));
+        let clock: SteadyClock =
+            Arc::new(move || start + Duration::from_secs(seconds.load(Ordering::SeqCst)));
+        let shared = SharedClientState::with_clock(self.max_in_flight, clock);
+        self.client_with(stand_in, shared, passed)
+    }
+
+    fn client_with(self, stand_in: &StandIn, shared: SharedClientState, passed: Arc<AtomicU64>) -> Client {
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut allowed_hosts = AllowedHosts::default();
         allowed_hosts.allow_host_of(&Url::parse(&stand_in.platform_url()).unwrap()).unwrap();
@@ -66,19 +83,20 @@ impl Setup {
             retries: self.retries,
             tracer: None,
         };
-        let passed = Arc::new(AtomicU64::new(0));
-        let (start, seconds) = (Instant::now(), Arc::clone(&passed));
-        let clock: SteadyClock =
-            Arc::new(move || start + Duration::from_secs(seconds.load(Ordering::SeqCst)));
-        let shared = SharedClientState::with_clock(self.max_in_flight, clock);
         let project = ProjectName::try_from("default").unwrap();
         let nebuly = Arc::new(Nebuly::new(&options, project, self.key, &shared).unwrap());
         shared.keys().load();
-        Client { nebuly, shared, passed, spent: Arc::default() }
+        let details = Arc::new(nebuly.details(FIELDS.map(Arc::from).into()));
+        Client { nebuly, details, shared, passed, spent: Arc::default() }
     }
 }
 
 impl Client {
+    /// A client of another project, which has the bound on calls in common with this one.
+    pub fn of_another_project(&self, stand_in: &StandIn, setup: Setup) -> Self {
+        setup.client_with(stand_in, self.shared.clone(), Arc::clone(&self.passed))
+    }
+
     /// Options as the resolver gives them, for the caller with this key.
     pub fn options_of(&self, fairness_key: FairnessKey) -> CallOptions {
         let rate_limit: Arc<Spent> = Arc::clone(&self.spent);
@@ -123,6 +141,26 @@ impl Client {
     ) -> tokio::task::JoinHandle<Result<Answer, CallFailure>> {
         let (client, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move { client.ask_with(&id, options).await })
+    }
+
+    /// A caller with this key, who pays for everything.
+    pub fn caller(&self, fairness_key: FairnessKey) -> Caller {
+        Caller { fairness_key, rate_limit: Arc::clone(&self.spent) as _ }
+    }
+
+    /// Asks for the details of an item.
+    pub async fn details_of(&self, item: &Item<'static>) -> Result<Answer<DetailFields>, CallFailure> {
+        self.details.details(item, &self.caller(FairnessKey::Caller(0))).await
+    }
+
+    /// Asks for the details of a conversation in a task of its own.
+    pub fn begin_details(
+        &self,
+        id: &str,
+        key: FairnessKey,
+    ) -> tokio::task::JoinHandle<Result<Answer<DetailFields>, CallFailure>> {
+        let (client, item) = (self.clone(), Item::conversation(id).unwrap().into_owned());
+        tokio::spawn(async move { client.details.details(&item, &client.caller(key)).await })
     }
 
     /// Lets time pass for circuits and rejected keys.

@@ -1,10 +1,19 @@
 //! The page of a link (`noredirect`), and its JSON for programs.
 
+mod details;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::HeaderValue;
 use http::request::Parts;
+use serde::Serialize;
+use serde_json::Value;
+
+use self::details::{DetailRow, ShownValue};
 
 use super::Web;
 use super::installation::Installation;
@@ -14,8 +23,8 @@ use super::negotiation::wants_page;
 use super::observability::{LinkOutcome, LinkStatus};
 use super::pages::{Frame, PagePolicy, Section, TimeText, VisibleText, page_response, secure_response};
 use super::problem::Problem;
-use super::problem_response::ProblemResponse;
-use crate::domain::Item;
+use super::problem_response::{ProblemJson, ProblemResponse};
+use crate::domain::{Answer, CallFailure, DetailValue, Details, Item, PlainValue};
 use crate::resolver::{Found, ResolveRequest};
 
 /// A link that was found, and the request for it.
@@ -27,6 +36,22 @@ pub(super) struct LinkPageRequest<'a> {
     pub(super) position: usize,
     pub(super) found: Found,
     pub(super) link_status: LinkStatus,
+    /// The address of the page, with its base path and its query.
+    pub(super) path: String,
+}
+
+/// The details of an item, or the problem in their place.
+type FoundDetails = Result<Arc<Details>, Problem>;
+
+/// A link with its details, as JSON.
+#[derive(Serialize)]
+struct LinkWithDetails<'a> {
+    #[serde(flatten)]
+    link: LinkJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<BTreeMap<&'a str, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details_error: Option<ProblemJson<'a>>,
 }
 
 #[derive(Template)]
@@ -45,62 +70,153 @@ struct LinkTemplate<'a> {
     outcome: LinkOutcome,
     long: String,
     short: String,
+    /// The rows of the details, with the time when they were read.
+    details: Option<(Vec<DetailRow>, Option<TimeText>)>,
+    /// Why there are none.
+    missing: Option<MissingDetails>,
+}
+
+struct MissingDetails {
+    why: &'static str,
+    /// Seconds after which they may be there.
+    wait: Option<u32>,
+    /// The address to try again at, if that can help.
+    reload: Option<String>,
 }
 
 /// Answers with the page of a link, or with its JSON.
 pub(super) async fn answer(page: LinkPageRequest<'_>) -> Result<Response, Box<ProblemResponse>> {
-    let LinkPageRequest { web, parts, request, position, found, link_status } = page;
+    let LinkPageRequest { web, parts, request, position, .. } = page;
     let candidates = request.candidates;
     let item = candidates.at(position).unwrap_or_else(|| candidates.first().clone().into_owned());
+    let details = details_of(&page, &item).await;
     let installation = Installation::of(web, parts);
     let response = if wants_page(&parts.headers) {
-        let received = Some(candidates.text()).filter(|text| *text != item.id());
-        html(web, &installation, &item, received.as_deref(), &found, link_status.outcome)
+        html(&page, &installation, &item, details)
     } else {
-        json(web, &installation, &item, &found)
+        json(&page, &installation, &item, details)
     };
     let mut response = response.map_err(|problem| Box::new(problem.into()))?;
-    link_status.add_to(response.headers_mut());
+    page.link_status.add_to(response.headers_mut());
     Ok(response)
 }
 
+/// Asks for the details of the item, if the operator wants them to be shown.
+async fn details_of(page: &LinkPageRequest<'_>, item: &Item<'_>) -> Option<FoundDetails> {
+    let LinkPageRequest { web, request, found, link_status, .. } = page;
+    if !web.resolver.has_details() {
+        return None;
+    }
+    if link_status.outcome == LinkOutcome::Constructed {
+        // Nebuly has just failed to answer.
+        return Some(Err(Problem::Unavailable));
+    }
+    Some(match web.resolver.details(found.project, item, request.caller).await {
+        Ok(Answer::Found(details)) => Ok(details),
+        Ok(Answer::Absent { .. }) => Err(Problem::NotFound),
+        Err(CallFailure { cause, .. }) => Err(cause.into()),
+    })
+}
+
 fn json(
-    web: &Web,
+    page: &LinkPageRequest<'_>,
     installation: &Installation<'_>,
     item: &Item<'_>,
-    found: &Found,
+    details: Option<FoundDetails>,
 ) -> Result<Response, Problem> {
-    let link = LinkJson::resolved(web, installation, item, found);
+    let (details, error) = details.map_or((None, None), |details| match details {
+        Ok(details) => (Some(details), None),
+        Err(problem) => (None, Some(ProblemJson::of(problem))),
+    });
+    let link = LinkWithDetails {
+        link: LinkJson::resolved(page.web, installation, item, &page.found),
+        details: details.as_deref().map(fields),
+        details_error: error,
+    };
     let body = serde_json::to_string(&link).map_err(|_| Problem::Internal)?;
     Ok(secure_response(StatusCode::OK, HeaderValue::from_static("application/json"), body))
 }
 
+/// The fields as Nebuly gave them.
+fn fields(details: &Details) -> BTreeMap<&str, Value> {
+    details.fields.iter().map(|(name, value)| (name.as_ref(), raw(value))).collect()
+}
+
+fn raw(value: &DetailValue) -> Value {
+    match value {
+        DetailValue::Plain(value) => raw_plain(value),
+        DetailValue::List(values) => values.iter().map(raw_plain).collect(),
+        DetailValue::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), raw_plain(value))).collect()
+        }
+    }
+}
+
+fn raw_plain(value: &PlainValue) -> Value {
+    match value {
+        PlainValue::Null => Value::Null,
+        PlainValue::Bool(value) => (*value).into(),
+        PlainValue::Integer(value) => (*value).into(),
+        PlainValue::Decimal(value) => (*value).into(),
+        PlainValue::Text(value) => value.as_str().into(),
+    }
+}
+
 fn html(
-    web: &Web,
+    page: &LinkPageRequest<'_>,
     installation: &Installation<'_>,
     item: &Item<'_>,
-    received: Option<&str>,
-    found: &Found,
-    outcome: LinkOutcome,
+    details: Option<FoundDetails>,
 ) -> Result<Response, Problem> {
+    let LinkPageRequest { web, request, found, link_status, path, .. } = page;
+    let received = Some(request.candidates.text()).filter(|text| is_other_spelling(text, item));
     let project = web.project_in_address(found.project);
     let url = found.url.as_str();
     let now = web.resolver.now();
-    let page = LinkTemplate {
+    let (details, missing) = match details {
+        None => (None, None),
+        Some(Ok(details)) => {
+            (Some((details::rows(item.kind(), &details, now), TimeText::new(details.read_at, now))), None)
+        }
+        Some(Err(problem)) => (None, Some(missing(problem, path))),
+    };
+    let template = LinkTemplate {
         frame: Frame::new(web, Section::Links),
         kind: item.kind().label(),
         id: VisibleText::new(&item.id()),
-        received: received.map(VisibleText::new),
+        received: received.as_deref().map(VisibleText::new),
         url,
         url_parts: parts_of(url),
         project: project.map(|project| project.as_str()),
         resolved: found.resolved_at.and_then(|at| TimeText::new(at, now)),
-        outcome,
+        outcome: link_status.outcome,
         long: installation.address_of(&long_path(item, project)),
         short: installation.address_of(&short_path(item, project)),
+        details,
+        missing,
     };
-    let page = page.render().map_err(|_| Problem::Internal)?;
-    Ok(page_response(StatusCode::OK, page, PagePolicy::Plain))
+    let html = template.render().map_err(|_| Problem::Internal)?;
+    Ok(page_response(StatusCode::OK, html, PagePolicy::Plain))
+}
+
+/// Returns true if a text names an item by another spelling of its id. What surrounds a UUID does not count.
+fn is_other_spelling(text: &str, item: &Item<'_>) -> bool {
+    *text != item.id() && Item::interaction(text).as_ref() != Ok(item)
+}
+
+/// The words for details that are missing, on the page at this address.
+fn missing(problem: Problem, path: &str) -> MissingDetails {
+    let (why, helps) = match problem {
+        Problem::Timeout => ("no answer in time", true),
+        Problem::RateLimited { .. } => ("your limit for calls to Nebuly is used up", true),
+        Problem::Overloaded { .. } => ("Nebuly is busy", true),
+        Problem::Unavailable => ("Nebuly cannot answer now", true),
+        Problem::NotFound => ("Nebuly has none", false),
+        Problem::KeyRejected => ("Nebuly refuses our key", false),
+        Problem::BadAnswer => ("Nebuly's answer cannot be used", false),
+        _ => ("a defect of ours", true),
+    };
+    MissingDetails { why, wait: problem.retry_after(), reload: helps.then(|| path.to_owned()) }
 }
 
 /// Splits a URL around its host and port.

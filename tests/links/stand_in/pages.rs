@@ -1,10 +1,9 @@
 //! The pages, and the demo's samples behind them.
 
-use std::collections::HashSet;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use nebulink::demo::{Demo, Interaction, ItemKind, SampleLink, StandInItem};
+use nebulink::demo::{Demo, DemoProject, Interaction, ItemKind, SampleLink, StandInItem};
+use nebulink::domain::{AllowedHosts, Kind, PastedText};
 use sha2::{Digest, Sha256};
 
 use super::caller::{KEY, KNOWN, answer, client, stand_in, status};
@@ -43,7 +42,7 @@ async fn a_page_allows_its_own_style_and_nothing_else() {
     let style = text.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
     let hash = BASE64_STANDARD.encode(Sha256::digest(style));
     assert!(policy.starts_with(&format!("default-src 'none'; style-src 'sha256-{hash}';")), "{policy}");
-    assert!(style.contains("prefers-color-scheme: dark") && text.contains("width=device-width"));
+    assert!(style.contains("prefers-color-scheme") && text.contains("width=device-width"));
     for outside in ["<script", "src=", "<link", " style="] {
         assert!(!text.contains(outside), "{outside}");
     }
@@ -69,67 +68,135 @@ async fn what_is_not_there_is_a_404_page() {
 }
 
 #[tokio::test]
-async fn every_sample_link_resolves_and_leads_to_its_page() {
+async fn every_sample_link_resolves_in_one_project_and_leads_to_its_page() {
     let demo = Demo::start().await.unwrap();
     let links = demo.links();
     let of_kind = |kind| links.iter().filter(|link| link.kind == kind).count();
-    assert_eq!((of_kind(ItemKind::Interaction), of_kind(ItemKind::Conversation)), (6, 3));
+    assert_eq!((of_kind(ItemKind::Interaction), of_kind(ItemKind::Conversation)), (6, 4));
     assert!(links.iter().any(|link| link.id == "orders/2026-11-20#4711"));
     for link in links {
-        let (status, body) = ask(&demo, &link).await;
-        assert_eq!(status, 200, "{link:?}");
-        assert_eq!(page(body["url"].as_str().unwrap()).await.0, 200, "{link:?}");
+        let pages = pages_of(&demo, &link).await;
+        assert_eq!(pages.len(), 1, "{link:?}");
+        assert_eq!(page(&pages[0]).await.0, 200, "{link:?}");
     }
+    assert_eq!(pages_of(&demo, &demo.ambiguous()).await.len(), 2);
 }
 
-async fn ask(demo: &Demo, link: &SampleLink) -> (u16, serde_json::Value) {
+/// The pages of a sample, of all projects that have it.
+async fn pages_of(demo: &Demo, link: &SampleLink) -> Vec<String> {
+    let mut pages = Vec::new();
+    for DemoProject { name, project } in demo.projects() {
+        let (status, body) = answer(call(demo, &project.key, link.kind, &link.id)).await;
+        match status {
+            200 => pages.push(body["url"].as_str().unwrap().to_owned()),
+            status => assert_eq!(status, 404, "{name}: {link:?}"),
+        }
+    }
+    pages
+}
+
+fn call(demo: &Demo, key: &str, kind: ItemKind, id: &str) -> reqwest::RequestBuilder {
     let mut url = url::Url::parse(&demo.stand_in().api_base_url()).unwrap();
-    url.path_segments_mut().unwrap().extend(["deeplinks", link.kind.as_str(), &link.id]);
-    answer(client().get(url).bearer_auth(demo.project().key)).await
+    url.path_segments_mut().unwrap().extend(["deeplinks", kind.as_str(), id]);
+    client().get(url).bearer_auth(key)
 }
 
 #[tokio::test]
 async fn the_samples_that_are_not_there_are_not_there() {
     let demo = Demo::start().await.unwrap();
-    assert_eq!(ask(&demo, &demo.unknown()).await.0, 404);
-    assert_eq!(ask(&demo, &demo.not_yet()).await.0, 404);
+    assert!(pages_of(&demo, &demo.unknown()).await.is_empty());
+    assert!(pages_of(&demo, &demo.not_yet()).await.is_empty());
     assert_ne!(demo.unknown().id, demo.not_yet().id);
+}
+
+#[tokio::test]
+async fn the_sample_text_has_an_id_of_every_state() {
+    let demo = Demo::start().await.unwrap();
+    let mut hosts = AllowedHosts::default();
+    hosts.allow_host_of(&demo.stand_in().platform_url().parse().unwrap()).unwrap();
+    let pasted = PastedText::read(&demo.sample_text(), &hosts, &|_| None);
+    let (mut found, mut absent, mut ambiguous, mut failed, mut invalid) = (0, 0, 0, 0, 0);
+    for id in &pasted.ids {
+        let Ok(candidates) = &id.candidates else {
+            invalid += 1;
+            continue;
+        };
+        let item = candidates.first();
+        let kind =
+            if item.kind() == Kind::Interaction { ItemKind::Interaction } else { ItemKind::Conversation };
+        if item.id() == "demo-server-error" {
+            failed += 1;
+            continue;
+        }
+        match pages_of(&demo, &SampleLink { kind, id: item.id().into_owned(), ..demo.ambiguous() })
+            .await
+            .len()
+        {
+            0 => absent += 1,
+            1 => found += 1,
+            _ => ambiguous += 1,
+        }
+    }
+    assert_eq!((found, absent, ambiguous, failed, invalid), (5, 2, 1, 1, 1), "{pasted:?}");
+    assert!(!demo.sample_text().contains(&demo.not_yet().id), "each not-yet link has an item of its own");
+}
+
+#[tokio::test]
+async fn a_page_shows_times_to_the_second_and_what_the_details_say() {
+    let demo = Demo::start().await.unwrap();
+    let return_ = SampleLink { id: "return-2f61c8".to_owned(), ..demo.ambiguous() };
+    let (_, _, text) = page(&pages_of(&demo, &return_).await[0]).await;
+    let times: Vec<_> = text.split("<time datetime=\"").skip(1).collect();
+    assert_eq!(times.len(), 3, "{text}");
+    for time in times {
+        let (machine, rest) = time.split_once("\">").unwrap();
+        assert_eq!(machine.len(), "2026-11-20T10:00:00Z".len(), "{machine}");
+        assert!(rest.split_once("</time>").unwrap().0.ends_with(" UTC"), "{rest}");
+    }
+    assert!(text.contains("relief, joy") && text.contains("after 4.2 s"), "{text}");
 }
 
 #[tokio::test]
 async fn the_errors_page_links_to_nebulink_and_its_ids_are_not_among_the_printed_ones() {
     let demo = Demo::start().await.unwrap();
     assert_eq!(page(&demo.errors_url()).await.0, 404, "nebulink's address is not known yet");
-    demo.set_nebulink_address("127.0.0.1:8080".parse().unwrap());
-    let (status, _, text) = page(&demo.errors_url()).await;
+    demo.set_nebulink_url("http://127.0.0.1:8080/below");
+    let (status, policy, text) = page(&demo.errors_url()).await;
     assert_eq!(status, 200);
-    let links: Vec<_> = text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(policy.contains("form-action http:;"), "{policy}");
+    let links: Vec<_> = ["href=\"", "action=\""]
+        .into_iter()
+        .flat_map(|attribute| text.split(attribute).skip(1))
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
     assert!(
-        links.len() >= 11 && links.iter().all(|link| link.starts_with("http://127.0.0.1:8080/")),
+        links.len() >= 18 && links.iter().all(|link| link.starts_with("http://127.0.0.1:8080/below/")),
         "{links:?}"
     );
-    assert_eq!(links.iter().collect::<HashSet<_>>().len(), links.len(), "each way once");
     for sample in demo.links() {
         assert!(!text.contains(&sample.id), "{sample:?}");
     }
 }
 
 #[tokio::test]
-async fn each_failing_id_of_the_errors_page_fails_in_its_way() {
+async fn each_failing_id_of_the_errors_page_fails_in_its_way_and_in_its_project_alone() {
     let demo = Demo::start().await.unwrap();
-    let link = |id: &str| SampleLink { kind: ItemKind::Conversation, id: id.to_owned(), title: "" };
-    for (id, expected) in [("demo-key-rejected", 401), ("demo-server-error", 500), ("demo-throttled", 429)] {
-        assert_eq!(ask(&demo, &link(id)).await.0, expected, "{id}");
+    let keys: Vec<_> = demo.projects().into_iter().map(|project| project.project.key).collect();
+    let [support, sales, expired, busy] = keys.as_slice() else { panic!("four projects") };
+    let call = |key: &str, id: &str| call(&demo, key, ItemKind::Conversation, id);
+    for (key, id, expected) in [
+        (expired, "demo-key-rejected", 401),
+        (support, "demo-server-error", 500),
+        (busy, "demo-throttled", 429),
+    ] {
+        assert_eq!(answer(call(key, id)).await.0, expected, "{id}");
+        assert_eq!(answer(call(sales, id)).await.0, 404, "{id}");
     }
-    let (_, body) = ask(&demo, &link("demo-foreign-host")).await;
+    let (_, body) = answer(call(support, "demo-foreign-host")).await;
     assert_eq!(body["url"], "https://elsewhere.example/live-activity");
-    let call = |id: &str| {
-        let url = format!("{}/deeplinks/conversation/{id}", demo.stand_in().api_base_url());
-        client().get(url).bearer_auth(demo.project().key)
-    };
-    let page = call("demo-no-json").send().await.unwrap().text().await.unwrap();
+    let page = call(support, "demo-no-json").send().await.unwrap().text().await.unwrap();
     assert!(serde_json::from_str::<serde_json::Value>(&page).is_err(), "{page}");
-    assert!(call("demo-connection-lost").send().await.is_err());
+    assert!(call(support, "demo-connection-lost").send().await.is_err());
     let patience = std::time::Duration::from_millis(200);
-    assert!(call("demo-no-answer").timeout(patience).send().await.unwrap_err().is_timeout());
+    assert!(call(support, "demo-no-answer").timeout(patience).send().await.unwrap_err().is_timeout());
 }

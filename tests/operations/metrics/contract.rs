@@ -11,7 +11,8 @@ pub(crate) struct Metric {
 pub(crate) const KINDS: [&str; 2] = ["interaction", "conversation"];
 pub(crate) const OUTCOMES: [&str; 9] =
     ["hit", "shared", "stale", "negative", "resolved", "collapsed", "absent", "constructed", "failed"];
-pub(crate) const CALLS: [&str; 2] = ["deeplink", "get_interactions"];
+pub(crate) const CALLS: [&str; 4] =
+    ["deeplink", "get_interactions", "interaction_detail", "conversation_detail"];
 pub(crate) const RESULTS: [&str; 7] =
     ["ok", "absent", "rejected", "throttled", "bad_answer", "failed", "timeout"];
 const PROJECT: (&str, &[&str]) = ("project", &["default"]);

@@ -1,0 +1,151 @@
+//! `nebulink demo`: its settings, what it prints, and its page of errors.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::support::process::{Running, binary, run};
+use crate::support::{Answer, request};
+use rustix::process::Signal;
+
+/// The time after which the items that are not ingested yet are there.
+const INGESTION: Duration = Duration::from_secs(12);
+
+/// A running demo, and what it has printed.
+struct RunningDemo {
+    running: Running,
+    greeting: String,
+}
+
+impl RunningDemo {
+    fn start(further: &[&str]) -> Self {
+        let mut command = binary();
+        command.args(["demo", "--set", "server.listen=127.0.0.1:0"]);
+        command.args(further.iter().flat_map(|setting| ["--set", setting]));
+        // What the environment says of the real Nebuly, of a collector and of a settings file is nothing to the demo.
+        command.env("NEBULY_API_KEY", "real").env("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense");
+        command.env("NEBULINK_CONFIG", "/nowhere/nebulink.toml");
+        let mut running = Running(command.spawn().unwrap());
+        let mut out = BufReader::new(running.0.stdout.take().unwrap());
+        let mut greeting = String::new();
+        while !greeting.contains("Ctrl-C") {
+            assert_ne!(out.read_line(&mut greeting).unwrap(), 0, "{greeting}");
+        }
+        Self { running, greeting }
+    }
+
+    /// The addresses that it has printed.
+    fn links(&self) -> Vec<&str> {
+        self.greeting.split_whitespace().filter(|word| word.starts_with("http://")).collect()
+    }
+}
+
+/// A way to fail, as the page of errors has it.
+struct Way {
+    method: &'static str,
+    url: String,
+    /// A status and the type of a problem; then perhaps another status.
+    expected: String,
+}
+
+async fn open(method: &str, url: &str, headers: &[(&str, &str)]) -> Answer {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    request(host.parse::<SocketAddr>().unwrap(), method, &format!("/{path}"), headers).await
+}
+
+/// Reads the rows of the page of errors.
+fn ways(page: &str) -> Vec<Way> {
+    let mut ways = Vec::new();
+    for row in page.split("<tr>").skip(2) {
+        let expected = row.split("<code>").nth(1).unwrap().split("</code>").next().unwrap();
+        let attribute = if row.contains("<form method=\"post\"") { "action=\"" } else { "href=\"" };
+        let method = if row.contains("<form method=\"post\"") { "POST" } else { "GET" };
+        let urls = row.split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap());
+        // A second link is to a URL that is built.
+        for (url, expected) in urls.zip([expected, "302"]) {
+            let url = url.replace("&#38;", "&");
+            ways.push(Way { method, url, expected: expected.to_owned() });
+        }
+    }
+    ways
+}
+
+/// A random order, from this seed.
+fn shuffled(ways: &[Way], seed: u64) -> Vec<&Way> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut ways: Vec<_> = ways.iter().collect();
+    random.shuffle(&mut ways);
+    ways
+}
+
+#[tokio::test]
+async fn the_demo_takes_no_settings_file_and_says_so() {
+    let mut command = binary();
+    // If it did, it would end at the next problem rather than serve.
+    command.args(["demo", "--config", "/nowhere/nebulink.toml", "--set", "server.listen=nowhere"]);
+    let (code, out, complaint) = run(command).await;
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(
+        complaint.contains("the demo takes no settings file") && complaint.contains("--set"),
+        "{complaint}"
+    );
+}
+
+#[tokio::test]
+async fn the_demo_prints_links_that_lead_somewhere() {
+    let mut demo = RunningDemo::start(&["server.base_path=/below"]);
+    let first = demo.greeting.lines().next().unwrap();
+    assert!(first.starts_with("http://127.0.0.1:") && first.ends_with("/below/"), "{first}");
+    let links: Vec<_> = demo.links().into_iter().filter(|link| link.contains("/go/")).collect();
+    let (samples, others) = links.split_last_chunk::<4>().unwrap();
+    assert!(samples.len() >= 9, "{links:?}");
+    for sample in samples {
+        assert!(!sample.contains("project="), "{sample}");
+        let answer = open("GET", sample, &[]).await;
+        assert_eq!(answer.status, 302, "{sample}: {answer:?}");
+        let page = open("GET", answer.header("location").unwrap(), &[("accept", "text/html")]).await;
+        assert!(page.status == 200 && page.body.contains("<!doctype html>"), "{page:?}");
+    }
+    for (link, expected) in others.iter().zip([200, 409, 404, 404]) {
+        assert_eq!(open("GET", link, &[]).await.status, expected, "{link}");
+    }
+    demo.running.signal(Signal::INT);
+    let code = demo.running.exit_code().await;
+    let mut complaint = String::new();
+    demo.running.0.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+    assert_eq!(code, 0, "{complaint}");
+}
+
+#[tokio::test]
+async fn the_page_of_errors_shows_each_error_in_any_order_and_twice_in_a_row() {
+    let demo = RunningDemo::start(&[
+        "limits.cold_burst=1000000",
+        // The one that hangs is to take a second, not ten.
+        "nebuly.attempt_timeout=1s",
+        "nebuly.deadline=2s",
+    ]);
+    let page = open("GET", demo.links().last().unwrap(), &[]).await;
+    let ways = ways(&page.body);
+    assert!(ways.len() >= 18, "{}", page.body);
+    let as_listed: Vec<_> = ways.iter().collect();
+    let reversed: Vec<_> = ways.iter().rev().collect();
+    let seed = fastrand::u64(..);
+    let began = Instant::now();
+    for order in [as_listed, reversed, shuffled(&ways, seed), shuffled(&ways, seed ^ 1)] {
+        for way in order {
+            let Way { method, url, expected } = way;
+            for time in ["first", "second"] {
+                let answer = open(method, url, &[]).await;
+                let at = format!("{time} {method} {url}, seed {seed}: {answer:?}");
+                let (now, later) = expected.split_once(", then ").unwrap_or((expected, expected));
+                let is_later = answer.status.to_string() == later && began.elapsed() >= INGESTION;
+                let Some((status, problem)) = now.split_once(' ').filter(|_| !is_later) else {
+                    assert_eq!(answer.status.to_string(), later, "{at}");
+                    continue;
+                };
+                assert_eq!(answer.status.to_string(), status, "{at}");
+                assert_eq!(answer.json()["type"], format!("urn:nebulink:{problem}"), "{at}");
+            }
+        }
+    }
+}
