@@ -299,7 +299,7 @@ fn ways_to_fail(nebulink: &str) -> Vec<WayToFail> {
     ways.push(way(
         "The details are missing",
         "The page of a link: Nebuly has the link, and answers 500 when it is asked for details.",
-        "200",
+        "200 without details",
         &format!("/go/conversation?id={NO_DETAILS}&project={SUPPORT}&noredirect"),
     ));
     ways

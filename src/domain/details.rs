@@ -17,7 +17,7 @@ pub type DetailsFuture<'a> =
     Pin<Box<dyn Future<Output = Result<Answer<DetailFields>, CallFailure>> + Send + 'a>>;
 
 /// The fields of Nebuly's answer that the operator allows, in the operator's order. A field that the answer lacks is not
-/// among them.
+/// among them, nor is one of whose value nothing is left (see [`DetailValue`]).
 pub type DetailFields = Vec<(Arc<str>, DetailValue)>;
 
 /// The details of an item.
@@ -29,7 +29,8 @@ pub struct Details {
     pub read_at: Timestamp,
 }
 
-/// The value of a field as Nebuly gave it, but without values deeper than one level.
+/// The value of a field as Nebuly gave it, but without values deeper than one level, and with the first 1,000 members at
+/// most.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DetailValue {
     /// A value without members.

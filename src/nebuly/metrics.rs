@@ -162,7 +162,7 @@ pub(super) fn describe() {
     describe_counter!(REQUESTS, "Calls to Nebuly, by result");
     describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Duration of a call to Nebuly");
     describe_gauge!(IN_FLIGHT, "Calls to Nebuly in flight");
-    describe_gauge!(CIRCUIT_OPEN, "1 while the project's circuit breaker is open or half-open");
+    describe_gauge!(CIRCUIT_OPEN, "1 while the project's circuit breaker for links is open or half-open");
     describe_gauge!(KEY_REJECTED, "1 while Nebuly rejects the project's key");
     describe_gauge!(
         KEY_LOADED,

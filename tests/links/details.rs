@@ -24,7 +24,7 @@ use uuid::{Uuid, uuid};
 
 const ID: Uuid = uuid!("0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e");
 
-/// What a person wrote, and nobody may find anywhere.
+/// The words of a person, which nobody may find anywhere.
 const CANARY: &str = "canary-my-card-number-is-4711";
 
 type DetailsAnswer = Result<Answer<DetailFields>, CallFailure>;

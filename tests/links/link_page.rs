@@ -211,7 +211,7 @@ async fn details_that_fail_leave_the_page_without_them_and_it_says_so() {
         stand_in.set_fault_for(Matching::kind(CallKind::InteractionDetail), fault);
         let page = page(&nebulink, &target).await;
         assert!(
-            page.contains(&format!("<b>Nebuly&#39;s details are missing</b> ({why}). The link works.")),
+            page.contains(&format!("<b>Nebuly's details are missing</b> ({why}). The link works.")),
             "{page}"
         );
         let link = format!("<a href=\"/go/interaction?id={UUID}&#38;noredirect\">Reload</a>");

@@ -245,8 +245,7 @@ pub async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
 
 /// Sends a request on a connection of its own, byte for byte, and reads the whole answer.
 pub async fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
-    let lines =
-        headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ": " + value + "\r\n");
+    let lines: String = headers.iter().flat_map(|&(name, value)| [name, ": ", value, "\r\n"]).collect();
     let head =
         format!("{method} {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\n{lines}\r\n");
     exchange(address, head.as_bytes()).await

@@ -35,10 +35,10 @@ struct AllowedFields<'a>(&'a [Arc<str>]);
 /// The name of a field, as its position among the allowed ones.
 struct FieldPosition<'a>(&'a [Arc<str>]);
 
-/// A value, of a field or of a member of one.
+/// A value, of a field or of a member of one. It is nothing if it is deeper than one level.
 #[derive(Clone, Copy)]
 struct ValueReader {
-    /// True for a member: it is nothing if it has members of its own.
+    /// True for a member, which may have no members of its own.
     is_member: bool,
 }
 
@@ -135,30 +135,33 @@ impl<'de> Visitor<'de> for ValueReader {
         if self.is_member {
             return IgnoredAny.visit_seq(list).map(|_| None);
         }
-        let mut values = Vec::new();
+        let (mut values, mut has_any) = (Vec::new(), false);
         while let Some(member) = list.next_element_seed(Self { is_member: true })? {
+            has_any = true;
             if let Some(DetailValue::Plain(value)) = member
                 && values.len() < MAX_MEMBERS
             {
                 values.push(value);
             }
         }
-        Ok(Some(DetailValue::List(values)))
+        // If all of them are deeper, so is the list: an empty one would say that it has no members.
+        Ok((!values.is_empty() || !has_any).then_some(DetailValue::List(values)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
         if self.is_member {
             return IgnoredAny.visit_map(object).map(|_| None);
         }
-        let mut members = Vec::new();
+        let (mut members, mut has_any) = (Vec::new(), false);
         while let Some(name) = object.next_key::<String>()? {
+            has_any = true;
             if let Some(DetailValue::Plain(value)) = object.next_value_seed(Self { is_member: true })?
                 && members.len() < MAX_MEMBERS
             {
                 members.push((cut(&name), value));
             }
         }
-        Ok(Some(DetailValue::Object(members)))
+        Ok((!members.is_empty() || !has_any).then_some(DetailValue::Object(members)))
     }
 }
 
@@ -224,10 +227,19 @@ mod tests {
         );
         let allowed = ["tags", "list", "one"].map(Arc::from);
         let fields = read_details(body.as_bytes(), &allowed).unwrap();
-        let [tags, list, one] = fields.try_into().unwrap();
-        assert_eq!(tags.1, DetailValue::Object(vec![("c".to_owned(), PlainValue::Integer(1))]));
-        assert_eq!(list.1, DetailValue::List(vec![text("x")]));
-        assert_eq!(one.1, DetailValue::List(Vec::new()));
+        let tags = DetailValue::Object(vec![("c".to_owned(), PlainValue::Integer(1))]);
+        // Of one nothing is left.
+        assert_eq!(fields, [("tags".into(), tags), ("list".into(), DetailValue::List(vec![text("x")]))]);
+    }
+
+    #[test]
+    fn an_empty_list_or_object_is_a_value() {
+        let fields = read(
+            &json!({"actions": [], "tags": {}, "conversation": [{}]}),
+            &["tags", "actions", "conversation"],
+        );
+        let (object, list) = (DetailValue::Object(Vec::new()), DetailValue::List(Vec::new()));
+        assert_eq!(fields, [("tags".into(), object), ("actions".into(), list)]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 /// A moment as a page shows it. `templates/time_text.html` writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::web) struct TimeText {
-    /// RFC 3339, for a script that shows the reader's own zone.
+    /// RFC 3339, for programs that read the page.
     pub(in crate::web) machine: String,
     /// Such as `20 Nov 2026, 10:00:00 UTC`.
     pub(in crate::web) absolute: String,

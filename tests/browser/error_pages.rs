@@ -1,0 +1,108 @@
+//! Pages of errors, each from its real cause.
+
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode};
+use nebulink::demo::Fault;
+
+use crate::browser::Browser;
+use crate::check::{check_page, check_state};
+use crate::site::Site;
+use crate::support::{KEY, eventually, key_of};
+use crate::view::{PHONE, View};
+
+/// More than the time for which an absent item is known to be absent.
+const NEGATIVE_TTL: Duration = Duration::from_secs(16);
+
+/// One call for each page, which ends soon.
+const SHORT: [(&str, &str); 3] =
+    [("nebuly.retries", "0"), ("nebuly.attempt_timeout", "200ms"), ("nebuly.deadline", "200ms")];
+
+#[tokio::test]
+async fn pages_of_wrong_links_can_be_read_in_every_view() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[("server.contact", "mailto:nebuly-help@example.com")]).await;
+    for (name, path, heading) in [
+        ("error-no-such-page", "/nowhere", "There is no such page"),
+        ("error-invalid-id", "/go/interaction?id=4711%00%3Cb%3E", "This is not an interaction's id"),
+        (
+            "error-placeholder",
+            "/go/conversation?id=%7B%7Bticket.ticket_field_505156%7D%7D",
+            "The tool did not fill in the id",
+        ),
+        ("error-not-in-nebuly", "/go/conversation?id=unknown", "Not in Nebuly yet"),
+    ] {
+        check_page(&browser, name, &site.page(path)).await;
+        assert_eq!(browser.text_of("h1").await, heading, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_failures_can_be_read_in_every_view() {
+    let Some(browser) = Browser::start().await else { return };
+    let status = |code: StatusCode| Fault::status(code);
+    for (name, fault, heading, can_be_tried_again) in [
+        ("error-unavailable", status(StatusCode::INTERNAL_SERVER_ERROR), "Nebuly cannot answer now", true),
+        ("error-bad-answer", Fault::Garbage, "Nebuly's answer cannot be used", false),
+        ("error-timeout", Fault::Hang, "Nebuly takes too long", true),
+        ("error-busy", Fault::throttled(HeaderValue::from_static("17")), "Nebuly is busy", true),
+        ("error-key-rejected", status(StatusCode::UNAUTHORIZED), "Nebuly refuses our key", false),
+    ] {
+        let site = Site::start(&SHORT).await;
+        site.stand_in.set_fault(Some(fault));
+        check_page(&browser, name, &site.page("/go/conversation?id=abc")).await;
+        assert_eq!(browser.text_of("h1").await, heading, "{name}");
+        assert_eq!(browser.shows("main a.btn.primary").await, can_be_tried_again, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn trying_again_opens_the_link_as_soon_as_nebuly_has_recovered() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[("nebuly.retries", "0")]).await;
+    site.stand_in.add_conversation(KEY, "a/b c");
+    site.stand_in.set_fault(Some(Fault::status(StatusCode::INTERNAL_SERVER_ERROR)));
+    browser.open(&site.page("/go/conversation?id=a/b%20c")).await;
+    site.stand_in.set_fault(None);
+    browser.click_on("main", "Try again").await;
+    assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "a/b c"));
+}
+
+#[tokio::test]
+async fn the_page_of_a_missing_item_opens_the_item_as_soon_as_it_is_there_without_a_script() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[]).await;
+    browser.look_through(View { runs_scripts: false, ..PHONE }).await;
+    browser.open(&site.page("/go/conversation?id=late")).await;
+    assert!(browser.text_of("main").await.contains("Looking again in 5 seconds (1 of 12)."));
+    site.stand_in.add_conversation(KEY, "late");
+    site.nebulink.clock.advance(NEGATIVE_TTL);
+    let target = site.stand_in.url_of(KEY, "late");
+    eventually(async || browser.url().await == target).await;
+}
+
+#[tokio::test]
+async fn a_person_can_stop_the_page_that_looks_again_and_then_look_by_hand() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[]).await;
+    check_state(&browser, "error-stopped-looking", async || {
+        browser.open(&site.page("/go/conversation?id=late")).await;
+        browser.click_on("main", "Stop looking").await;
+    })
+    .await;
+    assert!(browser.text_of("main").await.contains("Stopped looking."));
+    site.stand_in.add_conversation(KEY, "late");
+    site.nebulink.clock.advance(NEGATIVE_TTL);
+    browser.click_on("main", "Look again").await;
+    assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "late"));
+}
+
+#[tokio::test]
+async fn the_choice_between_projects_can_be_hit_with_a_thumb_and_leads_to_the_chosen_one() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::with_two_projects("42").await;
+    check_page(&browser, "error-ambiguous", &site.page("/go/conversation?id=42")).await;
+    assert_eq!(browser.text_of("h1").await, "Which project?");
+    browser.click(".choices li:nth-child(2) a").await;
+    assert_eq!(browser.url().await, site.stand_in.url_of(&key_of(1), "42"));
+}
