@@ -90,7 +90,7 @@ impl LinkTest {
         let read = LinkRequest::read(web, route, parts).map_err(|response| response.problem);
         let scope = read.as_ref().ok().map(|link| link.scope);
         let candidates = read.map(|link| link.candidates);
-        let reading = match Reading::of(route, path, parts.uri.query(), candidates) {
+        let reading = match reading(route, path, parts.uri.query(), candidates) {
             Ok(reading) => reading,
             Err(problem) => return Verdict::Problem(problem),
         };
@@ -114,23 +114,21 @@ impl LinkTest {
     }
 }
 
-impl<'a> Reading<'a> {
-    /// Reads a request for a link beside its candidates, with the code that these were read with.
-    fn of(
-        route: RedirectRoute,
-        path: &'a str,
-        query: Option<&'a str>,
-        candidates: Result<IdCandidates<'a>, Problem>,
-    ) -> Result<Self, Problem> {
-        let written = raw_id(route, path, &Parameters::parse(query)?)?;
-        Ok(Self {
-            written,
-            id: decoded(route, written).ok(),
-            rest: query.and_then(|query| unknown_behind_id(query, route.id)),
-            is_in_path: route.id == IdLocation::Path,
-            candidates,
-        })
-    }
+/// Reads a request for a link beside its candidates, with the code that these were read with.
+fn reading<'a>(
+    route: RedirectRoute,
+    path: &'a str,
+    query: Option<&'a str>,
+    candidates: Result<IdCandidates<'a>, Problem>,
+) -> Result<Reading<'a>, Problem> {
+    let written = raw_id(route, path, &Parameters::parse(query)?)?;
+    Ok(Reading {
+        written,
+        id: decoded(route, written).ok(),
+        rest: query.and_then(|query| unknown_behind_id(query, route.id)),
+        is_in_path: route.id == IdLocation::Path,
+        candidates,
+    })
 }
 
 /// The candidates up to the one that the resolution is about; all of them if none is there.
@@ -189,7 +187,7 @@ mod tests {
             link_request::candidates(&AllowedHosts::default(), route, raw)
                 .map_err(|why| Problem::InvalidId { why, kind: route.kind })
         };
-        let reading = Reading::of(route, path, request.uri.query(), candidates()).unwrap();
+        let reading = reading(route, path, request.uri.query(), candidates()).unwrap();
         let served = reading.candidates.unwrap().first().clone().into_owned();
         (reading.id.unwrap().decoded.into_owned(), served)
     }

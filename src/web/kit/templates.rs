@@ -34,7 +34,7 @@ pub(super) struct ToolPlace {
 /// The syntax around an address. The characters of a URL need no escaping in any other: neither `"` nor `\` stands in one.
 #[derive(Debug, Clone, Copy)]
 enum Syntax {
-    /// Nothing to escape: a field for a URL, and double quotes in JSON, LookML or a formula.
+    /// Nothing to escape: a field for a URL, and double quotes in JSON or a formula.
     Url,
     /// A string of JavaScript in single quotes.
     Script,

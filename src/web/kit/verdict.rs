@@ -1,5 +1,7 @@
 //! The verdict on an address that a tool made, and the words for it.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
@@ -55,12 +57,20 @@ pub(super) struct VerdictText {
     /// The class of its notice.
     pub(super) class: &'static str,
     /// Code stands between backticks here, and in the advice.
-    title: String,
+    title: Cow<'static, str>,
     /// The reason, or the next step.
-    advice: String,
+    advice: Cow<'static, str>,
 }
 
 impl VerdictText {
+    fn new(
+        class: &'static str,
+        title: impl Into<Cow<'static, str>>,
+        advice: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { class, title: title.into(), advice: advice.into() }
+    }
+
     pub(super) fn title(&self) -> Vec<TextPart> {
         sentence(&self.title)
     }
@@ -127,22 +137,25 @@ impl Verdict {
     fn found(received: &IdText<'_>, found: &Item<'_>) -> Self {
         let id = found.id();
         let text = &*received.decoded;
-        let is_a_page_of_nebuly = text.starts_with("https://") || text.starts_with("http://");
         // Hyphens, braces and upper case are spellings, and so is a short code.
         let is_plain = || text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let is_spelling =
-            matches!(found, Item::Interaction(_)) && (is_plain() || Uuid::try_parse(text).is_ok());
-        if *id == *text || is_spelling || is_a_page_of_nebuly {
+            || matches!(found, Item::Interaction(_)) && (is_plain() || Uuid::try_parse(text).is_ok());
+        let is_address = || text.starts_with("https://") || text.starts_with("http://");
+        let has_name = || {
+            let (text, id) = (text.to_lowercase(), id.to_lowercase());
+            text.rsplit_once(&id).is_some_and(|(before, _)| before.contains(':'))
+        };
+        if *id == *text || is_spelling() {
             Self::Right
         } else if received.with_plus.as_deref() == Some(&*id) {
             Self::PlusForSpace
         } else if percent_decode_str(text).decode_utf8().is_ok_and(|decoded| decoded == *id) {
             Self::EncodedTwice
-        } else if text
-            .to_lowercase()
-            .rsplit_once(&id.to_lowercase())
-            .is_some_and(|(before, _)| before.contains(':'))
-        {
+        } else if is_address() {
+            // The id stands in the address of a page of Nebuly's, or in a link of ours.
+            Self::Right
+        } else if has_name() {
             Self::Prefixed
         } else {
             Self::Surrounded
@@ -151,103 +164,108 @@ impl Verdict {
 
     /// The words for a person. `expected` is how an address of this installation begins.
     pub(super) fn text(&self, expected: &str) -> VerdictText {
-        let (class, title, advice) = match self {
-            Self::Right => ("ok", "Right.", "Found as it is written."),
-            Self::EncodedTwice => (
+        match self {
+            Self::Right => VerdictText::new("ok", "Right.", "Found as it is written."),
+            Self::EncodedTwice => VerdictText::new(
                 "",
                 "Works, but encoded twice.",
                 "Switch one encoding off: “Encode URL” in Kibana, `URLENCODE` in Salesforce, or `:percentencode` in Grafana if the column is encoded already.",
             ),
-            Self::Prefixed => (
+            Self::Prefixed => VerdictText::new(
                 "",
                 "Works, but with a prefix.",
                 "The tool writes a name before the id. In Datadog, add `.value` to the attribute.",
             ),
-            Self::Surrounded => (
+            Self::Surrounded => VerdictText::new(
                 "",
                 "Works, but not as it is written.",
                 "Quotation marks or spaces around the id were dropped. Take them out of the template or the field.",
             ),
-            Self::PlusForSpace => {
-                ("", "Works, but its `+` was read as a space first.", "Encode the id: a `+` becomes `%2B`.")
-            }
-            Self::Ambiguous => (
+            Self::PlusForSpace => VerdictText::new(
+                "",
+                "Works, but its `+` was read as a space first.",
+                "Encode the id: a `+` becomes `%2B`.",
+            ),
+            Self::Ambiguous => VerdictText::new(
                 "",
                 "Several projects have it.",
                 "Choose a project at the top of this page: its templates then name it.",
             ),
-            Self::NotChecked => (
+            Self::NotChecked => VerdictText::new(
                 "",
                 "Read, but not checked.",
                 "The link leads to an address built from known ids. Nebuly did not say that the item is there.",
             ),
-            Self::Placeholder => {
-                ("bad", "Placeholder not filled in.", "Check the name of the field in the template.")
+            Self::CutAtHash { not_sent } => VerdictText::new(
+                "bad",
+                "Cut at `#`.",
+                format!(
+                    "Browsers send nothing after it; `#{}` did not arrive. Encode the id: `:percentencode` in Grafana, `.urlEncode` in Jira, `encodeURIComponent` in scripts.",
+                    quoted(not_sent)
+                ),
+            ),
+            Self::PerhapsCut { at, rest } => VerdictText::new(
+                "",
+                format!("Perhaps cut at `{at}`."),
+                format!(
+                    "`{}` was read as a parameter. If it belongs to the id, encode the id.",
+                    quoted(rest)
+                ),
+            ),
+            Self::Placeholder => VerdictText::new(
+                "bad",
+                "Placeholder not filled in.",
+                "Check the name of the field in the template.",
+            ),
+            Self::Empty => VerdictText::new(
+                "bad",
+                "Empty.",
+                "The field holds nothing, or the tool does not know its name.",
+            ),
+            Self::NotInNebuly { has_plus } => VerdictText::new(
+                "",
+                "Read, but not in Nebuly.",
+                if *has_plus {
+                    "Compare it with the id in Nebuly. If its `+` is a space there, it is encoded twice: take `URLENCODE` out in Salesforce."
+                } else {
+                    "Compare it with the id in Nebuly. A new item usually appears within a minute."
+                },
+            ),
+            Self::NoAddress => {
+                VerdictText::new("bad", "No address.", "Paste the address that your tool made.")
             }
-            Self::Empty => ("bad", "Empty.", "The field holds nothing, or the tool does not know its name."),
-            Self::NotInNebuly { has_plus: true } => (
-                "",
-                "Read, but not in Nebuly.",
-                "Compare it with the id in Nebuly. If its `+` is a space there, it is encoded twice: take `URLENCODE` out in Salesforce.",
-            ),
-            Self::NotInNebuly { has_plus: false } => (
-                "",
-                "Read, but not in Nebuly.",
-                "Compare it with the id in Nebuly. A new item usually appears within a minute.",
-            ),
-            Self::NoAddress => ("bad", "No address.", "Paste the address that your tool made."),
-            Self::NoLink => (
+            Self::NoLink => VerdictText::new(
                 "bad",
                 "No link.",
                 "The address leads here, but its path is not one of a link. Copy the template again.",
             ),
-            Self::CutAtHash { not_sent } => {
-                let advice = format!(
-                    "Browsers send nothing after it; `#{}` did not arrive. Encode the id: `:percentencode` in Grafana, `.urlEncode` in Jira, `encodeURIComponent` in scripts.",
-                    quoted(not_sent)
-                );
-                return VerdictText { class: "bad", title: "Cut at `#`.".to_owned(), advice };
-            }
-            Self::PerhapsCut { at, rest } => {
-                let advice = format!(
-                    "`{}` was read as a parameter. If it belongs to the id, encode the id.",
-                    quoted(rest)
-                );
-                return VerdictText { class: "", title: format!("Perhaps cut at `{at}`."), advice };
-            }
-            Self::NotOurs(why) => {
-                let advice = match why {
-                    NotOurs::TooLong => {
-                        "It is longer than a browser can send here: more than 16 KiB.".to_owned()
-                    }
-                    NotOurs::Relative => format!("It has no scheme and host. Expected: `{expected}/go/…`"),
-                    NotOurs::Unreadable => {
-                        format!("It cannot be read as a web address. Expected: `{expected}/go/…`")
-                    }
-                    NotOurs::Scheme(scheme) => {
-                        format!("Only its scheme differs: `{scheme}`. Expected: `{expected}/go/…`")
-                    }
-                    NotOurs::Host(host) => {
-                        format!("Its host is `{}`. Expected: `{expected}/go/…`", quoted(host))
-                    }
-                    NotOurs::BasePath => {
-                        format!("Only its path begins otherwise. Expected: `{expected}/go/…`")
-                    }
-                };
-                let title = "Not an address of this installation.".to_owned();
-                return VerdictText { class: "bad", title, advice };
-            }
-            Self::Problem(Problem::RateLimited { retry_after }) => {
-                let advice = format!("Your limit for new links is used up; free in {retry_after} s.");
-                return VerdictText { class: "", title: "Not asked.".to_owned(), advice };
-            }
+            Self::NotOurs(why) => VerdictText::new(
+                "bad",
+                "Not an address of this installation.",
+                format!("{} Expected: `{expected}/go/…`", difference(why)),
+            ),
+            Self::Problem(Problem::RateLimited { retry_after }) => VerdictText::new(
+                "",
+                "Not asked.",
+                format!("Your limit for new links is used up; free in {retry_after} s."),
+            ),
             Self::Problem(problem) => {
                 let row = problem.row();
-                let advice = format!("{} {}", row.detail, row.advice);
-                return VerdictText { class: "bad", title: format!("{}.", row.title), advice };
+                VerdictText::new("bad", format!("{}.", row.title), format!("{} {}", row.detail, row.advice))
             }
-        };
-        VerdictText { class, title: title.to_owned(), advice: advice.to_owned() }
+        }
+    }
+}
+
+/// Says what differs from an address of this installation.
+fn difference(why: &NotOurs) -> String {
+    match why {
+        NotOurs::TooLong => "It is longer than 16 KiB.".to_owned(),
+        NotOurs::Relative => "It has no scheme and host.".to_owned(),
+        NotOurs::Unreadable => "It cannot be read as a web address.".to_owned(),
+        NotOurs::Scheme(scheme) => format!("Only its scheme differs: `{scheme}`."),
+        NotOurs::Host(host) => format!("Its host is `{}`.", quoted(host)),
+        NotOurs::BasePath => "Only its path begins otherwise.".to_owned(),
     }
 }
 
@@ -285,6 +303,13 @@ mod tests {
             (Kind::Conversation, UUID, UUID, Verdict::Right),
             (Kind::Conversation, "a%2Fb", "a/b", Verdict::EncodedTwice),
             (Kind::Conversation, "a%252Fb", "a%2Fb", Verdict::EncodedTwice),
+            (
+                Kind::Conversation,
+                "https://chat.example/a%2Fb",
+                "https://chat.example/a/b",
+                Verdict::EncodedTwice,
+            ),
+            (Kind::Conversation, "https://nebuly.example/?conversationId=a", "a", Verdict::Right),
             (Kind::Conversation, "conversation.id:a", "a", Verdict::Prefixed),
             (Kind::Conversation, "@conversation_id: 'a'", "a", Verdict::Prefixed),
             (Kind::Conversation, " a ", "a", Verdict::Surrounded),
