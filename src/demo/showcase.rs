@@ -116,7 +116,7 @@ impl Demo {
         format!(
             "\
 09:12:03 INFO  answered interaction=3f0e1c52-9b1d-4a83-8a3b-0d6c1f4e7a21 latency=1.7s
-09:14:20 WARN  thumbs down interaction=c6e07d15-8b94-4e2a-95f1-b03c7d8a4f29
+09:14:20 WARN  thumbs down interaction=f5d81e07-6b3c-4a92-8f60-c24a9e7b1d83
 09:14:58 INFO  ticket 4720 refers to {page}
 09:15:31 INFO  answered interaction={not_yet} latency=0.4s
 09:15:31 ERROR lost interaction={UNKNOWN}

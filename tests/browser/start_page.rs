@@ -31,7 +31,7 @@ fn pasted() -> String {
 async fn paste(browser: &Browser, site: &Site, text: &str) {
     browser.open(&site.page("/")).await;
     browser.fill_in("textarea", text).await;
-    browser.click_on("form", "Get links").await;
+    browser.follow("form", "Get links").await;
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_book_gets_a_page_of_ours_and_no_broken_connection() {
         browser.open(&site.page("/")).await;
         let fill = "document.querySelector('textarea').value = 'a line of a book\\n'.repeat(2 ** 17)";
         browser.evaluate(fill, &[]).await;
-        browser.click_on("form", "Get links").await;
+        browser.follow("form", "Get links").await;
     })
     .await;
     assert_eq!(browser.text_of("h1").await, "Too much text");
@@ -153,7 +153,7 @@ async fn copying_works_or_says_so_where_browsers_have_no_clipboard() {
     browser.open(&format!("http://go.test:{}/", site.address().port())).await;
     assert_eq!(browser.evaluate("return isSecureContext", &[]).await, false);
     browser.fill_in("textarea", &FOUND.to_string()).await;
-    browser.click_on("form", "Get links").await;
+    browser.follow("form", "Get links").await;
     browser.click_on(".rows", "Copy").await;
     browser.eventually("return document.querySelector('[role=status]').textContent === 'Link copied'").await;
     browser.fill_in("textarea", "").await;
@@ -194,7 +194,7 @@ async fn with_several_projects_the_project_is_chosen_before_or_after() {
     browser.open(&site.page("/")).await;
     browser.fill_in("textarea", "42").await;
     browser.element("select").await.send_keys("project-0").await.unwrap();
-    browser.click_on("form", "Get links").await;
+    browser.follow("form", "Get links").await;
     browser.click_on(".rows", "Open").await;
     assert_eq!(browser.url_of_new_tab().await, site.stand_in.url_of(&key_of(0), "42"));
 }
