@@ -1,32 +1,28 @@
 //! `nebulink demo`, as somebody tries it who has just installed it.
 
-use std::io::{BufRead as _, BufReader};
-
 use crate::browser::Browser;
 use crate::check::{check_page, check_state};
-use crate::support::process::{Running, binary};
-use crate::view::PHONE;
+use crate::support::process::RunningDemo;
 
-/// A running demo, and the address in its first line.
-fn start() -> (Running, String) {
-    let mut command = binary();
-    command.args(["demo", "--set", "server.listen=127.0.0.1:0"]);
-    let mut demo = Running(command.spawn().unwrap());
-    let mut out = BufReader::new(demo.0.stdout.take().unwrap());
-    let mut first_line = String::new();
-    out.read_line(&mut first_line).unwrap();
-    // The rest is read, too, so that a full pipe holds nothing up.
-    std::thread::spawn(move || drop(std::io::copy(&mut out, &mut std::io::sink())));
-    (demo, first_line.trim_end().to_owned())
+#[tokio::test]
+async fn the_pages_of_the_demo_can_be_read_in_every_view() {
+    let Some(browser) = Browser::start().await else { return };
+    let demo = RunningDemo::start(&[]);
+    let errors = demo.links().last().copied().unwrap();
+    check_page(&browser, "demo-errors", errors).await;
+    let sample = demo.links().into_iter().find(|link| link.contains("id=chat")).unwrap();
+    browser.open(sample).await;
+    check_page(&browser, "demo-live-activity", &browser.url().await).await;
 }
 
 #[tokio::test]
 async fn the_demo_shows_a_link_of_every_state_in_one_press() {
     let Some(browser) = Browser::start().await else { return };
-    let (_demo, url) = start();
-    browser.look_through(PHONE).await;
+    let demo = RunningDemo::start(&[]);
+    let start = demo.links()[0];
+    check_page(&browser, "demo-start", start).await;
     check_state(&browser, "demo-results", async || {
-        browser.open(&url).await;
+        browser.open(start).await;
         browser.follow("form", "Get links").await;
     })
     .await;
@@ -35,5 +31,4 @@ async fn the_demo_shows_a_link_of_every_state_in_one_press() {
     {
         assert!(text.contains(state), "{state}: {text}");
     }
-    check_page(&browser, "demo-start", &url).await;
 }
