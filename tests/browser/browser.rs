@@ -219,8 +219,11 @@ impl Browser {
         if found.json().is_null() {
             panic!("no {label:?} in {scope} of {}:\n{}", self.url().await, self.text_of("body").await);
         }
-        let clicked = found.element().unwrap().click().await;
-        clicked.unwrap_or_else(|error| panic!("{label}: {error}"));
+        let element = found.element().unwrap();
+        // Far down in a long list, rows get their real height only when they come into view, and move the rest once.
+        if element.click().await.is_err() {
+            element.click().await.unwrap_or_else(|error| panic!("{label}: {error}"));
+        }
     }
 
     /// Clicks on a link or button with this label, and waits for the page that it leads to in this tab.

@@ -215,5 +215,5 @@ async fn of_a_long_list_the_first_hundred_ids_become_links() {
     browser.click_on(".rows li:nth-child(50)", "Open").await;
     assert_eq!(browser.url_of_new_tab().await, site.stand_in.url_of(KEY, "chat-49"));
     browser.click_on(".rows li:nth-child(100)", "Copy").await;
-    assert_eq!(browser.clipboard().await, site.page("/go/conversation?id=chat-99"));
+    assert_eq!(browser.clipboard().await, site.page("/go?id=chat-99"));
 }
