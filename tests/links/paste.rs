@@ -164,12 +164,10 @@ async fn each_id_becomes_a_row_with_its_links_in_the_order_of_the_text() {
     for (row, long) in rows(&page).into_iter().zip(&long) {
         let link_page = format!("{}&noredirect", long.strip_prefix(HOST).unwrap());
         assert_eq!(attributes(row, "href"), [link_page.as_str(), long]);
-        assert_eq!(attributes(row, "value"), [long.as_str()]);
         assert_eq!(attributes(row, "target"), ["_blank", "_blank"]);
     }
-    let lines: Vec<_> =
-        [UUID, "abc", "a/b & c"].iter().zip(&long).map(|(id, long)| format!("{id}\t{long}")).collect();
-    assert_eq!(attributes(&page, "data-line"), lines);
+    // All of them are copied with their ids.
+    assert_eq!(attributes(&page, "data-id"), [UUID, "abc", "a/b & c"]);
     assert!(page.contains("Copy 3 links"), "{page}");
     assert_eq!(stand_in.call_count(), 3);
     let no_cache = [("cache-control", "no-cache")];
