@@ -18,6 +18,7 @@ mod error_pages;
 mod errors;
 mod fixed_files;
 mod keys;
+mod kit;
 mod limits;
 mod link_page;
 mod outage;
