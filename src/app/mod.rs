@@ -117,6 +117,8 @@ impl App {
                 allowed_hosts: settings.nebuly.allowed_hosts.clone(),
                 projects: caches::project_names(settings),
                 max_wait: settings.redirect.max_wait,
+                max_in_flight: settings.nebuly.max_in_flight,
+                request_timeout: settings.server.request_timeout,
                 extend_deadline,
                 watch_disconnect,
                 access_log: telemetry::access_log(&settings.log),

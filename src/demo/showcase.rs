@@ -116,7 +116,7 @@ impl Demo {
         format!(
             "\
 09:12:03 INFO  answered interaction=3f0e1c52-9b1d-4a83-8a3b-0d6c1f4e7a21 latency=1.7s
-09:14:20 WARN  thumbs down interaction=c6e07d15-8b94-4e2a-95f1-b03c7d8a4f29
+09:14:20 WARN  thumbs down interaction=f5d81e07-6b3c-4a92-8f60-c24a9e7b1d83
 09:14:58 INFO  ticket 4720 refers to {page}
 09:15:31 INFO  answered interaction={not_yet} latency=0.4s
 09:15:31 ERROR lost interaction={UNKNOWN}
@@ -239,6 +239,10 @@ fn ways_to_fail(nebulink: &str) -> Vec<WayToFail> {
         is_form: false,
         constructed_link: None,
     };
+    let form = |title, explanation, expected, target: &str| WayToFail {
+        is_form: true,
+        ..way(title, explanation, expected, target)
+    };
     let mut ways = vec![
         way(
             "Nobody knows this id",
@@ -277,15 +281,18 @@ fn ways_to_fail(nebulink: &str) -> Vec<WayToFail> {
             &format!("/go/conversation?id={AMBIGUOUS}&project=nobody"),
         ),
         way("No such page", "nebulink has no such path.", "404 unknown-path", "/no/such/path"),
-        WayToFail {
-            is_form: true,
-            ..way(
-                "Another method",
-                "This button sends a form to a link, which can only be opened.",
-                "405 method-not-allowed",
-                &format!("/go/conversation?id={AMBIGUOUS}"),
-            )
-        },
+        form(
+            "Another method",
+            "This button sends a form to a link, which can only be opened.",
+            "405 method-not-allowed",
+            &format!("/go/conversation?id={AMBIGUOUS}"),
+        ),
+        form(
+            "A form of another site",
+            "This button sends a form to the page that takes ids, which has its own.",
+            "403 cross-site",
+            "/",
+        ),
     ];
     ways.extend(failing_samples().into_iter().map(|sample| {
         let FailingSample { id, project, title, explanation, expected, outage, .. } = sample;

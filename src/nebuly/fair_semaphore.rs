@@ -5,7 +5,7 @@
 //! 1. At most `max` calls hold a permit.
 //! 2. Refreshes together hold at most a quarter of them; so do listings and details.
 //! 3. One caller holds at most a quarter while another key waits for a permit, and at most three quarters otherwise, so
-//!    that a new caller gets one at once. Refreshes that wait only because of rule 2 do not count as waiting here.
+//!    that a new caller gets one at once. Calls that wait only because of rule 2 do not count as waiting here.
 //! 4. A call that may get a permit by these rules gets it at once. The calls of one key get permits in the order of
 //!    their arrival, and the keys take turns (round robin).
 //! 5. A call may wait under several keys: one for each caller that wants its answer. It gets a permit at the first turn
@@ -31,6 +31,9 @@ use crate::sync::{Mutex, lock};
 
 /// The most calls that may wait. Each costs little, but those behind so many others would wait in vain.
 pub(super) const MAX_WAITING: usize = 1024;
+
+/// The keys of rule 2.
+const QUARTERED: [FairnessKey; 2] = [FairnessKey::Refresh, FairnessKey::ListingsAndDetails];
 
 /// A semaphore whose permits are shared fairly among keys. A permit is the right to have one call in flight.
 pub(super) struct FairSemaphore {
@@ -167,9 +170,9 @@ impl SemaphoreState {
     /// Returns true if another key than this caller's waits for a permit.
     fn others_wait(&self, key: FairnessKey, max: usize) -> bool {
         let others = self.queues.len() - usize::from(self.queues.contains_key(&key));
-        let only_for_themselves = self.queues.contains_key(&FairnessKey::Refresh)
-            && self.held(FairnessKey::Refresh) >= quarter_of(max);
-        others > usize::from(only_for_themselves)
+        let only_for_itself =
+            |key: &&FairnessKey| self.queues.contains_key(key) && self.held(**key) >= quarter_of(max);
+        others > QUARTERED.iter().filter(only_for_itself).count()
     }
 
     fn held(&self, key: FairnessKey) -> usize {

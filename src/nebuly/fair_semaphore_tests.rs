@@ -97,13 +97,27 @@ fn one_caller_alone_takes_three_quarters_and_a_new_one_gets_a_permit_at_once() {
 }
 
 #[test]
-fn refreshes_never_take_more_than_a_quarter() {
+fn neither_refreshes_nor_listings_and_details_take_more_than_a_quarter() {
+    for quartered in QUARTERED {
+        let mut bench = Bench::new(8);
+        bench.acquire_many(quartered, 20);
+        assert_eq!(bench.holding(quartered), 2);
+        // They wait for themselves alone, so that a caller is not kept to a quarter because of them.
+        bench.acquire_many(A, 20);
+        assert_eq!((bench.holding(A), bench.holding(quartered)), (6, 2));
+    }
     let mut bench = Bench::new(8);
-    bench.acquire_many(FairnessKey::Refresh, 20);
-    assert_eq!(bench.holding(FairnessKey::Refresh), 2);
-    // They wait for themselves alone, so that a caller is not kept to a quarter because of them.
+    for quartered in QUARTERED {
+        bench.acquire_many(quartered, 20);
+    }
     bench.acquire_many(A, 20);
-    assert_eq!((bench.holding(A), bench.holding(FairnessKey::Refresh)), (6, 2));
+    assert_eq!((bench.holding(A), QUARTERED.map(|key| bench.holding(key))), (4, [2, 2]));
+}
+
+#[test]
+fn a_quarter_of_a_semaphore_has_one_permit_at_least() {
+    let quarter = |max| FairSemaphore::new(max).quarter().max;
+    assert_eq!([0, 1, 4, 7, 8, 64].map(quarter), [1, 1, 1, 1, 2, 16]);
 }
 
 #[test]
@@ -222,7 +236,10 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let key = prop_oneof![4 => (0..4_u64).prop_map(FairnessKey::Caller), 1 => Just(FairnessKey::Refresh)];
+    let key = prop_oneof![
+        4 => (0..4_u64).prop_map(FairnessKey::Caller),
+        1 => prop::sample::select(QUARTERED.to_vec()),
+    ];
     let wait = prop_oneof![3 => Just(Wait::First), 1 => Just(Wait::Further)];
     prop_oneof![
         5 => (key, wait).prop_map(|(key, wait)| Step::Acquire(key, wait)),
@@ -255,13 +272,13 @@ proptest! {
             prop_assert_eq!(state.in_flight, state.held.values().sum::<usize>());
             let slots = state.queues.values().flatten().filter(|waiter| waiter.has_slot()).count();
             prop_assert_eq!(state.waiting, slots);
-            prop_assert!(state.held(FairnessKey::Refresh) <= quarter_of(max));
+            prop_assert!(QUARTERED.iter().all(|key| state.held(*key) <= quarter_of(max)));
             for (key, held) in &state.held {
                 prop_assert!(*held <= three_quarters_of(max));
                 let grew = *held > before.get(key).copied().unwrap_or_default();
-                // Refreshes at their bound wait for nobody else.
+                // Those at their bound wait for nobody else.
                 let others_waited = waited.iter().any(|other| {
-                    other != key && *other != FairnessKey::Refresh && state.queues.contains_key(other)
+                    other != key && !QUARTERED.contains(other) && state.queues.contains_key(other)
                 });
                 prop_assert!(!(grew && others_waited && *held > quarter_of(max)));
             }

@@ -11,7 +11,7 @@ use super::parameters::{Parameters, id_in_path, id_in_query};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::route::{IdLocation, RedirectRoute};
-use crate::domain::{IdCandidates, IdText, InvalidId, Item, Kind, PastedId, Scope};
+use crate::domain::{AllowedHosts, IdCandidates, IdText, InvalidId, Item, Kind, PastedId, Scope};
 
 /// A request for a link.
 pub(super) struct LinkRequest<'a> {
@@ -32,7 +32,7 @@ impl<'a> LinkRequest<'a> {
         let path = parts.uri.path().get(web.options.base_path.len()..).unwrap_or_default();
         let raw = raw_id(route, path, &parameters).map_err(problem)?;
         let candidates = match pasted_own_link(web, route, parts, raw) {
-            None => candidates(web, route, raw),
+            None => candidates(&web.options.allowed_hosts, route, raw),
             Some(own_link) => {
                 parameters.project = parameters.project.or(own_link.project.map(Cow::Owned));
                 own_link.candidates
@@ -74,7 +74,7 @@ pub(super) fn own_link(web: &Web, installation: &Installation<'_>, text: &str) -
     let raw = raw_id(route, path, &parameters).ok()?;
     Some(PastedId {
         text: text.to_owned(),
-        candidates: candidates(web, route, raw).map(IdCandidates::into_owned),
+        candidates: candidates(&web.options.allowed_hosts, route, raw).map(IdCandidates::into_owned),
         project: parameters.project.as_deref().map(str::to_owned),
     })
 }
@@ -90,7 +90,11 @@ fn pasted_own_link(web: &Web, route: RedirectRoute, parts: &Parts, raw: &str) ->
 }
 
 /// The text that stands for an id in a path below `server.base_path`, or in the query; still encoded.
-fn raw_id<'a>(route: RedirectRoute, path: &'a str, parameters: &Parameters<'a>) -> Result<&'a str, Problem> {
+pub(super) fn raw_id<'a>(
+    route: RedirectRoute,
+    path: &'a str,
+    parameters: &Parameters<'a>,
+) -> Result<&'a str, Problem> {
     match route.id {
         IdLocation::Query => parameters.raw_id(),
         IdLocation::Path => {
@@ -101,16 +105,22 @@ fn raw_id<'a>(route: RedirectRoute, path: &'a str, parameters: &Parameters<'a>) 
     }
 }
 
-fn candidates<'a>(web: &Web, route: RedirectRoute, raw: &'a str) -> Result<IdCandidates<'a>, InvalidId> {
+/// The items that such a text may mean.
+pub(super) fn candidates<'a>(
+    allowed_hosts: &AllowedHosts,
+    route: RedirectRoute,
+    raw: &'a str,
+) -> Result<IdCandidates<'a>, InvalidId> {
     let text = decoded(route, raw)?;
     match route.kind {
         Some(Kind::Interaction) if route.takes_short_code() => IdCandidates::of_interaction_or_code(&text),
         Some(kind) => IdCandidates::of_kind(kind, text),
-        None => IdCandidates::of_any_kind(text, &web.options.allowed_hosts),
+        None => IdCandidates::of_any_kind(text, allowed_hosts),
     }
 }
 
-fn decoded(route: RedirectRoute, raw: &str) -> Result<IdText<'_>, InvalidId> {
+/// Decodes such a text.
+pub(super) fn decoded(route: RedirectRoute, raw: &str) -> Result<IdText<'_>, InvalidId> {
     match route.id {
         IdLocation::Path => id_in_path(raw),
         IdLocation::Query => id_in_query(raw),

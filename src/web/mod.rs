@@ -14,6 +14,7 @@
 //! | `problem` | the table of everything that is no redirect |
 //! | `problem_response` | writes a problem as JSON or, if `negotiation` says so, as a page |
 //! | `paste`, `kit` | the page to paste ids into, and the templates for tools; `form` reads their forms |
+//! | `batch` | many links at once: how many run at a time, and until when |
 //! | `pages` | what pages have in common, the pages of problems, the card for link preview robots, and fixed files |
 //! | `observability` | the id, the line in the log, the metrics and the span of a request |
 //!
@@ -21,6 +22,7 @@
 //! several of them write. `management` is the other listener: probes, metrics and the version.
 
 mod answer;
+mod batch;
 pub mod caller;
 mod cors;
 mod form;
@@ -52,6 +54,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use url::Url;
 
+use self::batch::BatchPlaces;
 use self::caller::{Access, Authenticator};
 pub use self::observability::{
     AccessLogger, Escaping, LoggedRequests, MetricsRecorder, RequestTracer, TraceSampling,
@@ -68,6 +71,7 @@ pub struct Web {
     authenticator: Authenticator,
     resolution_metrics: ResolutionMetrics,
     request_metrics: RequestMetrics,
+    batch_places: BatchPlaces,
     /// The `cache-control` of a redirect that browsers may keep.
     cacheable: HeaderValue,
 }
@@ -101,6 +105,10 @@ pub struct WebOptions {
     pub projects: Vec<ProjectName>,
     /// The longest wait for an item that Nebuly does not know yet.
     pub max_wait: Duration,
+    /// The most links of a paste that are resolved at once.
+    pub max_in_flight: usize,
+    /// The time that a request may take.
+    pub request_timeout: Duration,
     /// Gives a request that waits the time for it.
     pub extend_deadline: ExtendDeadline,
     /// Finds out if a client had disconnected before its answer was sent.
@@ -127,6 +135,7 @@ impl Web {
             authenticator: Authenticator::new(options.access.clone()),
             resolution_metrics: ResolutionMetrics::new(),
             request_metrics: RequestMetrics::new(options.recorder.clone()),
+            batch_places: BatchPlaces::default(),
             cacheable: cacheable.unwrap_or(headers::NO_STORE),
             options,
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
+use super::route::IdLocation;
 use crate::domain::{IdText, InvalidId};
 
 /// The parameter by which the page of an unknown item counts how often it has loaded itself again.
@@ -13,6 +14,9 @@ pub(super) const LOOKS: &str = "looks";
 
 /// Names that may stand in a query once. `external_id` is what Zendesk's clickthrough calls the id.
 const LISTED: [&str; 6] = ["id", "external_id", "noredirect", "refresh", "wait", "project"];
+
+/// Names of other paths' parameters: some templates have them where they do nothing.
+const OF_OTHER_PATHS: [&str; 3] = ["value", "kind", "at"];
 
 /// The parameters of a request. Those that are not listed are ignored.
 #[derive(Debug)]
@@ -76,6 +80,19 @@ impl<'a> Parameters<'a> {
             "There is no id: it goes into the path, or into the parameter id.",
         ))
     }
+}
+
+/// The first part of a query behind the id that is no parameter of ours. A tool that encodes nothing makes one of an id with
+/// `&`, or with `?` in a path.
+pub(super) fn unknown_behind_id(query: &str, id: IdLocation) -> Option<&str> {
+    let mut is_behind_id = id == IdLocation::Path;
+    query.split('&').filter(|pair| !pair.is_empty()).find(|pair| {
+        let name = decode(pair.split_once('=').map_or(*pair, |(name, _)| name), true).unwrap_or_default();
+        let is_ours = LISTED.contains(&&*name) || OF_OTHER_PATHS.contains(&&*name) || name == LOOKS;
+        let is_unknown = is_behind_id && !is_ours;
+        is_behind_id |= matches!(&*name, "id" | "external_id");
+        is_unknown
+    })
 }
 
 /// The text that stands for an id in a query.
@@ -181,6 +198,22 @@ mod tests {
         assert!(Parameters::parse(Some("refresh=true")).unwrap().refresh);
         assert!(!Parameters::parse(Some("refresh=0")).unwrap().refresh);
         assert_eq!(Parameters::parse(Some("wait=5s")).unwrap().wait, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_stands_behind_an_id_and_is_no_parameter_of_ours_is_found() {
+        for (query, in_query, in_path) in [
+            ("id=a", None, None),
+            ("utm=1&id=a", None, Some("utm=1")),
+            ("id=a&b=1&c", Some("b=1"), Some("b=1")),
+            ("external_id=a&&b", Some("b"), Some("b")),
+            ("id=a&project=p&noredirect&looks=1&at=1&kind=x", None, None),
+            ("id=a&%70roject=p", None, None),
+            ("id=a&%ff", Some("%ff"), Some("%ff")),
+        ] {
+            assert_eq!(unknown_behind_id(query, IdLocation::Query), in_query, "{query}");
+            assert_eq!(unknown_behind_id(query, IdLocation::Path), in_path, "{query}");
+        }
     }
 
     proptest! {

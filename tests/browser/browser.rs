@@ -16,7 +16,7 @@ use thirtyfour::{
 use crate::support::process::Running;
 use crate::support::skip::skip;
 use crate::support::{PATIENCE, eventually};
-use crate::view::View;
+use crate::view::{View, is_phone};
 
 /// A fresh profile, nothing that the browser would do by itself, and no sandbox: that does not work for root.
 const ARGUMENTS: [&str; 12] = [
@@ -104,20 +104,25 @@ impl Browser {
     /// Looks at all pages in this way from now on.
     pub(crate) async fn look_through(&self, view: View) {
         let media = json!({"name": "prefers-color-scheme", "value": view.scheme.name()});
-        let metrics = json!({
-            "width": view.width, "height": view.height(), "deviceScaleFactor": 1, "mobile": view.is_phone(),
-        });
+        self.resize(view.width, view.height()).await;
         // 16 and 13 pixels unless the reader says otherwise.
         let [standard, fixed] = [16, 13].map(|pixels| pixels * view.text_size / 100);
         for (method, parameters) in [
-            ("Emulation.setDeviceMetricsOverride", metrics),
-            ("Emulation.setTouchEmulationEnabled", json!({"enabled": view.is_phone()})),
+            ("Emulation.setTouchEmulationEnabled", json!({"enabled": is_phone(view.width)})),
             ("Emulation.setEmulatedMedia", json!({"features": [media]})),
             ("Emulation.setScriptExecutionDisabled", json!({"value": !view.runs_scripts})),
             ("Page.setFontSizes", json!({"fontSizes": {"standard": standard, "fixed": fixed}})),
         ] {
             self.command(method, parameters).await;
         }
+    }
+
+    /// Gives the window this size in CSS pixels; a narrow one is that of a phone.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone(width),
+        });
+        self.command("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
     /// Opens an address as somebody who types it, and waits until its page has been loaded.
@@ -170,20 +175,24 @@ impl Browser {
         result.unwrap_or_else(|error| panic!("{script:.200}: {error}")).json().clone()
     }
 
-    /// Waits until a script's result is true.
+    /// Waits until a script's result is true, in this page or in one that takes its place.
     pub(crate) async fn eventually(&self, script: &str) {
-        eventually(async || self.evaluate(script, &[]).await == json!(true)).await;
+        let is_true =
+            async || self.driver.execute(script, []).await.is_ok_and(|result| *result.json() == json!(true));
+        eventually(is_true).await;
     }
 
     /// The first element that this selector fits.
     pub(crate) async fn element(&self, selector: &str) -> WebElement {
-        let found = self.driver.find(By::Css(selector)).await;
-        found.unwrap_or_else(|error| panic!("{selector}: {error}"))
+        match self.driver.find(By::Css(selector)).await {
+            Ok(element) => element,
+            Err(_) => panic!("no {selector} in {}:\n{}", self.url().await, self.text_of("body").await),
+        }
     }
 
     /// The text of an element, as a person sees it.
     pub(crate) async fn text_of(&self, selector: &str) -> String {
-        self.element(selector).await.text().await.unwrap()
+        Box::pin(self.element(selector)).await.text().await.unwrap()
     }
 
     /// Returns true if this selector fits an element that can be seen.
@@ -205,12 +214,23 @@ impl Browser {
     /// Clicks on the first link or button with this label in the elements that the selector fits.
     pub(crate) async fn click_on(&self, scope: &str, label: &str) {
         let script = "const all = [...document.querySelectorAll(arguments[0] + ' :is(a, button)')];
-            return all.find(element => element.innerText.trim() === arguments[1]) ?? document.body.innerText";
+            return all.find(element => element.innerText.trim().replace(/\\s+/g, ' ') === arguments[1])";
         let found = self.driver.execute(script, vec![json!(scope), json!(label)]).await.unwrap();
-        let text = found.json().as_str().map(str::to_owned);
-        assert!(text.is_none(), "no {label:?} in {scope}:\n{}", text.unwrap_or_default());
+        if found.json().is_null() {
+            panic!("no {label:?} in {scope} of {}:\n{}", self.url().await, self.text_of("body").await);
+        }
         let clicked = found.element().unwrap().click().await;
         clicked.unwrap_or_else(|error| panic!("{label}: {error}"));
+    }
+
+    /// Clicks on a link or button with this label, and waits for the page that it leads to in this tab.
+    pub(crate) async fn follow(&self, scope: &str, label: &str) {
+        self.evaluate("document.documentElement.dataset.isLeft = ''", &[]).await;
+        self.click_on(scope, label).await;
+        self.eventually(
+            "return document.readyState === 'complete' && !('isLeft' in document.documentElement.dataset)",
+        )
+        .await;
     }
 
     /// Puts a text into a field as an input method does, in one step.

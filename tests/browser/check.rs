@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::accessibility;
 use crate::browser::{Browser, BrowserRequest};
-use crate::view::{PHONE, VIEWS, View};
+use crate::view::{PHONE, VIEWS, View, is_phone};
 
 /// The narrowest window that pages are made for, in CSS pixels.
 const NARROWEST: u32 = 320;
@@ -36,12 +36,7 @@ pub(crate) async fn check_state(browser: &Browser, name: &str, show: impl AsyncF
     for view in VIEWS {
         browser.look_through(view).await;
         show().await;
-        let findings = accessibility::findings(browser).await;
-        assert!(findings.is_empty(), "{name} in {view:?}:\n{}", findings.join("\n"));
-        check_width(browser, name, view).await;
-        check_targets(browser, name, view).await;
-        check_silence(browser, name).await;
-        take_picture(browser, name, view).await;
+        check_view(browser, name, view).await;
     }
     for view in [View { width: NARROWEST, ..PHONE }, View { text_size: 200, ..PHONE }] {
         browser.look_through(view).await;
@@ -50,6 +45,16 @@ pub(crate) async fn check_state(browser: &Browser, name: &str, show: impl AsyncF
         check_width(browser, name, view).await;
     }
     browser.look_through(PHONE).await;
+}
+
+/// Checks what must hold of every page, in the page that is open and the view that it is looked at in.
+pub(crate) async fn check_view(browser: &Browser, name: &str, view: View) {
+    let findings = accessibility::findings(browser).await;
+    assert!(findings.is_empty(), "{name} in {view:?}:\n{}", findings.join("\n"));
+    check_width(browser, name, view).await;
+    check_targets(browser, name, view).await;
+    check_silence(browser, name).await;
+    take_picture(browser, name, view).await;
 }
 
 /// Fails if the page can be scrolled sideways. On a phone, such a page is made smaller until it fits.
@@ -78,7 +83,7 @@ async fn check_targets(browser: &Browser, name: &str, view: View) {
                 tooSmall.push(`${width} x ${height}, ${style.fontSize}: ${element.outerHTML.slice(0, 150)}`);
         }
         return tooSmall.join('\\n')";
-    let too_small = browser.evaluate(script, &[json!(view.is_phone())]).await;
+    let too_small = browser.evaluate(script, &[json!(is_phone(view.width))]).await;
     assert_eq!(too_small, json!(""), "{name} in {view:?}:\n{}", too_small.as_str().unwrap());
 }
 
@@ -102,9 +107,11 @@ async fn check_silence(browser: &Browser, name: &str) {
 /// Writes a picture of the whole page into the folder of `NEBULINK_SCREENSHOTS`, if that is set.
 async fn take_picture(browser: &Browser, name: &str, view: View) {
     let Some(folder) = std::env::var_os("NEBULINK_SCREENSHOTS").map(PathBuf::from) else { return };
-    let picture = browser
-        .command("Page.captureScreenshot", json!({"captureBeyondViewport": view.text_size == 100}))
-        .await;
+    // A window as high as the page: a picture beyond the window would be one without a finger and with small text.
+    let height = browser.evaluate("return document.documentElement.scrollHeight", &[]).await;
+    browser.resize(view.width, height.as_u64().unwrap().try_into().unwrap()).await;
+    let picture = browser.command("Page.captureScreenshot", json!({})).await;
+    browser.resize(view.width, view.height()).await;
     let picture = STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
     fs::create_dir_all(&folder).unwrap();
     let View { width, text_size, .. } = view;

@@ -64,7 +64,7 @@ async fn trying_again_opens_the_link_as_soon_as_nebuly_has_recovered() {
     site.stand_in.set_fault(Some(Fault::status(StatusCode::INTERNAL_SERVER_ERROR)));
     browser.open(&site.page("/go/conversation?id=a/b%20c")).await;
     site.stand_in.set_fault(None);
-    browser.click_on("main", "Try again").await;
+    browser.follow("main", "Try again").await;
     assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "a/b c"));
 }
 
@@ -87,13 +87,13 @@ async fn a_person_can_stop_the_page_that_looks_again_and_then_look_by_hand() {
     let site = Site::start(&[]).await;
     check_state(&browser, "error-stopped-looking", async || {
         browser.open(&site.page("/go/conversation?id=late")).await;
-        browser.click_on("main", "Stop looking").await;
+        browser.follow("main", "Stop looking").await;
     })
     .await;
     assert!(browser.text_of("main").await.contains("Stopped looking."));
     site.stand_in.add_conversation(KEY, "late");
     site.nebulink.clock.advance(NEGATIVE_TTL);
-    browser.click_on("main", "Look again").await;
+    browser.follow("main", "Look again").await;
     assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "late"));
 }
 
@@ -103,6 +103,6 @@ async fn the_choice_between_projects_can_be_hit_with_a_thumb_and_leads_to_the_ch
     let site = Site::with_two_projects("42").await;
     check_page(&browser, "error-ambiguous", &site.page("/go/conversation?id=42")).await;
     assert_eq!(browser.text_of("h1").await, "Which project?");
-    browser.click(".choices li:nth-child(2) a").await;
+    browser.follow(".choices li:nth-child(2)", "project-1 resolved just now").await;
     assert_eq!(browser.url().await, site.stand_in.url_of(&key_of(1), "42"));
 }

@@ -32,7 +32,7 @@ async fn the_page_of_a_link_shows_where_it_leads_and_opens_it() {
     check_page(&browser, "link", &site.page(&format!("/go/interaction?id={FOUND}&noredirect"))).await;
     assert_eq!(browser.text_of("h1").await, FOUND.to_string());
     assert_eq!(browser.text_of(".dest").await, target);
-    browser.click_on("main", "Open in Nebuly").await;
+    browser.follow("main", "Open in Nebuly").await;
     assert_eq!(browser.url().await, target);
 }
 
@@ -58,7 +58,7 @@ async fn the_page_of_a_link_shows_what_nebuly_says_or_that_it_says_nothing() {
     let text = browser.text_of("main").await;
     assert!(text.contains("Nebuly's details are missing"), "{text}");
     site.stand_in.clear_faults();
-    browser.click_on("main", "Reload").await;
+    browser.follow("main", "Reload").await;
     let text = browser.text_of("main").await;
     assert!(text.contains("1 interaction"), "{text}");
 }

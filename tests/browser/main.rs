@@ -14,6 +14,7 @@ mod support;
 mod accessibility;
 mod browser;
 mod check;
+mod demo;
 mod error_pages;
 mod keyboard;
 mod kit;

@@ -5,7 +5,7 @@ use nebulink::demo::{Fault, Matching};
 use uuid::Uuid;
 
 use crate::browser::{Browser, ENTER, TAB};
-use crate::check::{check_page, check_state};
+use crate::check::{check_page, check_state, check_view};
 use crate::site::Site;
 use crate::support::{KEY, key_of};
 use crate::view::{LAPTOP, PHONE, View};
@@ -31,7 +31,7 @@ fn pasted() -> String {
 async fn paste(browser: &Browser, site: &Site, text: &str) {
     browser.open(&site.page("/")).await;
     browser.fill_in("textarea", text).await;
-    browser.click_on("form", "Get links").await;
+    browser.follow("form", "Get links").await;
 }
 
 #[tokio::test]
@@ -88,13 +88,12 @@ async fn input_without_an_id_gets_a_clear_word() {
 async fn a_book_gets_a_page_of_ours_and_no_broken_connection() {
     let Some(browser) = Browser::start().await else { return };
     let site = Site::start(&[]).await;
-    check_state(&browser, "start-too-much", async || {
-        browser.open(&site.page("/")).await;
-        let fill = "document.querySelector('textarea').value = 'a line of a book\\n'.repeat(2 ** 17)";
-        browser.evaluate(fill, &[]).await;
-        browser.click_on("form", "Get links").await;
-    })
-    .await;
+    browser.look_through(PHONE).await;
+    browser.open(&site.page("/")).await;
+    let fill = "document.querySelector('textarea').value = 'a line of a book\\n'.repeat(2 ** 17)";
+    browser.evaluate(fill, &[]).await;
+    browser.follow("form", "Get links").await;
+    check_view(&browser, "start-too-much", PHONE).await;
     assert_eq!(browser.text_of("h1").await, "Too much text");
 }
 
@@ -153,7 +152,7 @@ async fn copying_works_or_says_so_where_browsers_have_no_clipboard() {
     browser.open(&format!("http://go.test:{}/", site.address().port())).await;
     assert_eq!(browser.evaluate("return isSecureContext", &[]).await, false);
     browser.fill_in("textarea", &FOUND.to_string()).await;
-    browser.click_on("form", "Get links").await;
+    browser.follow("form", "Get links").await;
     browser.click_on(".rows", "Copy").await;
     browser.eventually("return document.querySelector('[role=status]').textContent === 'Link copied'").await;
     browser.fill_in("textarea", "").await;
@@ -194,7 +193,7 @@ async fn with_several_projects_the_project_is_chosen_before_or_after() {
     browser.open(&site.page("/")).await;
     browser.fill_in("textarea", "42").await;
     browser.element("select").await.send_keys("project-0").await.unwrap();
-    browser.click_on("form", "Get links").await;
+    browser.follow("form", "Get links").await;
     browser.click_on(".rows", "Open").await;
     assert_eq!(browser.url_of_new_tab().await, site.stand_in.url_of(&key_of(0), "42"));
 }

@@ -31,13 +31,13 @@ pub(crate) const LAPTOP: View = View { width: 1280, ..PHONE };
 impl View {
     /// The height of the window in CSS pixels.
     pub(crate) const fn height(self) -> u32 {
-        if self.is_phone() { 740 } else { 800 }
+        if is_phone(self.width) { 740 } else { 800 }
     }
+}
 
-    /// Returns true if the window is one of a phone.
-    pub(crate) const fn is_phone(self) -> bool {
-        self.width < 600
-    }
+/// Returns true if a window of this width is one of a phone.
+pub(crate) const fn is_phone(width: u32) -> bool {
+    width < 600
 }
 
 impl Scheme {

@@ -288,6 +288,9 @@ fn sent() -> impl Strategy<Value = Sent> {
         "/api/",
         "/go/tag/",
         "/robots.txt?",
+        "/?",
+        "/kit?kind=",
+        "/opensearch.xml?",
         "/c?project=",
     ]);
     let method = prop_oneof![

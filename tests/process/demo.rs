@@ -1,44 +1,15 @@
 //! `nebulink demo`: its settings, what it prints, and its page of errors.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::support::process::{Running, binary, run};
+use crate::support::process::{RunningDemo, binary, run};
 use crate::support::{Answer, request};
 use rustix::process::Signal;
 
 /// The time after which the items that are not ingested yet are there.
 const INGESTION: Duration = Duration::from_secs(12);
-
-/// A running demo, and what it has printed.
-struct RunningDemo {
-    running: Running,
-    greeting: String,
-}
-
-impl RunningDemo {
-    fn start(further: &[&str]) -> Self {
-        let mut command = binary();
-        command.args(["demo", "--set", "server.listen=127.0.0.1:0"]);
-        command.args(further.iter().flat_map(|setting| ["--set", setting]));
-        // What the environment says of the real Nebuly, of a collector and of a settings file is nothing to the demo.
-        command.env("NEBULY_API_KEY", "real").env("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense");
-        command.env("NEBULINK_CONFIG", "/nowhere/nebulink.toml");
-        let mut running = Running(command.spawn().unwrap());
-        let mut out = BufReader::new(running.0.stdout.take().unwrap());
-        let mut greeting = String::new();
-        while !greeting.contains("Ctrl-C") {
-            assert_ne!(out.read_line(&mut greeting).unwrap(), 0, "{greeting}");
-        }
-        Self { running, greeting }
-    }
-
-    /// The addresses that it has printed.
-    fn links(&self) -> Vec<&str> {
-        self.greeting.split_whitespace().filter(|word| word.starts_with("http://")).collect()
-    }
-}
 
 /// A way to fail, as the page of errors has it.
 struct Way {
@@ -150,7 +121,8 @@ async fn the_page_of_errors_shows_each_error_in_any_order_and_twice_in_a_row() {
         for way in order {
             let Way { method, url, expected } = way;
             for time in ["first", "second"] {
-                let answer = open(method, url, &[]).await;
+                // As browsers name a page of another port.
+                let answer = open(method, url, &[("sec-fetch-site", "same-site")]).await;
                 let shown = shown(&answer);
                 let (now, later) = expected.split_once(", then ").unwrap_or((expected, expected));
                 let is_expected = shown == now || (shown == later && began.elapsed() >= INGESTION);

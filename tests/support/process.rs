@@ -33,6 +33,12 @@ pub struct LoggedProcess {
     reading: thread::JoinHandle<()>,
 }
 
+/// A running `nebulink demo`, and what it has printed.
+pub struct RunningDemo {
+    pub running: Running,
+    pub greeting: String,
+}
+
 impl Running {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
@@ -158,6 +164,30 @@ impl LoggedProcess {
         let log = self.log.lock().unwrap().clone();
         assert_eq!(code, 0, "{log}");
         log
+    }
+}
+
+impl RunningDemo {
+    /// Starts it with further settings, such as `cache.ttl=1h`, on a free port, and waits until it has printed everything.
+    pub fn start(further: &[&str]) -> Self {
+        let mut command = binary();
+        command.args(["demo", "--set", "server.listen=127.0.0.1:0"]);
+        command.args(further.iter().flat_map(|setting| ["--set", setting]));
+        // What the environment says of the real Nebuly, of a collector and of a settings file is nothing to the demo.
+        command.env("NEBULY_API_KEY", "real").env("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense");
+        command.env("NEBULINK_CONFIG", "/nowhere/nebulink.toml");
+        let mut running = Running(command.spawn().unwrap());
+        let mut out = BufReader::new(running.0.stdout.take().unwrap());
+        let mut greeting = String::new();
+        while !greeting.contains("Ctrl-C") {
+            assert_ne!(out.read_line(&mut greeting).unwrap(), 0, "{greeting}");
+        }
+        Self { running, greeting }
+    }
+
+    /// The addresses that it has printed.
+    pub fn links(&self) -> Vec<&str> {
+        self.greeting.split_whitespace().filter(|word| word.starts_with("http://")).collect()
     }
 }
 

@@ -1,19 +1,128 @@
-//! The templates for tools that embed links.
+//! The page `/kit`: a template for each tool that embeds links, and the test of an address that such a tool made.
+//!
+//! | file | job |
+//! |---|---|
+//! | `templates` | the table of tools, and how a template is filled in |
+//! | `browser_request` | the request that a browser makes of an address |
+//! | `link_test` | reads that request with the code that serves links, and asks the resolver |
+//! | `verdict` | the verdict on it, in words |
 
+mod browser_request;
+mod link_test;
+mod templates;
+mod verdict;
+
+use askama::Template;
 use axum::body::Body;
 use http::request::Parts;
+use http::{Method, StatusCode};
 
+use self::link_test::LinkTest;
+use self::templates::{KitChoice, TOOLS, Tool};
 use super::Web;
 use super::answer::RouteAnswer;
+use super::form::Form;
+use super::installation::Installation;
+use super::pages::{Frame, PagePolicy, Section, page_response};
 use super::problem::Problem;
-use crate::domain::LazyCaller;
+use crate::domain::{Kind, LazyCaller, ProjectName};
 
-/// Answers a request for the page, or the address that its form sent.
+/// The longest address that the page shows again, in bytes.
+const MAX_ECHO: usize = 4096;
+
+#[derive(Template)]
+#[template(path = "kit.html")]
+struct KitPage<'a> {
+    frame: Frame<'a>,
+    tools: &'static [Tool],
+    choice: KitChoice<'a>,
+    /// The projects to choose from, if there are several.
+    projects: &'a [ProjectName],
+    /// False if templates can only have paths.
+    knows_its_address: bool,
+    /// The address that was tested, as far as it is shown again.
+    tested: &'a str,
+    test: Option<LinkTest>,
+}
+
+/// Answers `GET /kit` with the page, and `POST /kit` with the test of an address on it.
 pub(super) async fn answer(
-    _web: &Web,
-    _parts: &Parts,
-    _body: Body,
-    _caller: &dyn LazyCaller,
+    web: &Web,
+    parts: &Parts,
+    body: Body,
+    caller: &dyn LazyCaller,
 ) -> RouteAnswer<'static> {
-    Problem::UnknownPath.into()
+    let (kind, project) = match selection(web, parts.uri.query().unwrap_or_default()) {
+        Ok(selection) => selection,
+        Err(problem) => return problem.into(),
+    };
+    let installation = Installation::of(web, parts);
+    let mut tested = String::new();
+    let mut test = None;
+    if parts.method == Method::POST {
+        let form = match Form::read(web, parts, body).await {
+            Ok(form) => form,
+            Err(problem) => return problem.into(),
+        };
+        let address = form.field("address");
+        test = Some(LinkTest::run(web, parts, &installation, address, caller).await);
+        if address.len() <= MAX_ECHO {
+            address.clone_into(&mut tested);
+        }
+    }
+    let links = test.as_ref().map(|_| 1);
+    let is_cold = test.as_ref().is_some_and(|test| test.is_cold);
+    let page = KitPage {
+        frame: Frame::new(web, Section::Templates),
+        tools: TOOLS,
+        choice: KitChoice { address: installation.url().unwrap_or(&web.options.base_path), kind, project },
+        projects: Some(web.options.projects.as_slice())
+            .filter(|projects| projects.len() > 1)
+            .unwrap_or_default(),
+        knows_its_address: installation.url().is_some(),
+        tested: &tested,
+        test,
+    };
+    match page.render() {
+        Ok(page) => {
+            let response = page_response(StatusCode::OK, page, PagePolicy::WithForm);
+            RouteAnswer { result: Ok(response), item: None, outcome: None, links, is_cold }
+        }
+        Err(_) => Problem::Internal.into(),
+    }
+}
+
+/// Reads the kind and the project that were chosen on the page. With several projects, one is always chosen.
+fn selection<'a>(web: &'a Web, query: &str) -> Result<(Kind, Option<&'a ProjectName>), Problem> {
+    let projects = &web.options.projects;
+    let mut kind = Kind::Conversation;
+    let mut project = projects.first();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match (&*name, &*value) {
+            ("kind", "conversation") => kind = Kind::Conversation,
+            ("kind", "interaction") => kind = Kind::Interaction,
+            ("kind", _) => {
+                return Err(Problem::InvalidRequest("The parameter kind is conversation or interaction."));
+            }
+            ("project", name) => {
+                let known = projects.iter().find(|project| project.as_str() == name);
+                project = Some(known.ok_or(Problem::UnknownProject)?);
+            }
+            _ => {}
+        }
+    }
+    Ok((kind, project.filter(|_| projects.len() > 1)))
+}
+
+impl KitPage<'_> {
+    /// The address of the page with this kind chosen, and the same project.
+    fn address_with(&self, kind: &str) -> String {
+        let base_path = self.frame.base_path;
+        let project = self.choice.project.map(|project| format!("&project={project}")).unwrap_or_default();
+        format!("{base_path}/kit?kind={kind}{project}")
+    }
+
+    fn is_chosen(&self, project: &ProjectName) -> bool {
+        self.choice.project == Some(project)
+    }
 }

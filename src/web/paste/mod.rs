@@ -1,19 +1,126 @@
-//! The page to paste ids into.
+//! The page where a person pastes ids and gets links. The text is sent in the body of a form, and appears in no URL, log or
+//! metric.
+//!
+//! | file | job |
+//! |---|---|
+//! | `home_page` | the page with the form, also where nothing could be read from a text |
+//! | `results_page` | the links of a text |
+
+mod home_page;
+mod results_page;
+
+use std::time::Instant;
 
 use axum::body::Body;
+use axum::response::Response;
 use http::request::Parts;
+use http::{Method, StatusCode};
 
+use self::home_page::{PasteForm, UnusableText, home_page};
+use self::results_page::{NoLinkReason, PastedLink, results_page};
 use super::Web;
 use super::answer::RouteAnswer;
+use super::batch::BatchLink;
+use super::form::Form;
+use super::installation::Installation;
+use super::link_request::own_link;
+use super::negotiation::wants_page;
 use super::problem::Problem;
-use crate::domain::LazyCaller;
+use crate::domain::{LazyCaller, PastedId, PastedText, ProjectName, Scope};
 
 /// Answers a request for the page, or the text that its form sent.
 pub(super) async fn answer(
-    _web: &Web,
-    _parts: &Parts,
-    _body: Body,
-    _caller: &dyn LazyCaller,
+    web: &Web,
+    parts: &Parts,
+    body: Body,
+    caller: &dyn LazyCaller,
 ) -> RouteAnswer<'static> {
-    Problem::UnknownPath.into()
+    let answer = if parts.method == Method::POST {
+        paste(web, parts, body, caller).await
+    } else {
+        let text = web.options.sample_text.as_deref().unwrap_or_default();
+        let form = PasteForm { text, has_focus: true, ..PasteForm::new(web) };
+        home_page(web, form, StatusCode::OK).map(RouteAnswer::from)
+    };
+    answer.unwrap_or_else(RouteAnswer::from)
+}
+
+/// Looks up the ids of a text that was pasted.
+async fn paste(
+    web: &Web,
+    parts: &Parts,
+    body: Body,
+    caller: &dyn LazyCaller,
+) -> Result<RouteAnswer<'static>, Problem> {
+    let deadline = web.batch_deadline(Instant::now());
+    let form = match Form::read(web, parts, body).await {
+        Err(Problem::TooLarge) => {
+            return unusable(web, parts, PasteForm::new(web), UnusableText::TooLong).map(RouteAnswer::from);
+        }
+        form => form?,
+    };
+    let chosen = match form.field("project") {
+        "" => None,
+        name => {
+            Some(web.project(name).and_then(|project| web.name_of(project)).ok_or(Problem::UnknownProject)?)
+        }
+    };
+    let _place = web
+        .batch_places
+        .take(caller.caller().fairness_key)
+        .ok_or(Problem::Overloaded { retry_after: None })?;
+    let text = form.field("ids");
+    let installation = Installation::of(web, parts);
+    let pasted =
+        PastedText::read(text, &web.options.allowed_hosts, &|text| own_link(web, &installation, text));
+    if pasted.ids.is_empty() {
+        let why = if text.trim().is_empty() { UnusableText::Empty } else { UnusableText::WithoutIds };
+        let form = PasteForm { text, chosen, ..PasteForm::new(web) };
+        return unusable(web, parts, form, why).map(RouteAnswer::from);
+    }
+    let number = pasted.ids.len();
+    let links = look_up(web, pasted.ids, chosen, caller, deadline).await;
+    let form = PasteForm { chosen, ..PasteForm::new(web) };
+    let response = results_page(web, &installation, form, &links, pasted.total)?;
+    let is_cold = links.iter().any(PastedLink::is_cold);
+    Ok(RouteAnswer { links: Some(number), is_cold, ..response.into() })
+}
+
+/// Answers with the page again, or with the problem to a program.
+fn unusable(web: &Web, parts: &Parts, form: PasteForm<'_>, why: UnusableText) -> Result<Response, Problem> {
+    let problem = why.problem();
+    if !wants_page(&parts.headers) {
+        return Err(problem);
+    }
+    home_page(web, PasteForm { unusable: Some(why), ..form }, problem.row().status)
+}
+
+/// Looks ids up, in the project that was chosen unless a link of ours names another.
+async fn look_up(
+    web: &Web,
+    ids: Vec<PastedId>,
+    chosen: Option<&ProjectName>,
+    caller: &dyn LazyCaller,
+    deadline: Instant,
+) -> Vec<PastedLink> {
+    let link = |id: PastedId| {
+        let name = id.project.as_deref().or(chosen.map(ProjectName::as_str));
+        let scope = match name.map(|name| web.project(name)) {
+            None => Ok(Scope::All),
+            Some(project) => project.map(Scope::Only).ok_or(NoLinkReason::UnknownProject),
+        };
+        let link = id.candidates.map_err(NoLinkReason::InvalidId).and_then(|candidates| {
+            let scope = scope?;
+            Ok(BatchLink { candidates, scope })
+        });
+        (id.text, link)
+    };
+    let links: Vec<_> = ids.into_iter().map(link).collect();
+    let to_resolve: Vec<_> = links.iter().filter_map(|(_, link)| link.as_ref().ok()).collect();
+    let mut resolutions = web.resolve_batch(&to_resolve, caller, deadline).await.into_iter();
+    let with_resolution = |(text, link)| match link {
+        Ok(link) => PastedLink::Link { link, resolution: resolutions.next().flatten() },
+        Err(why) => PastedLink::NoLink { text, why },
+    };
+    links.into_iter().map(with_resolution).collect()
 }

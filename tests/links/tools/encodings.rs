@@ -3,47 +3,47 @@
 use url::{Position, Url};
 
 /// The target of a browser's request for this address.
-pub(super) fn request_target(address: &str) -> String {
+pub(crate) fn request_target(address: &str) -> String {
     Url::parse(address).unwrap()[Position::BeforePath..Position::AfterQuery].to_owned()
 }
 
 /// JavaScript's `encodeURIComponent`.
-pub(super) fn encode_uri_component(text: &str) -> String {
+pub(crate) fn encode_uri_component(text: &str) -> String {
     escaped(text, b"-_.!~*'()")
 }
 
 /// JavaScript's `encodeURI`, which takes the text for a whole address.
-pub(super) fn encode_uri(text: &str) -> String {
+pub(crate) fn encode_uri(text: &str) -> String {
     escaped(text, b"-_.!~*'();/?:@&=+$,#")
 }
 
 /// Grafana's format `percentencode`, which leaves `|` (grafana#55648).
-pub(super) fn grafana_percentencode(text: &str) -> String {
+pub(crate) fn grafana_percentencode(text: &str) -> String {
     escaped(text, b"-_.~|")
 }
 
 /// Grafana's format `uriencode`, which data links use where a template names no other.
-pub(super) fn grafana_uriencode(text: &str) -> String {
+pub(crate) fn grafana_uriencode(text: &str) -> String {
     escaped(text, b"-_.~;/?:@&=+$,#")
 }
 
 /// Java's `URLEncoder`.
-pub(super) fn java_url_encoder(text: &str) -> String {
+pub(crate) fn java_url_encoder(text: &str) -> String {
     escaped(text, b"-_.* ").replace(' ', "+")
 }
 
 /// Ruby's `CGI.escape`, which is Liquid's `url_encode`.
-pub(super) fn ruby_cgi_escape(text: &str) -> String {
+pub(crate) fn ruby_cgi_escape(text: &str) -> String {
     escaped(text, b"-_.~ ").replace(' ', "+")
 }
 
 /// How a browser fills a search engine's template in.
-pub(super) fn search_terms(text: &str) -> String {
+pub(crate) fn search_terms(text: &str) -> String {
     encode_uri_component(text).replace("%20", "+")
 }
 
 /// The address that Slack opens for this one in a message, `<address|text>`, once a bot has escaped it.
-pub(super) fn slack_link(address: &str) -> String {
+pub(crate) fn slack_link(address: &str) -> String {
     let message = address.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let message = format!("<{message}|Open conversation>");
     let link = message.trim_start_matches('<').split(['|', '>']).next().unwrap();
@@ -51,12 +51,12 @@ pub(super) fn slack_link(address: &str) -> String {
 }
 
 /// The address in the attribute `href` of HTML into which SQL has put this one.
-pub(super) fn html_attribute(address: &str) -> String {
+pub(crate) fn html_attribute(address: &str) -> String {
     address.split('"').next().unwrap().to_owned()
 }
 
 /// The link that a program makes of an address in plain text.
-pub(super) fn link_in_plain_text(address: &str) -> String {
+pub(crate) fn link_in_plain_text(address: &str) -> String {
     let ends = |char: char| char.is_whitespace() || matches!(char, '"' | '<' | '>');
     address.split(ends).next().unwrap().to_owned()
 }

@@ -3,7 +3,7 @@
 //! The request's target is what a browser sends for the address that the tool made. What a tool loses by itself, such as
 //! all that follows a `#`, is in the table as well: it is what the tool's users see.
 
-mod encodings;
+pub(crate) mod encodings;
 mod table;
 
 use std::cell::RefCell;

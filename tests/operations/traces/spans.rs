@@ -113,6 +113,35 @@ async fn a_request_and_the_call_that_it_cost_are_one_trace_in_which_nobody_is_na
 }
 
 #[tokio::test]
+async fn a_call_for_details_is_a_span_of_the_request_for_the_link_page() {
+    let Some(collector) = Collector::start().await else { return };
+    let stand_in = with_items().await;
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
+        ("NEBULINK__PREVIEW__DETAILS", "true".to_owned()),
+    ];
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let program = serve(&stand_in, &variables).await;
+    for target in [format!("/i/{ID}?noredirect"), "/c/canary-conversation?noredirect".to_owned()] {
+        assert_eq!(program.get(&target, &[]).await.status, 200);
+    }
+    program.end().await;
+    let received = collector.end();
+    let all = spans(&received);
+    for (name, call) in [
+        ("GET /export/interactions/detail-v2/{id}", "interaction_detail"),
+        ("POST /get-conversation-detail", "conversation_detail"),
+    ] {
+        let span = all.iter().find(|span| span.text("name") == name).unwrap();
+        assert_eq!(span.attribute("nebulink.call"), Some(call));
+        assert_eq!(span.attribute("nebulink.result"), Some("ok"));
+        let parent = all.iter().find(|other| other.text("spanId") == span.text("parentSpanId")).unwrap();
+        assert_eq!((parent.kind(), parent.text("traceId")), ("SERVER", span.text("traceId")));
+    }
+    assert!(!received.contains("canary") && !received.contains(ID), "{received}");
+}
+
+#[tokio::test]
 async fn a_request_whose_caller_leaves_has_the_status_of_its_line_in_the_log() {
     let Some(collector) = Collector::start().await else { return };
     let stand_in = with_items().await;
