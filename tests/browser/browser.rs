@@ -214,7 +214,7 @@ impl Browser {
     /// Clicks on the first link or button with this label in the elements that the selector fits.
     pub(crate) async fn click_on(&self, scope: &str, label: &str) {
         let script = "const all = [...document.querySelectorAll(arguments[0] + ' :is(a, button)')];
-            return all.find(element => element.innerText.trim().replace(/\\s+/g, ' ') === arguments[1])";
+            return all.find(element => element.textContent.trim().replace(/\\s+/g, ' ') === arguments[1])";
         let found = self.driver.execute(script, vec![json!(scope), json!(label)]).await.unwrap();
         if found.json().is_null() {
             panic!("no {label:?} in {scope} of {}:\n{}", self.url().await, self.text_of("body").await);
