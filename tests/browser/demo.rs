@@ -32,3 +32,19 @@ async fn the_demo_shows_a_link_of_every_state_in_one_press() {
         assert!(text.contains(state), "{state}: {text}");
     }
 }
+
+#[tokio::test]
+async fn links_and_buttons_of_the_page_of_errors_lead_to_the_pages_of_errors() {
+    let Some(browser) = Browser::start().await else { return };
+    let demo = RunningDemo::start(&[]);
+    for (label, heading) in [
+        ("The key is refused", "Nebuly refuses our key"),
+        ("Another method", "This method is not allowed here"),
+        ("Two projects know it", "Which project?"),
+        ("A placeholder that was not filled in", "The tool did not fill in the id"),
+    ] {
+        browser.open(demo.links().last().unwrap()).await;
+        browser.follow("td", label).await;
+        assert_eq!(browser.text_of("h1").await, heading, "{label}");
+    }
+}
