@@ -26,10 +26,10 @@
 
   const textOf = (button) => {
     if ("copyAll" in button.dataset) {
-      return [...document.querySelectorAll(button.dataset.copyAll)].map((link) => link.dataset.line ?? link.href).join("\n");
+      return [...document.querySelectorAll(button.dataset.copyAll)].map((link) => `${link.dataset.id}\t${link.href}`).join("\n");
     }
     const source = document.getElementById(button.dataset.copy);
-    return source.value ?? source.textContent;
+    return source.value ?? source.href ?? source.textContent;
   };
 
   document.addEventListener("click", async (event) => {

@@ -445,8 +445,8 @@ mod tests {
         let text =
             format!("{UUID}\n{}\n{}\nabc\nabc\na\0\na\0\n", UUID.to_uppercase(), UUID.replace('-', ""));
         assert_eq!(found(&text), [any_kind(UUID), any_kind("abc"), "ControlCharacter a\0".to_owned()]);
-        let lines: String = (0..240).map(|id| format!("id-{id}\n")).collect();
-        let pasted = read(&lines.repeat(2));
+        let lines: Vec<_> = (0..480).map(|line| format!("id-{}", line % 240)).collect();
+        let pasted = read(&lines.join("\n"));
         assert_eq!((pasted.ids.len(), pasted.total), (100, 240));
         assert_eq!(pasted.ids[99].text, "id-99");
     }
@@ -511,8 +511,10 @@ mod tests {
             ),
             repeats in 1..3_usize,
         ) {
-            let text: String =
-                lines.iter().map(|(id, before, behind)| format!("{before}{}{behind}\n", Uuid::from_u128(*id))).collect();
+            let line = |(id, before, behind): &(u128, String, String)| {
+                format!("{before}{}{behind}\n", Uuid::from_u128(*id))
+            };
+            let text = lines.iter().map(line).collect::<Vec<_>>().concat();
             let expected: Vec<_> = lines.iter().map(|(id, ..)| any_kind(&Uuid::from_u128(*id).to_string())).collect();
             prop_assert_eq!(found(&text.repeat(repeats)), expected);
         }

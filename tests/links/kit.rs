@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::captured_log::CapturedLog;
 use crate::support::own_process::in_own_process;
-use crate::support::{Answer, KEY, Nebulink, key_of, settings_with, stand_in, stand_in_with};
+use crate::support::{Answer, KEY, Nebulink, eventually, key_of, settings_with, stand_in, stand_in_with};
 use crate::tools::encodings::{
     encode_uri_component, grafana_percentencode, java_url_encoder, request_target, ruby_cgi_escape,
     search_terms,
@@ -31,9 +31,9 @@ const BELOW: [(&str, &str); 2] = [("server.public_url", PUBLIC_URL), ("server.ba
 /// A place in a tool: the anchor of its template, and how the tool makes an address of it.
 struct Place {
     anchor: &'static str,
-    /// What stands before the address, and behind it.
+    /// The text before the address, and the text behind it.
     around: [&'static str; 2],
-    /// What the tool replaces by the id.
+    /// The text that the tool replaces by the id.
     placeholder: &'static str,
     /// How the tool writes the id.
     encode: fn(&str) -> String,
@@ -180,7 +180,7 @@ fn verdict(page: &str) -> String {
     text_of(rest.split_once("</b>").unwrap().0)
 }
 
-/// What stands behind the verdict.
+/// The sentences behind the verdict.
 fn advice(page: &str) -> String {
     let (_, rest) = page.split_once("</b>").unwrap();
     text_of(rest.split_once("</p>").unwrap().0)
@@ -542,6 +542,26 @@ async fn an_address_is_taken_from_a_page_of_ours_alone() {
     assert_eq!(page.header("cache-control"), Some("no-store"));
     assert_eq!(nebulink.request("PUT", "/kit", &[]).await.status, 405);
     assert_eq!(stand_in.call_count(), 1);
+}
+
+#[tokio::test]
+async fn one_caller_tests_two_links_at_once_at_most() {
+    let stand_in = stand_in().await;
+    stand_in.set_fault(Some(Fault::Hold));
+    let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let third = async {
+        eventually(async || stand_in.in_flight() == 2).await;
+        let refused = nebulink.post("/kit", &[("address", "http://go.example.com/c/three")], &[]).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "{refused:?}");
+        assert_eq!(nebulink.get("/kit").await.status, 200);
+        stand_in.release_held();
+    };
+    let first = test(&nebulink, "http://go.example.com/c/one");
+    let second = test(&nebulink, "http://go.example.com/c/two");
+    let (first, second, ()) = tokio::join!(first, second, third);
+    for page in [first, second] {
+        assert_eq!(verdict(&page.body), "Read, but not in Nebuly.");
+    }
 }
 
 #[tokio::test]

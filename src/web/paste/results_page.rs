@@ -258,12 +258,6 @@ impl ResultRow<'_> {
     fn can_be_copied(&self) -> bool {
         matches!(self.state, RowState::Resolved | RowState::Absent)
     }
-
-    /// The line of the link where all are copied: its id, a tab and its address.
-    fn line(&self) -> String {
-        let long = self.addresses.as_ref().map_or("", |addresses| addresses.long.as_str());
-        format!("{}\t{long}", self.text)
-    }
 }
 
 impl PastedLink {
