@@ -239,6 +239,10 @@ fn ways_to_fail(nebulink: &str) -> Vec<WayToFail> {
         is_form: false,
         constructed_link: None,
     };
+    let form = |title, explanation, expected, target: &str| WayToFail {
+        is_form: true,
+        ..way(title, explanation, expected, target)
+    };
     let mut ways = vec![
         way(
             "Nobody knows this id",
@@ -277,15 +281,18 @@ fn ways_to_fail(nebulink: &str) -> Vec<WayToFail> {
             &format!("/go/conversation?id={AMBIGUOUS}&project=nobody"),
         ),
         way("No such page", "nebulink has no such path.", "404 unknown-path", "/no/such/path"),
-        WayToFail {
-            is_form: true,
-            ..way(
-                "Another method",
-                "This button sends a form to a link, which can only be opened.",
-                "405 method-not-allowed",
-                &format!("/go/conversation?id={AMBIGUOUS}"),
-            )
-        },
+        form(
+            "Another method",
+            "This button sends a form to a link, which can only be opened.",
+            "405 method-not-allowed",
+            &format!("/go/conversation?id={AMBIGUOUS}"),
+        ),
+        form(
+            "A form of another site",
+            "This button sends a form to the page that takes ids, which has its own.",
+            "403 cross-site",
+            "/",
+        ),
     ];
     ways.extend(failing_samples().into_iter().map(|sample| {
         let FailingSample { id, project, title, explanation, expected, outage, .. } = sample;

@@ -63,17 +63,14 @@ impl ProblemResponse {
         let (link, received) = (self.link.as_ref(), self.received.as_deref());
         let page = || problem_page(web, problem, request_id, link, received, &self.choices);
         let page = if wants_page(request) { page() } else { None };
-        let mut response = match page {
-            Some(page) => {
-                let mut response = page_response(status, page.html, PagePolicy::Plain);
-                let refresh = page.refresh.and_then(|refresh| HeaderValue::try_from(refresh).ok());
-                response.headers_mut().extend(refresh.map(|refresh| (REFRESH, refresh)));
-                response
-            }
-            None => {
-                let json = HeaderValue::from_static("application/problem+json");
-                secure_response(status, json, self.json(request_id))
-            }
+        let mut response = if let Some(page) = page {
+            let mut response = page_response(status, page.html, PagePolicy::Plain);
+            let refresh = page.refresh.and_then(|refresh| HeaderValue::try_from(refresh).ok());
+            response.headers_mut().extend(refresh.map(|refresh| (REFRESH, refresh)));
+            response
+        } else {
+            let json = HeaderValue::from_static("application/problem+json");
+            secure_response(status, json, self.json(request_id))
         };
         let headers = response.headers_mut();
         if let Some(link_status) = self.link_status {

@@ -184,10 +184,10 @@ impl Browser {
 
     /// The first element that this selector fits.
     pub(crate) async fn element(&self, selector: &str) -> WebElement {
-        match self.driver.find(By::Css(selector)).await {
-            Ok(element) => element,
-            Err(_) => panic!("no {selector} in {}:\n{}", self.url().await, self.text_of("body").await),
+        if let Ok(element) = self.driver.find(By::Css(selector)).await {
+            return element;
         }
+        panic!("no {selector} in {}:\n{}", self.url().await, self.text_of("body").await);
     }
 
     /// The text of an element, as a person sees it.
@@ -214,13 +214,15 @@ impl Browser {
     /// Clicks on the first link or button with this label in the elements that the selector fits.
     pub(crate) async fn click_on(&self, scope: &str, label: &str) {
         let script = "const all = [...document.querySelectorAll(arguments[0] + ' :is(a, button)')];
-            return all.find(element => element.innerText.trim().replace(/\\s+/g, ' ') === arguments[1])";
+            return all.find(element => element.textContent.trim().replace(/\\s+/g, ' ') === arguments[1])";
         let found = self.driver.execute(script, vec![json!(scope), json!(label)]).await.unwrap();
-        if found.json().is_null() {
-            panic!("no {label:?} in {scope} of {}:\n{}", self.url().await, self.text_of("body").await);
+        let (url, text) = (self.url().await, self.text_of("body").await);
+        assert!(!found.json().is_null(), "no {label:?} in {scope} of {url}:\n{text}");
+        let element = found.element().unwrap();
+        // Far down in a long list, rows get their real height only when they come into view, and move the rest once.
+        if element.click().await.is_err() {
+            element.click().await.unwrap_or_else(|error| panic!("{label}: {error}"));
         }
-        let clicked = found.element().unwrap().click().await;
-        clicked.unwrap_or_else(|error| panic!("{label}: {error}"));
     }
 
     /// Clicks on a link or button with this label, and waits for the page that it leads to in this tab.

@@ -1,7 +1,7 @@
-//! The pages of `nebulink demo` that are not nebulink's own.
+//! `nebulink demo`, as somebody tries it who has just installed it.
 
 use crate::browser::Browser;
-use crate::check::check_page;
+use crate::check::{check_page, check_state};
 use crate::support::process::RunningDemo;
 
 #[tokio::test]
@@ -16,6 +16,24 @@ async fn the_pages_of_the_demo_can_be_read_in_every_view() {
 }
 
 #[tokio::test]
+async fn the_demo_shows_a_link_of_every_state_in_one_press() {
+    let Some(browser) = Browser::start().await else { return };
+    let demo = RunningDemo::start(&[]);
+    let start = demo.links()[0];
+    check_page(&browser, "demo-start", start).await;
+    check_state(&browser, "demo-results", async || {
+        browser.open(start).await;
+        browser.follow("form", "Get links").await;
+    })
+    .await;
+    let text = browser.text_of("main").await;
+    for state in ["Open", "Not in Nebuly yet.", "In 2 projects.", "The id may be fine.", "Has a part . or .."]
+    {
+        assert!(text.contains(state), "{state}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn links_and_buttons_of_the_page_of_errors_lead_to_the_pages_of_errors() {
     let Some(browser) = Browser::start().await else { return };
     let demo = RunningDemo::start(&[]);
@@ -26,7 +44,7 @@ async fn links_and_buttons_of_the_page_of_errors_lead_to_the_pages_of_errors() {
         ("A placeholder that was not filled in", "The tool did not fill in the id"),
     ] {
         browser.open(demo.links().last().unwrap()).await;
-        browser.click_on("td", label).await;
+        browser.follow("td", label).await;
         assert_eq!(browser.text_of("h1").await, heading, "{label}");
     }
 }

@@ -1,5 +1,6 @@
 //! Pages of errors, each from its real cause.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
@@ -105,4 +106,43 @@ async fn the_choice_between_projects_can_be_hit_with_a_thumb_and_leads_to_the_ch
     assert_eq!(browser.text_of("h1").await, "Which project?");
     browser.follow(".choices li:nth-child(2)", "project-1 resolved just now").await;
     assert_eq!(browser.url().await, site.stand_in.url_of(&key_of(1), "42"));
+}
+
+#[tokio::test]
+async fn a_caller_without_a_token_left_is_told_how_long_to_wait() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[("limits.cold_per_second", "1"), ("limits.cold_burst", "1")]).await;
+    let asked = Cell::new(0);
+    check_state(&browser, "error-too-many", async || {
+        asked.set(asked.get() + 1);
+        site.nebulink.get(&format!("/c/{}", asked.get())).await;
+        browser.open(&site.page("/go/conversation?id=another")).await;
+    })
+    .await;
+    assert_eq!(browser.text_of("h1").await, "Too many new links");
+    assert!(browser.text_of("main").await.contains("Wait 1 s."));
+}
+
+#[tokio::test]
+async fn who_has_not_signed_in_is_told_to() {
+    let Some(browser) = Browser::start().await else { return };
+    let identity =
+        [("access.identity_header", "x-auth-request-email"), ("server.trusted_proxies", "127.0.0.1")];
+    let site = Site::start(&identity).await;
+    check_page(&browser, "error-sign-in", &site.page("/")).await;
+    assert_eq!(browser.text_of("h1").await, "Please sign in");
+}
+
+#[tokio::test]
+async fn a_form_on_another_site_gets_nothing_but_a_page_that_says_so() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[]).await;
+    site.stand_in.add_conversation(KEY, "abc");
+    let form =
+        "data:text/html,<form method=post><textarea name=ids>abc</textarea><button>Send</button></form>";
+    browser.open(form).await;
+    browser.evaluate("document.forms[0].action = arguments[0]", &[site.page("/").into()]).await;
+    browser.follow("form", "Send").await;
+    assert_eq!(browser.text_of("h1").await, "Another site sent this form");
+    assert_eq!(site.stand_in.call_count(), 0);
 }

@@ -16,6 +16,7 @@ mod browser;
 mod check;
 mod demo;
 mod error_pages;
+mod every_page;
 mod keyboard;
 mod kit;
 mod link_page;

@@ -197,3 +197,23 @@ async fn with_several_projects_the_project_is_chosen_before_or_after() {
     browser.click_on(".rows", "Open").await;
     assert_eq!(browser.url_of_new_tab().await, site.stand_in.url_of(&key_of(0), "42"));
 }
+
+#[tokio::test]
+async fn of_a_long_list_the_first_hundred_ids_become_links() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[]).await;
+    let ids: Vec<_> = (0..240).map(|number| format!("chat-{number}")).collect();
+    for id in &ids[..50] {
+        site.stand_in.add_conversation(KEY, id);
+    }
+    browser.look_through(PHONE).await;
+    paste(&browser, &site, &ids.join("\n")).await;
+    assert_eq!(browser.text_of("h1").await, "50 of 100 found");
+    let notice = browser.text_of("main .notice").await;
+    assert_eq!(notice, "This text has 240 ids; the first 100 were looked up.");
+    check_view(&browser, "results-hundred", PHONE).await;
+    browser.click_on(".rows li:nth-child(50)", "Open").await;
+    assert_eq!(browser.url_of_new_tab().await, site.stand_in.url_of(KEY, "chat-49"));
+    browser.click_on(".rows li:nth-child(100)", "Copy").await;
+    assert_eq!(browser.clipboard().await, site.page("/go?id=chat-99"));
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::support::captured_log::CapturedLog;
 use crate::support::own_process::in_own_process;
-use crate::support::{Answer, KEY, Nebulink, key_of, settings_with, stand_in, stand_in_with};
+use crate::support::{Answer, KEY, Nebulink, eventually, key_of, settings_with, stand_in, stand_in_with};
 use crate::tools::encodings::{
     encode_uri_component, grafana_percentencode, java_url_encoder, request_target, ruby_cgi_escape,
     search_terms,
@@ -29,16 +29,16 @@ const PUBLIC_URL: &str = "https://go.example.com/tools/links";
 const BELOW: [(&str, &str); 2] = [("server.public_url", PUBLIC_URL), ("server.base_path", "/links")];
 
 /// A place in a tool: the anchor of its template, and how the tool makes an address of it.
-struct Place {
-    anchor: &'static str,
-    /// What stands before the address, and behind it.
+pub(crate) struct Place {
+    pub(crate) anchor: &'static str,
+    /// The text before the address, and the text behind it.
     around: [&'static str; 2],
-    /// What the tool replaces by the id.
+    /// The text that the tool replaces by the id.
     placeholder: &'static str,
     /// How the tool writes the id.
     encode: fn(&str) -> String,
     /// True if that is any id.
-    takes_all: bool,
+    pub(crate) takes_all: bool,
     /// How the syntax around the address writes it.
     unescape: fn(&str) -> String,
 }
@@ -53,7 +53,7 @@ const fn raw(anchor: &'static str, placeholder: &'static str) -> Place {
 }
 
 /// Every place, with the template to the letter.
-fn places() -> [Place; 22] {
+pub(crate) fn places() -> [Place; 22] {
     [
         place("browser-1", "%s", search_terms),
         place("datadog-1", "{{@conversation.id.value}}", encode_uri_component),
@@ -127,7 +127,7 @@ fn places() -> [Place; 22] {
 }
 
 /// The text of each template of a page, by its anchor: what its button copies.
-fn templates(page: &str) -> BTreeMap<String, String> {
+pub(crate) fn templates(page: &str) -> BTreeMap<String, String> {
     let codes = page.split("<code id=\"").skip(1).map(|rest| {
         let (anchor, rest) = rest.split_once('"').unwrap();
         let (_, rest) = rest.split_once('>').unwrap();
@@ -150,7 +150,7 @@ fn text_of(html: &str) -> String {
 
 impl Place {
     /// The address that the tool makes of its template for an id.
-    fn address(&self, template: &str, kind: &str, id: &str) -> String {
+    pub(crate) fn address(&self, template: &str, kind: &str, id: &str) -> String {
         let with_kind = |text: &str| match kind {
             "interaction" => {
                 text.replace("conversation", "interaction").replace("Conversation", "Interaction")
@@ -180,7 +180,7 @@ fn verdict(page: &str) -> String {
     text_of(rest.split_once("</b>").unwrap().0)
 }
 
-/// What stands behind the verdict.
+/// The sentences behind the verdict.
 fn advice(page: &str) -> String {
     let (_, rest) = page.split_once("</b>").unwrap();
     text_of(rest.split_once("</p>").unwrap().0)
@@ -542,6 +542,26 @@ async fn an_address_is_taken_from_a_page_of_ours_alone() {
     assert_eq!(page.header("cache-control"), Some("no-store"));
     assert_eq!(nebulink.request("PUT", "/kit", &[]).await.status, 405);
     assert_eq!(stand_in.call_count(), 1);
+}
+
+#[tokio::test]
+async fn one_caller_tests_two_links_at_once_at_most() {
+    let stand_in = stand_in().await;
+    stand_in.set_fault(Some(Fault::Hold));
+    let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let third = async {
+        eventually(async || stand_in.in_flight() == 2).await;
+        let refused = nebulink.post("/kit", &[("address", "http://go.example.com/c/three")], &[]).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "{refused:?}");
+        assert_eq!(nebulink.get("/kit").await.status, 200);
+        stand_in.release_held();
+    };
+    let first = test(&nebulink, "http://go.example.com/c/one");
+    let second = test(&nebulink, "http://go.example.com/c/two");
+    let (first, second, ()) = tokio::join!(first, second, third);
+    for page in [first, second] {
+        assert_eq!(verdict(&page.body), "Read, but not in Nebuly.");
+    }
 }
 
 #[tokio::test]

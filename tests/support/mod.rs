@@ -158,15 +158,13 @@ impl Nebulink {
     /// Sends a form as a page does.
     pub async fn post(&self, target: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let headers = headers
-            .iter()
-            .fold(String::new(), |headers, (name, value)| headers + name + ": " + value + "\r\n");
-        let head = format!(
+        let headers: String = headers.iter().flat_map(|&(name, value)| [name, ": ", value, "\r\n"]).collect();
+        let request = format!(
             "POST {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\ncontent-type: \
-             application/x-www-form-urlencoded\r\ncontent-length: {}\r\n{headers}\r\n",
+             application/x-www-form-urlencoded\r\ncontent-length: {}\r\n{headers}\r\n{body}",
             body.len()
         );
-        exchange(self.address, (head + &body).as_bytes()).await
+        exchange(self.address, request.as_bytes()).await
     }
 
     /// Tells it to stop, as a signal does.

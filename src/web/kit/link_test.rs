@@ -27,15 +27,15 @@ const MAX_SHOWN: usize = 600;
 pub(super) struct LinkTest {
     /// The verdict, in words.
     pub(super) verdict: VerdictText,
-    /// What the verdict is founded on.
-    pub(super) steps: Steps,
+    /// The reasons for the verdict.
+    pub(super) steps: LinkSteps,
     /// True if it cost a call to Nebuly, or would have.
     pub(super) is_cold: bool,
 }
 
 /// The steps from an address to where it leads, as far as it comes.
 #[derive(Default)]
-pub(super) struct Steps {
+pub(super) struct LinkSteps {
     /// The id as it stands in the address.
     pub(super) written: Option<VisibleText>,
     /// The id as it arrives.
@@ -62,7 +62,8 @@ impl LinkTest {
         address: &str,
         caller: &dyn LazyCaller,
     ) -> Self {
-        let mut test = Self { verdict: Verdict::NoAddress.text(""), steps: Steps::default(), is_cold: false };
+        let mut test =
+            Self { verdict: Verdict::NoAddress.text(""), steps: LinkSteps::default(), is_cold: false };
         if !address.trim().is_empty() {
             let verdict = match BrowserRequest::of(address, installation.url(), &web.options.base_path) {
                 Ok(request) => {
@@ -164,7 +165,7 @@ mod tests {
     const OWN: &str = "https://go.example.com/tools/links";
     const BASE_PATH: &str = "/links";
 
-    /// What JavaScript's `encodeURIComponent` leaves.
+    /// The characters that JavaScript's `encodeURIComponent` leaves.
     const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'-')
         .remove(b'_')

@@ -52,19 +52,25 @@ pub(super) async fn answer(
     body: Body,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'static> {
-    let (kind, project) = match selection(web, parts.uri.query().unwrap_or_default()) {
-        Ok(selection) => selection,
-        Err(problem) => return problem.into(),
-    };
+    respond(web, parts, body, caller).await.unwrap_or_else(RouteAnswer::from)
+}
+
+async fn respond(
+    web: &Web,
+    parts: &Parts,
+    body: Body,
+    caller: &dyn LazyCaller,
+) -> Result<RouteAnswer<'static>, Problem> {
+    let (kind, project) = selection(web, parts.uri.query().unwrap_or_default())?;
     let installation = Installation::of(web, parts);
     let mut tested = String::new();
     let mut test = None;
     if parts.method == Method::POST {
-        let form = match Form::read(web, parts, body).await {
-            Ok(form) => form,
-            Err(problem) => return problem.into(),
-        };
+        let form = Form::read(web, parts, body).await?;
         let address = form.field("address");
+        // A test is limited like a paste, of one link.
+        let place = web.batch_places.take(caller.caller().fairness_key);
+        let _place = place.ok_or(Problem::Overloaded { retry_after: None })?;
         test = Some(LinkTest::run(web, parts, &installation, address, caller).await);
         if address.len() <= MAX_ECHO {
             address.clone_into(&mut tested);
@@ -72,24 +78,19 @@ pub(super) async fn answer(
     }
     let links = test.as_ref().map(|_| 1);
     let is_cold = test.as_ref().is_some_and(|test| test.is_cold);
+    let several = Some(web.options.projects.as_slice()).filter(|projects| projects.len() > 1);
     let page = KitPage {
         frame: Frame::new(web, Section::Templates),
         tools: TOOLS,
         choice: KitChoice { address: installation.url().unwrap_or(&web.options.base_path), kind, project },
-        projects: Some(web.options.projects.as_slice())
-            .filter(|projects| projects.len() > 1)
-            .unwrap_or_default(),
+        projects: several.unwrap_or_default(),
         knows_its_address: installation.url().is_some(),
         tested: &tested,
         test,
     };
-    match page.render() {
-        Ok(page) => {
-            let response = page_response(StatusCode::OK, page, PagePolicy::WithForm);
-            RouteAnswer { result: Ok(response), item: None, outcome: None, links, is_cold }
-        }
-        Err(_) => Problem::Internal.into(),
-    }
+    let page = page.render().map_err(|_| Problem::Internal)?;
+    let response = page_response(StatusCode::OK, page, PagePolicy::WithForm);
+    Ok(RouteAnswer { links, is_cold, ..response.into() })
 }
 
 /// Reads the kind and the project that were chosen on the page. With several projects, one is always chosen.

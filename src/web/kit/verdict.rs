@@ -47,7 +47,7 @@ pub(super) enum Verdict {
     NoLink,
     /// The address does not lead here.
     NotOurs(NotOurs),
-    /// What a caller of the link gets instead.
+    /// A caller of the link gets this instead.
     Problem(Problem),
 }
 
@@ -80,7 +80,7 @@ impl VerdictText {
     }
 }
 
-/// What was read from the request that a browser makes of an address.
+/// The parts of the request that a browser makes of an address, as they were read.
 pub(super) struct Reading<'a> {
     /// The id as it stands in the request, still encoded.
     pub(super) written: &'a str,

@@ -24,7 +24,7 @@ use super::observability::{LinkOutcome, LinkStatus};
 use super::pages::{Frame, PagePolicy, Section, TimeText, VisibleText, page_response, secure_response};
 use super::problem::Problem;
 use super::problem_response::{ProblemJson, ProblemResponse};
-use crate::domain::{Answer, CallFailure, DetailValue, Details, Item, PlainValue};
+use crate::domain::{Answer, CallFailure, DetailValue, Details, Item, PlainValue, ProjectName};
 use crate::resolver::{Found, ResolveRequest};
 
 /// A link that was found, and the request for it.
@@ -187,7 +187,7 @@ fn html(
         received: received.as_deref().map(VisibleText::new),
         url,
         url_parts: parts_of(url),
-        project: project.map(|project| project.as_str()),
+        project: project.map(ProjectName::as_str),
         resolved: found.resolved_at.and_then(|at| TimeText::new(at, now)),
         outcome: link_status.outcome,
         long: installation.address_of(&long_path(item, project)),

@@ -17,7 +17,7 @@ const MARK: &str = include_str!("../../../templates/mark.svg");
 /// Links are not for search engines: each one may cost a call.
 const ROBOTS: &str = "User-agent: *\nDisallow: /\n";
 
-/// OpenSearch 1.1: a keyword in the browser's bar opens a link.
+/// A description as `OpenSearch` 1.1 has it: a keyword in the browser's bar opens a link.
 #[derive(Template)]
 #[template(path = "opensearch.xml")]
 struct OpenSearch<'a> {

@@ -36,9 +36,9 @@ fn relative(at: u64, now: u64) -> String {
     let seconds = Duration::from_millis(at.abs_diff(now)).as_secs();
     let (count, unit) = match seconds {
         0 => return "just now".to_owned(),
-        ..MINUTE => (seconds, "second"),
-        ..HOUR => (seconds / MINUTE, "minute"),
-        ..DAY => (seconds / HOUR, "hour"),
+        1..MINUTE => (seconds, "second"),
+        MINUTE..HOUR => (seconds / MINUTE, "minute"),
+        HOUR..DAY => (seconds / HOUR, "hour"),
         _ => (seconds / DAY, "day"),
     };
     let plural = if count == 1 { "" } else { "s" };
