@@ -14,7 +14,7 @@
 //! | `problem` | the table of everything that is no redirect |
 //! | `problem_response` | writes a problem as JSON or, if `negotiation` says so, as a page |
 //! | `paste`, `kit` | the page to paste ids into, and the templates for tools; `form` reads their forms |
-//! | `batch` | many links at once: how many run at a time, and until when |
+//! | `batch`, `batch_places` | many links at once: how many are resolved at a time, and how many batches run |
 //! | `pages` | what pages have in common, the pages of problems, the card for link preview robots, and fixed files |
 //! | `observability` | the id, the line in the log, the metrics and the span of a request |
 //!
@@ -23,6 +23,7 @@
 
 mod answer;
 mod batch;
+mod batch_places;
 pub mod caller;
 mod cors;
 mod form;
@@ -54,7 +55,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use url::Url;
 
-use self::batch::BatchPlaces;
+use self::batch_places::BatchPlaces;
 use self::caller::{Access, Authenticator};
 pub use self::observability::{
     AccessLogger, Escaping, LoggedRequests, MetricsRecorder, RequestTracer, TraceSampling,

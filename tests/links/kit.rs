@@ -29,8 +29,8 @@ const PUBLIC_URL: &str = "https://go.example.com/tools/links";
 const BELOW: [(&str, &str); 2] = [("server.public_url", PUBLIC_URL), ("server.base_path", "/links")];
 
 /// A place in a tool: the anchor of its template, and how the tool makes an address of it.
-struct Place {
-    anchor: &'static str,
+pub(crate) struct Place {
+    pub(crate) anchor: &'static str,
     /// The text before the address, and the text behind it.
     around: [&'static str; 2],
     /// The text that the tool replaces by the id.
@@ -38,7 +38,7 @@ struct Place {
     /// How the tool writes the id.
     encode: fn(&str) -> String,
     /// True if that is any id.
-    takes_all: bool,
+    pub(crate) takes_all: bool,
     /// How the syntax around the address writes it.
     unescape: fn(&str) -> String,
 }
@@ -53,7 +53,7 @@ const fn raw(anchor: &'static str, placeholder: &'static str) -> Place {
 }
 
 /// Every place, with the template to the letter.
-fn places() -> [Place; 22] {
+pub(crate) fn places() -> [Place; 22] {
     [
         place("browser-1", "%s", search_terms),
         place("datadog-1", "{{@conversation.id.value}}", encode_uri_component),
@@ -127,7 +127,7 @@ fn places() -> [Place; 22] {
 }
 
 /// The text of each template of a page, by its anchor: what its button copies.
-fn templates(page: &str) -> BTreeMap<String, String> {
+pub(crate) fn templates(page: &str) -> BTreeMap<String, String> {
     let codes = page.split("<code id=\"").skip(1).map(|rest| {
         let (anchor, rest) = rest.split_once('"').unwrap();
         let (_, rest) = rest.split_once('>').unwrap();
@@ -150,7 +150,7 @@ fn text_of(html: &str) -> String {
 
 impl Place {
     /// The address that the tool makes of its template for an id.
-    fn address(&self, template: &str, kind: &str, id: &str) -> String {
+    pub(crate) fn address(&self, template: &str, kind: &str, id: &str) -> String {
         let with_kind = |text: &str| match kind {
             "interaction" => {
                 text.replace("conversation", "interaction").replace("Conversation", "Interaction")

@@ -37,7 +37,7 @@ const CRAWLER_USER_AGENTS: &str = "https://github.com/monperrus/crawler-user-age
 const CRAWLER_DETECT: &str = "https://github.com/JayBizzle/Crawler-Detect";
 const ISBOT: &str = "https://github.com/omrilotan/isbot";
 
-/// No page and no list that we could find has the name. It can match nobody who opens a link, so it stays.
+/// No page and no kept list that we found has the name. No app in which people open links is known to have it either.
 const UNCONFIRMED: &str = "unconfirmed";
 
 /// The robots of chats, trackers and the services behind them, by the first letter of their names.

@@ -14,11 +14,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use tokio::runtime::Runtime;
 
+use crate::kit;
 use crate::support::connection::Connection;
 use crate::support::proxy::{Proxy, REWRITTEN};
 use crate::support::{Answer, KEY, Nebulink, stand_in};
 use encodings::request_target;
-use table::{ALL_AT_ONCE, Loss, Losses, TOOLS, Tool, ids};
+use table::{ALL_AT_ONCE, BASE, Loss, Losses, TOOLS, Tool, ids};
 
 /// More than all tests here cost.
 const NO_LIMIT: [(&str, &str); 2] = [("limits.cold_per_second", "1000000"), ("limits.cold_burst", "1000000")];
@@ -158,6 +159,24 @@ fn each_tool_writes_an_id_as_its_documentation_says() {
     for tool in TOOLS {
         assert_eq!(request_target(&(tool.address)(ALL_AT_ONCE)), tool.target, "{}", tool.name);
     }
+}
+
+/// So that what is true of a row is true of what people copy.
+#[tokio::test]
+async fn each_template_of_the_kit_makes_the_addresses_of_its_row() {
+    let stand_in = stand_in().await;
+    let nebulink = Nebulink::start(&stand_in, &[("server.public_url", BASE)]).await;
+    let mut templates = kit::templates(&nebulink.get("/kit?kind=conversation").await.body);
+    for (tool, anchor) in TOOLS.iter().flat_map(|tool| tool.kit.iter().map(move |anchor| (tool, *anchor))) {
+        let template = templates.remove(anchor).unwrap_or_else(|| panic!("{anchor} is missing, or twice"));
+        let place = kit::places().into_iter().find(|place| place.anchor == anchor);
+        let place = place.unwrap_or_else(|| panic!("{anchor} is no place"));
+        for (name, id) in ids().iter().filter(|(name, _)| place.takes_all || *name == "plain") {
+            let address = place.address(&template, "conversation", id);
+            assert_eq!(address, (tool.address)(id), "{anchor}, {}, {name}", tool.name);
+        }
+    }
+    assert!(templates.is_empty(), "no row for {templates:?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ pub(super) const ALL_AT_ONCE: &str = "a b/c%d+e\"fü&g#h";
 /// A tool with one template of it.
 pub(super) struct Tool {
     pub(super) name: &'static str,
+    /// The templates of `/kit` that make the same addresses, by their anchors.
+    pub(super) kit: &'static [&'static str],
     /// The address that the tool opens for an id.
     pub(super) address: fn(&str) -> String,
     /// The request's target, to the letter, for [`ALL_AT_ONCE`].
@@ -101,6 +103,7 @@ impl Tool {
     const fn new(name: &'static str, address: fn(&str) -> String, target: &'static str) -> Self {
         Self {
             name,
+            kit: &[],
             address,
             target,
             asked_first: None,
@@ -108,6 +111,10 @@ impl Tool {
             losses_of_nginx: &[],
             losses_of_rewriting: &[],
         }
+    }
+
+    const fn on_kit(self, kit: &'static [&'static str]) -> Self {
+        Self { kit, ..self }
     }
 
     /// A tool that puts the id into a query as it is.
@@ -135,13 +142,14 @@ impl Tool {
     }
 }
 
-/// The tools of `/kit`, with the templates that are right, and with those that people write and tools get wrong.
+/// The tools of `/kit`, with its templates, and with those that people write and tools get wrong.
 pub(super) const TOOLS: &[Tool] = &[
     Tool::new(
         "Grafana, :percentencode",
         |id| in_query(&grafana_percentencode(id)),
         "/go/conversation?id=a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
+    )
+    .on_kit(&["grafana-1", "grafana-2"]),
     Tool {
         asked_first: Some(with_plus_as_space),
         losses: ENCODED_AS_ADDRESS,
@@ -165,7 +173,8 @@ pub(super) const TOOLS: &[Tool] = &[
         "Zendesk placeholder, copied into the browser's bar",
         in_query,
         "/go/conversation?id=a%20b/c%d+e%22f%C3%BC&g",
-    ),
+    )
+    .on_kit(&["zendesk-1"]),
     Tool {
         losses: &[
             ("space", NotFound(&["order"])),
@@ -181,36 +190,48 @@ pub(super) const TOOLS: &[Tool] = &[
             "/go/conversation?id=a",
         )
     },
-    Tool::raw("Zendesk URL Builder", in_query, "/go/conversation?id=a%20b/c%d+e%22f%C3%BC&g"),
+    Tool::raw("Zendesk URL Builder", in_query, "/go/conversation?id=a%20b/c%d+e%22f%C3%BC&g")
+        .on_kit(&["zendesk-2"]),
     // Zendesk does not say how it encodes. This is what the framework in which it is written does.
     Tool::new(
         "Zendesk channel, clickthrough",
         |id| format!("{BASE}/go/conversation?external_id={}", ruby_cgi_escape(id)),
         "/go/conversation?external_id=a+b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
+    )
+    .on_kit(&["zendesk-3"]),
     Tool::new(
         "Jira automation, .urlEncode",
         |id| in_query(&java_url_encoder(id)),
         "/go/conversation?id=a+b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
+    )
+    .on_kit(&["jira-1", "jira-2"]),
     Tool::raw("Jira automation, no .urlEncode", in_query, "/go/conversation?id=a%20b/c%d+e%22f%C3%BC&g"),
-    Tool::in_path(
+    Tool::new(
         "Jira remote link",
+        |id| in_query(&encode_uri_component(id)),
+        "/go/conversation?id=a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
+    )
+    .on_kit(&["jira-3", "jira-4"]),
+    Tool::in_path(
+        "Jira remote link, id in the path",
         |id| in_path(&encode_uri_component(id)),
         "/go/conversation/a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
     ),
     Tool::new(
-        "ServiceNow, client",
+        "ServiceNow, encodeURIComponent",
         |id| in_query(&encode_uri_component(id)),
         "/go/conversation?id=a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
-    Tool::raw("ServiceNow, server", in_query, "/go/conversation?id=a%20b/c%d+e%22f%C3%BC&g"),
-    Tool::raw("Salesforce formula", in_query, "/go/conversation?id=a%20b/c%d+e%22f%C3%BC&g"),
+    )
+    .on_kit(&["servicenow-1", "servicenow-2"]),
+    Tool::raw("ServiceNow, id not encoded", in_query, "/go/conversation?id=a%20b/c%d+e%22f%C3%BC&g"),
+    Tool::raw("Salesforce formula", in_query, "/go/conversation?id=a%20b/c%d+e%22f%C3%BC&g")
+        .on_kit(&["salesforce-2"]),
     Tool::new(
         "Salesforce link",
         |id| in_query(&encode_uri_component(id)),
         "/go/conversation?id=a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
+    )
+    .on_kit(&["salesforce-1"]),
     // Its `+` for a space is encoded like a real one.
     Tool {
         asked_first: Some(java_url_encoder),
@@ -225,13 +246,19 @@ pub(super) const TOOLS: &[Tool] = &[
             "/go/conversation?id=a%2Bb%252Fc%2525d%252Be%2522f%25C3%25BC%2526g%2523h",
         )
     },
-    Tool::in_path(
+    Tool::new(
         "Slack message",
+        |id| slack_link(&in_query(&encode_uri_component(id))),
+        "/go/conversation?id=a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
+    )
+    .on_kit(&["slack-1"]),
+    Tool::in_path(
+        "Slack message, id in the path",
         |id| slack_link(&in_path(&encode_uri_component(id))),
         "/go/conversation/a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
     ),
     Tool::raw_in_path(
-        "Slack message, id not encoded",
+        "Slack message, id in the path, not encoded",
         |id| slack_link(&in_path(id)),
         "/go/conversation/a%20b/c%d+e%22f%C3%BC&g",
     ),
@@ -239,7 +266,8 @@ pub(super) const TOOLS: &[Tool] = &[
         "Metabase",
         |id| in_query(&encode_uri_component(id)),
         "/go/conversation?id=a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
+    )
+    .on_kit(&["metabase-1"]),
     Tool {
         losses: &[
             ("quote", NotFound(&["5"])),
@@ -249,14 +277,21 @@ pub(super) const TOOLS: &[Tool] = &[
             ("all at once", NotFound(&["a b/c%d e", "a b/c%d+e"])),
         ],
         ..Tool::raw("Superset", |id| html_attribute(&in_query(id)), "/go/conversation?id=a%20b/c%d+e")
+            .on_kit(&["superset-1"])
     },
-    Tool::in_path(
+    Tool::new(
         "Kibana field formatter, {{value}}",
+        |id| in_query(&encode_uri_component(id)),
+        "/go/conversation?id=a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
+    )
+    .on_kit(&["kibana-1"]),
+    Tool::in_path(
+        "Kibana field formatter, {{value}} in the path",
         |id| in_path(&encode_uri_component(id)),
         "/go/conversation/a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
     ),
     Tool::raw_in_path(
-        "Kibana field formatter, {{rawValue}}",
+        "Kibana field formatter, {{rawValue}} in the path",
         in_path,
         "/go/conversation/a%20b/c%d+e%22f%C3%BC&g",
     ),
@@ -264,7 +299,8 @@ pub(super) const TOOLS: &[Tool] = &[
         "Kibana drilldown, encodeURIComponent, Encode URL off",
         |id| in_query(&encode_uri_component(id)),
         "/go/conversation?id=a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
+    )
+    .on_kit(&["kibana-2"]),
     Tool {
         asked_first: Some(encode_uri_component),
         losses: ENCODED_TWICE,
@@ -287,12 +323,14 @@ pub(super) const TOOLS: &[Tool] = &[
         "Looker, url_encode",
         |id| in_query(&ruby_cgi_escape(id)),
         "/go/conversation?id=a+b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
+    )
+    .on_kit(&["looker-1"]),
     Tool::new(
         "Datadog, .value",
         |id| in_query(&encode_uri_component(id)),
         "/go/conversation?id=a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
+    )
+    .on_kit(&["datadog-1"]),
     // There is one cleaned spelling, and decoding comes before taking the name away.
     Tool {
         asked_first: Some(datadog_pair),
@@ -310,15 +348,17 @@ pub(super) const TOOLS: &[Tool] = &[
         "Retool",
         |id| in_query(&encode_uri_component(id)),
         "/go/conversation?id=a%20b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
+    )
+    .on_kit(&["retool-1"]),
     Tool::new(
         "browser, OpenSearch",
         |id| format!("{BASE}/go?id={}", search_terms(id)),
         "/go?id=a+b%2Fc%25d%2Be%22f%C3%BC%26g%23h",
-    ),
+    )
+    .on_kit(&["browser-1"]),
 ];
 
-const BASE: &str = "https://go.example.com";
+pub(super) const BASE: &str = "https://go.example.com";
 
 fn in_query(id: &str) -> String {
     format!("{BASE}/go/conversation?id={id}")
