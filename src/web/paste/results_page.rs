@@ -91,7 +91,7 @@ struct RowAddresses {
     short: Option<String>,
 }
 
-/// What became of an id, as its row says it.
+/// The state of an id, as its row says it.
 enum RowState<'a> {
     Resolved,
     Absent,
