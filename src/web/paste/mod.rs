@@ -68,7 +68,7 @@ async fn paste(
     let _place = web
         .batch_places
         .take(caller.caller().fairness_key)
-        .ok_or(Problem::Overloaded { retry_after: None })?;
+        .ok_or(Problem::TooManyBatches)?;
     let text = form.field("ids");
     let installation = Installation::of(web, parts);
     let pasted =
