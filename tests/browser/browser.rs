@@ -19,12 +19,13 @@ use crate::support::{PATIENCE, eventually};
 use crate::view::{View, is_phone};
 
 /// A fresh profile, nothing that the browser would do by itself, and no sandbox: that does not work for root.
-const ARGUMENTS: [&str; 12] = [
+const ARGUMENTS: [&str; 13] = [
     "headless",
     "no-sandbox",
     "disable-gpu",
     "disable-quic",
     "no-first-run",
+    "no-proxy-server",
     "disable-background-networking",
     "disable-component-update",
     "disable-sync",
@@ -95,7 +96,9 @@ impl Browser {
         wanted.set_logging_prefs("performance", LoggingPrefsLogLevel::All).unwrap();
         // The client for the driver cannot be built without one.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await.unwrap();
+        let client = reqwest::Client::builder().no_proxy().timeout(3 * PATIENCE).build().unwrap();
+        let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), wanted).client(client);
+        let driver = driver.connect().await.unwrap();
         let process = driver.capabilities().get("goog:processID").and_then(Value::as_i64).unwrap();
         let process = Pid::from_raw(process.try_into().unwrap()).unwrap();
         Some(Self { driver, process, chromedriver: Some(chromedriver), _files: files })
@@ -184,15 +187,16 @@ impl Browser {
 
     /// The first element that this selector fits.
     pub(crate) async fn element(&self, selector: &str) -> WebElement {
-        if let Ok(element) = self.driver.find(By::Css(selector)).await {
-            return element;
+        let mut found = self.driver.find_all(By::Css(selector)).await.unwrap();
+        if found.is_empty() {
+            self.is_missing(selector).await;
         }
-        panic!("no {selector} in {}:\n{}", self.url().await, self.text_of("body").await);
+        found.remove(0)
     }
 
     /// The text of an element, as a person sees it.
     pub(crate) async fn text_of(&self, selector: &str) -> String {
-        Box::pin(self.element(selector)).await.text().await.unwrap()
+        self.element(selector).await.text().await.unwrap()
     }
 
     /// Returns true if this selector fits an element that can be seen.
@@ -216,8 +220,9 @@ impl Browser {
         let script = "const all = [...document.querySelectorAll(arguments[0] + ' :is(a, button)')];
             return all.find(element => element.textContent.trim().replace(/\\s+/g, ' ') === arguments[1])";
         let found = self.driver.execute(script, vec![json!(scope), json!(label)]).await.unwrap();
-        let (url, text) = (self.url().await, self.text_of("body").await);
-        assert!(!found.json().is_null(), "no {label:?} in {scope} of {url}:\n{text}");
+        if found.json().is_null() {
+            self.is_missing(&format!("{label:?} in {scope}")).await;
+        }
         let element = found.element().unwrap();
         // Far down in a long list, rows get their real height only when they come into view, and move the rest once.
         if element.click().await.is_err() {
@@ -278,6 +283,12 @@ impl Browser {
         chain.key_up(Key::Control).perform().await.unwrap();
     }
 
+    /// Fails because the page has no such thing, and says what it has.
+    async fn is_missing(&self, what: &str) -> ! {
+        let text = self.evaluate("return document.body.innerText", &[]).await;
+        panic!("no {what} in {}:\n{}", self.url().await, text.as_str().unwrap());
+    }
+
     /// Sends a command of the `DevTools` protocol.
     pub(crate) async fn command(&self, method: &str, parameters: Value) -> Value {
         let answer = self.driver.cdp().send_raw(method, parameters).await;
@@ -290,9 +301,9 @@ impl Drop for Browser {
         // Otherwise it would be told to end the session by a driver that has ended.
         drop(self.driver.clone().leak());
         drop(self.chromedriver.take());
-        // Whatever it still writes cannot be deleted.
+        // Whatever it still writes cannot be deleted. Where nobody takes note of orphans that end, it seems to live on.
         let began = Instant::now();
-        while test_kill_process(self.process).is_ok() && began.elapsed() < PATIENCE {
+        while test_kill_process(self.process).is_ok() && began.elapsed() < Duration::from_secs(2) {
             thread::sleep(Duration::from_millis(5));
         }
     }

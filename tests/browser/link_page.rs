@@ -3,6 +3,7 @@
 use http::StatusCode;
 use nebulink::demo::{CallKind, Fault, Interaction, Matching};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::browser::Browser;
@@ -99,4 +100,54 @@ async fn the_page_of_a_link_names_its_project_if_there_are_several() {
     site.stand_in.add_conversation(&key_of(1), "only-there");
     check_page(&browser, "link-project", &site.page("/go/conversation?id=only-there&noredirect")).await;
     assert!(browser.text_of("main").await.contains("project-1"));
+}
+
+#[tokio::test]
+async fn the_page_of_a_link_says_how_its_id_was_found() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[]).await;
+    site.stand_in.add_conversation(KEY, "orders/4711");
+    check_page(&browser, "link-spelling", &site.page("/go/conversation?id=orders%252F4711&noredirect")).await;
+    let text = browser.text_of("main").await;
+    assert!(text.contains("The link says orders%2F4711; found as orders/4711."), "{text}");
+}
+
+#[tokio::test]
+async fn the_page_of_a_link_says_if_nebuly_could_not_be_asked() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[("nebuly.retries", "0")]).await;
+    site.stand_in.add_conversation(KEY, "known");
+    // From this one, nebulink learns the ids that it builds the other one's address from.
+    site.nebulink.get("/c/known").await;
+    site.stand_in.set_fault(Some(Fault::status(StatusCode::BAD_GATEWAY)));
+    check_page(&browser, "link-constructed", &site.page("/go/conversation?id=another&noredirect")).await;
+    let text = browser.text_of("main").await;
+    assert!(text.contains("Built from known ids"), "{text}");
+    browser.follow("main", "Open in Nebuly").await;
+    assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "another"));
+}
+
+#[tokio::test]
+async fn what_people_wrote_is_shown_as_they_wrote_it_and_breaks_nothing() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[("preview.details", "true"), ("preview.fields", "input,output")]).await;
+    let input = format!("<script>alert(1)</script> {}\n\nشكرا", "x".repeat(400));
+    site.stand_in.add(KEY, Interaction { input, ..Interaction::new(FOUND) });
+    check_page(&browser, "link-texts", &site.page(&format!("/go/interaction?id={FOUND}&noredirect"))).await;
+    let text = browser.text_of("main").await;
+    assert!(text.contains("<script>alert(1)</script> xxx"), "{text}");
+}
+
+#[tokio::test]
+async fn a_printed_page_of_a_link_has_its_address_and_nothing_to_press() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[]).await;
+    site.stand_in.add_interaction(KEY, FOUND);
+    browser.look_through(LAPTOP).await;
+    browser.open(&site.page(&format!("/go/interaction?id={FOUND}&noredirect"))).await;
+    browser.command("Emulation.setEmulatedMedia", json!({"media": "print"})).await;
+    assert!(!browser.shows("nav, .copy, .skip").await);
+    let printed = "return getComputedStyle(document.querySelector('.open'), '::after').content";
+    let expected = format!("{:?}", site.stand_in.url_of(KEY, FOUND));
+    assert_eq!(browser.evaluate(printed, &[]).await, expected);
 }

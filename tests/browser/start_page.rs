@@ -217,3 +217,16 @@ async fn of_a_long_list_the_first_hundred_ids_become_links() {
     browser.click_on(".rows li:nth-child(100)", "Copy").await;
     assert_eq!(browser.clipboard().await, site.page("/go?id=chat-99"));
 }
+
+#[tokio::test]
+async fn what_failed_is_tried_again_with_one_click() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = site_with_every_state().await;
+    site.stand_in.add_conversation(KEY, "failing");
+    paste(&browser, &site, &pasted()).await;
+    site.stand_in.clear_faults();
+    browser.follow("main", "Try it again").await;
+    assert_eq!(browser.text_of("h1").await, "Your link");
+    browser.click_on(".rows", "Open").await;
+    assert_eq!(browser.url_of_new_tab().await, site.stand_in.url_of(KEY, "failing"));
+}
