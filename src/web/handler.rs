@@ -82,7 +82,8 @@ async fn respond(
                 match route {
                     Route::Redirect(route) => redirect::answer(web, route, parts, &caller).await,
                     // Boxed, so that the future of a redirect stays small.
-                    _ => Box::pin(fixed(web, route, parts, body, &caller)).await,
+                    Route::Fixed(route) => Box::pin(fixed(web, route, parts, body, &caller)).await,
+                    Route::Api | Route::Unmatched | Route::WrongMethod { .. } => Problem::UnknownPath.into(),
                 }
             };
             let answer = match span {
@@ -122,13 +123,12 @@ async fn respond(
 /// Answers at the path of a page or a file.
 async fn fixed(
     web: &Web,
-    route: Route,
+    route: FixedRoute,
     parts: &Parts,
     body: Body,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'static> {
-    let Route::Fixed(fixed) = route else { return Problem::UnknownPath.into() };
-    match fixed {
+    match route {
         FixedRoute::Paste => paste::answer(web, parts, body, caller).await,
         FixedRoute::Kit => kit::answer(web, parts, body, caller).await,
         FixedRoute::OpenSearch => match open_search(&Installation::of(web, parts).address_of("")) {

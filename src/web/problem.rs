@@ -12,6 +12,9 @@ const RETRY_AFTER_DEFAULT: u32 = 5;
 /// The one type of whatever is wrong with a request itself.
 const INVALID_REQUEST: &str = "urn:nebulink:invalid-request";
 
+/// The one type of too many calls and too many texts.
+const OVERLOADED: &str = "urn:nebulink:overloaded";
+
 /// The one type of a missing token and a missing identity.
 const UNAUTHENTICATED: &str = "urn:nebulink:unauthenticated";
 
@@ -62,6 +65,8 @@ pub(super) enum Problem {
         /// Seconds, if Nebuly said how many.
         retry_after: Option<u32>,
     },
+    /// 503: all places for texts with many links are taken, or this caller has its share of them.
+    TooManyBatches,
     /// 429: this caller asked for too many cold links.
     RateLimited {
         /// Seconds.
@@ -227,11 +232,19 @@ impl Problem {
             },
             Self::Overloaded { .. } => ProblemRow {
                 status: StatusCode::SERVICE_UNAVAILABLE,
-                kind: "urn:nebulink:overloaded",
+                kind: OVERLOADED,
                 title: "Nebuly is busy",
                 detail: "Your link is fine, but Nebuly cannot be asked for it just now.",
                 advice: "",
                 remedy: Remedy::TryAgain,
+            },
+            Self::TooManyBatches => ProblemRow {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                kind: OVERLOADED,
+                title: "Too many texts at once",
+                detail: "Eight texts with links are being looked up already, or two of yours.",
+                advice: "",
+                remedy: Remedy::StartPage,
             },
             Self::RateLimited { .. } => ProblemRow {
                 status: StatusCode::TOO_MANY_REQUESTS,
@@ -266,7 +279,7 @@ impl Problem {
             Self::Overloaded { retry_after: Some(seconds) } | Self::RateLimited { retry_after: seconds } => {
                 Some(seconds)
             }
-            Self::Overloaded { retry_after: None } => Some(RETRY_AFTER_DEFAULT),
+            Self::Overloaded { retry_after: None } | Self::TooManyBatches => Some(RETRY_AFTER_DEFAULT),
             Self::InvalidRequest(_)
             | Self::InvalidId { .. }
             | Self::TooLarge

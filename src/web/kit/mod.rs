@@ -70,7 +70,7 @@ async fn respond(
         let address = form.field("address");
         // A test is limited like a paste, of one link.
         let place = web.batch_places.take(caller.caller().fairness_key);
-        let _place = place.ok_or(Problem::Overloaded { retry_after: None })?;
+        let _place = place.ok_or(Problem::TooManyBatches)?;
         test = Some(LinkTest::run(web, parts, &installation, address, caller).await);
         if address.len() <= MAX_ECHO {
             address.clone_into(&mut tested);

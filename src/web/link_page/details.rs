@@ -219,7 +219,7 @@ mod tests {
             (
                 "timestamp",
                 text("2026-11-20T10:40:00.5+01:00"),
-                "Started: 20 Nov 2026, 09:40:00 UTC (3 hours ago)",
+                "Started: 20 Nov 2026, 09:40:00 UTC (2 hours ago)",
             ),
             ("end_session", text("some day"), "Ended: some day"),
             ("sentiment", text("negative"), "Sentiment: Negative"),

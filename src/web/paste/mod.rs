@@ -65,10 +65,7 @@ async fn paste(
             Some(web.project(name).and_then(|project| web.name_of(project)).ok_or(Problem::UnknownProject)?)
         }
     };
-    let _place = web
-        .batch_places
-        .take(caller.caller().fairness_key)
-        .ok_or(Problem::Overloaded { retry_after: None })?;
+    let _place = web.batch_places.take(caller.caller().fairness_key).ok_or(Problem::TooManyBatches)?;
     let text = form.field("ids");
     let installation = Installation::of(web, parts);
     let pasted =
