@@ -1,5 +1,6 @@
 //! The settings file that the chart writes, read by the program itself.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -171,21 +172,24 @@ fn project_and_organization_ids_are_passed_on() {
 fn the_chart_keeps_the_programs_own_defaults_but_for_those_of_a_cluster() {
     let own = yaml(&chart().join("values.yaml"))["config"].clone();
     let defaults = defaults();
-    let mut differing = Vec::new();
+    let mut differing = BTreeSet::new();
     for (section, settings) in own.as_object().unwrap() {
         for (name, value) in settings.as_object().unwrap() {
             if defaults[section][name] != *value {
-                differing.push(format!("{section}.{name} = {value}"));
+                differing.insert(format!("{section}.{name} = {value}"));
             }
         }
     }
     assert_eq!(
         differing,
-        [
-            "log.access = \"cold\"",
-            "log.format = \"json\"",
-            "server.management_listen = \"[::]:9090\"",
-            "server.workers = 2",
-        ]
+        BTreeSet::from(
+            [
+                "log.access = \"cold\"",
+                "log.format = \"json\"",
+                "server.management_listen = \"[::]:9090\"",
+                "server.workers = 2",
+            ]
+            .map(str::to_owned)
+        )
     );
 }
