@@ -113,8 +113,9 @@ impl Demo {
     pub fn sample_text(&self) -> String {
         let page = self.stand_in.url_of(&samples::key(SUPPORT), samples::DETAILED);
         let not_yet = NOT_YET.pasted;
+        // It begins with an empty line, so that what somebody pastes at its beginning does not touch it.
         format!(
-            "\
+            "
 09:12:03 INFO  answered interaction=3f0e1c52-9b1d-4a83-8a3b-0d6c1f4e7a21 latency=1.7s
 09:14:20 WARN  thumbs down interaction=f5d81e07-6b3c-4a92-8f60-c24a9e7b1d83
 09:14:58 INFO  ticket 4720 refers to {page}

@@ -99,11 +99,19 @@ fn parse_uuid(text: &str) -> Option<Uuid> {
     Uuid::try_parse(bare).ok()
 }
 
-/// Returns true if a text looks like the placeholder of a tool that did not fill it in, such as `{{ticket.id}}`, `${id}`
-/// or `{!Case.Id}`. It may be an id all the same.
+/// Returns true if a text looks like the placeholder of a tool that did not fill it in, such as `{{ticket.id}}`, `${id}`,
+/// `{!Case.Id}`, `{id}`, `<id>` or `%s`. It may be an id all the same.
 #[must_use]
 pub fn is_placeholder(text: &str) -> bool {
-    ["{{", "${", "{!"].iter().any(|opening| text.contains(opening)) && text.contains('}')
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || "._- ".contains(char))
+    };
+    let names = |open: char, close: char| {
+        text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(is_name)
+    };
+    let is_expression =
+        || ["{{", "${", "{!"].iter().any(|opening| text.contains(opening)) && text.contains('}');
+    text == "%s" || names('<', '>') || names('{', '}') || is_expression()
 }
 
 /// Returns true if a character is white space or a quotation mark.
@@ -204,6 +212,16 @@ mod tests {
             format!("\u{2066}{UUID}\u{2069}"),
         ] {
             assert_eq!(interaction(&text).map(|uuid| uuid.to_string()), Ok(UUID.to_owned()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_known_by_its_brackets() {
+        for text in ["{{ticket.id}}", "x{{a}}", "${__value.raw}", "{!Case.Id}", "<id>", "{ack-id}", "%s"] {
+            assert!(is_placeholder(text), "{text}");
+        }
+        for text in ["a", "a{b}", "<b>x", "<b>x</b>", "100%s", "$5", "{", "{}", ""] {
+            assert!(!is_placeholder(text), "{text}");
         }
     }
 

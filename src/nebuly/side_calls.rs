@@ -59,7 +59,8 @@ impl SideCalls {
         self.calls.key.check()?;
         let mut admitted = self.breaker.admit()?;
         let token = RateLimitToken::try_acquire(&caller.rate_limit)?;
-        let SidePermits { all, quarter } = self.permits(caller, deadline, &admitted).await?;
+        // In this order, so that the quarter is given back last on every way out.
+        let SidePermits { quarter, all } = self.permits(caller, deadline, &admitted).await?;
         // While it waited, the circuit may have opened.
         admitted.begin()?;
         let turn = Turn { permit: all, token, caller: caller.clone() };

@@ -40,8 +40,18 @@ pub(super) struct SelfLink {
     pub(super) id: String,
     /// How often the page of an unknown item has loaded itself again; `None` if it was told to stop.
     pub(super) looks: Option<u8>,
+    /// The only project that was asked, and the address of the link in all of them.
+    pub(super) only: Option<OnlyProject>,
     /// The address, with its base path and its query.
     pub(super) path: String,
+}
+
+/// The only project that a link was asked for in.
+#[derive(Debug)]
+pub(super) struct OnlyProject {
+    pub(super) name: String,
+    /// The address of the same link without the project, with its base path and its query.
+    pub(super) path_in_all: String,
 }
 
 impl SelfLink {
@@ -60,10 +70,12 @@ impl SelfLink {
             Some(kind) => format!("{base_path}/go/{kind}?id={encoded}"),
             None => format!("{base_path}/go?id={encoded}"),
         };
-        let mut path = with_project(path, project);
-        if noredirect {
-            path.push_str("&noredirect");
-        }
-        Self { kind, id, looks, path }
+        let noredirect = if noredirect { "&noredirect" } else { "" };
+        let only = project.map(|project| OnlyProject {
+            name: project.to_string(),
+            path_in_all: format!("{path}{noredirect}"),
+        });
+        let path = with_project(path, project) + noredirect;
+        Self { kind, id, looks, only, path }
     }
 }

@@ -46,8 +46,11 @@ impl<'a> LinkRequest<'a> {
         let scope = match &parameters.project {
             None => Scope::All,
             Some(name) => {
-                let project = web.project(name).ok_or(Problem::UnknownProject).map_err(problem)?;
-                Scope::Only(project)
+                let unknown = || ProblemResponse {
+                    received: Some(name.clone().into_owned()),
+                    ..Problem::UnknownProject.into()
+                };
+                Scope::Only(web.project(name).ok_or_else(|| Box::new(unknown()))?)
             }
         };
         Ok(Self { candidates, scope, parameters })
@@ -57,6 +60,13 @@ impl<'a> LinkRequest<'a> {
     pub(super) fn item(web: &Web, route: RedirectRoute, parts: &'a Parts) -> Option<Item<'a>> {
         Some(Self::read(web, route, parts).ok()?.candidates.into_first())
     }
+}
+
+/// The text that a request has for an id, decoded once, as a page shows it.
+pub(super) fn received_id(web: &Web, route: RedirectRoute, parts: &Parts) -> Option<String> {
+    let path = parts.uri.path().get(web.options.base_path.len()..)?;
+    let raw = raw_id(route, path, &Parameters::parse(parts.uri.query()).ok()?).ok()?;
+    Some(decoded(route, raw).ok()?.decoded.into_owned())
 }
 
 /// Reads a pasted link of this installation, of which it takes kind, id and project: an absolute address, or a path. It

@@ -113,7 +113,7 @@ impl Problem {
             Self::InvalidRequest(detail) => ProblemRow {
                 status: StatusCode::BAD_REQUEST,
                 kind: INVALID_REQUEST,
-                title: "This link is not valid",
+                title: "This request is not valid",
                 detail,
                 advice: "Check that the whole address was copied.",
                 remedy: Remedy::Paste,
@@ -121,7 +121,7 @@ impl Problem {
             Self::InvalidId { why, .. } => ProblemRow {
                 status: StatusCode::BAD_REQUEST,
                 kind: INVALID_REQUEST,
-                title: "This link is not valid",
+                title: "This request is not valid",
                 detail: invalid_id(why),
                 advice: "Check that the whole id was copied.",
                 remedy: Remedy::Paste,
@@ -186,8 +186,8 @@ impl Problem {
                 status: StatusCode::NOT_FOUND,
                 kind: "urn:nebulink:not-found",
                 title: "Not in Nebuly yet",
-                detail: "Nebuly does not know this id.",
-                advice: "New items usually appear within a minute. Otherwise check the id.",
+                detail: "Nebuly does not know this id. The item may not have been ingested yet.",
+                advice: "A new one usually appears within a minute. Otherwise check the id.",
                 remedy: Remedy::TryAgain,
             },
             Self::MethodNotAllowed { .. } => ProblemRow {

@@ -12,8 +12,8 @@ use super::headers::{NO_ROBOTS, NO_STORE, X_ROBOTS_TAG};
 use super::installation::Installation;
 use super::link_address::{SelfLink, long_path};
 use super::link_json::LinkJson;
-use super::link_page::{self, LinkPageRequest};
-use super::link_request::LinkRequest;
+use super::link_page::{self, LinkPageAnswer, LinkPageRequest};
+use super::link_request::{LinkRequest, received_id};
 use super::negotiation::forbids_cached;
 use super::observability::{LinkOutcome, LinkStatus};
 use super::pages::{Choice, card, is_preview_robot};
@@ -62,10 +62,12 @@ pub(super) async fn answer<'a>(
     let problem = match resolution.outcome {
         Outcome::Resolved(found) if parameters.noredirect => {
             let (position, path) = (resolution.candidate, link().path);
-            let page = LinkPageRequest { web, parts, request: &request, position, found, link_status, path };
+            let (request, received) = (&request, received_id(web, route, parts));
+            let page = LinkPageRequest { web, parts, request, position, found, link_status, received, path };
             // Boxed, so that the future of a redirect stays small.
-            let result = Box::pin(link_page::answer(page)).await;
-            return RouteAnswer::of_link(result, candidates.into_first(), Some(outcome));
+            let LinkPageAnswer { result, is_cold } = Box::pin(link_page::answer(page)).await;
+            let answer = RouteAnswer::of_link(result, candidates.into_first(), Some(outcome));
+            return RouteAnswer { is_cold: answer.is_cold || is_cold, ..answer };
         }
         Outcome::Resolved(found) => {
             let is_cacheable =

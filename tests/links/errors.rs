@@ -125,7 +125,7 @@ async fn nobody_at_nebulys_address_is_unavailable() {
 
 /// A clock with a defect, once somebody asks for it.
 #[derive(Clone, Default)]
-struct Defective(Arc<AtomicBool>);
+pub(crate) struct Defective(pub(crate) Arc<AtomicBool>);
 
 impl Clock for Defective {
     fn now(&self) -> Timestamp {

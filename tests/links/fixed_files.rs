@@ -41,6 +41,7 @@ async fn a_keyword_in_the_browser_opens_a_link() {
     let nebulink = nebulink(&stand_in, &[]).await;
     let answer = nebulink.get("/opensearch.xml").await;
     assert_eq!(answer.header("content-type"), Some("application/opensearchdescription+xml"));
+    assert_eq!(answer.header("cache-control"), Some("private, max-age=3600"));
     assert!(answer.body.contains("<ShortName>nebulink</ShortName>"), "{}", answer.body);
     let page = nebulink.request("GET", "/nowhere", &[("accept", "text/html")]).await.body;
     assert!(page.contains("type=\"application/opensearchdescription+xml\""), "{page}");

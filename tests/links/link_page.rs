@@ -63,7 +63,8 @@ async fn the_page_of_a_link_says_where_it_leads_and_has_both_links_to_copy() {
         assert!(page.contains("(just now)"), "{page}");
         assert_eq!(copied(&page, "long"), "https://go.example/go/conversation?id=a%2Fb%20%26%20c");
         assert_eq!(copied(&page, "short"), "https://go.example/c?id=a%2Fb%20%26%20c");
-        assert!(!page.contains("The link says") && !page.contains("Project"), "{page}");
+        assert!(!page.contains("The link says"), "{page}");
+        assert!(page.contains("<dt>Project</dt>\n<dd>default</dd>"), "{page}");
     }
     assert_eq!(stand_in.call_count(), 1, "a page costs no more than a redirect");
 }
@@ -117,7 +118,11 @@ async fn the_page_shows_the_id_as_it_was_received_if_another_spelling_was_found(
     let answer = json(&nebulink, "/c?id=a%252Fb&noredirect").await;
     assert_eq!(answer["id"], "a/b");
     let page_of_uuid = page(&nebulink, &format!("/i?id=id:%20%22{UUID}%22&noredirect")).await;
-    assert!(!page_of_uuid.contains("The link says"), "only the quotes differ: {page_of_uuid}");
+    let says = format!("The link says <code translate=\"no\">id: &#34;{UUID}&#34;</code>; found as");
+    assert!(page_of_uuid.contains(&says), "{page_of_uuid}");
+    let short = copied(&page_of_uuid, "short");
+    let page_of_code = page(&nebulink, &(short.replace("http://go.example.com", "") + "?noredirect")).await;
+    assert!(!page_of_code.contains("The link says"), "the code is our own: {page_of_code}");
 }
 
 #[tokio::test]
@@ -172,7 +177,7 @@ async fn the_page_says_if_a_link_is_stale_or_constructed() {
     assert!(stale.contains("(3 days ago)") && stale.contains("still opens"), "{stale}");
     stand_in.set_fault(Some(Fault::Drop));
     let constructed = page(&nebulink, "/c/b?noredirect").await;
-    assert!(constructed.contains("Built from known ids"), "{constructed}");
+    assert!(constructed.contains("Built from known ids. Nebuly has not confirmed it."), "{constructed}");
     let answer = json(&nebulink, "/c/b?noredirect").await;
     assert_eq!((answer["constructed"].clone(), answer["resolved_at"].clone()), (json!(true), Value::Null));
 }
@@ -189,7 +194,7 @@ async fn with_details_the_page_shows_the_fields_that_are_allowed_in_the_words_of
     for _ in 0..2 {
         let page = page(&nebulink, &target).await;
         assert!(page.contains("<h2>What Nebuly says</h2>"), "{page}");
-        let rows: Vec<_> = page.split("<dt>").skip(2).map(|row| row.split("</dt>").next().unwrap()).collect();
+        let rows: Vec<_> = page.split("<dt>").skip(3).map(|row| row.split("</dt>").next().unwrap()).collect();
         assert_eq!(rows, ["Topic", "Sentiment", "Started"]);
         assert!(page.contains("<span class=\"written\" dir=\"auto\">Neutral</span>"), "{page}");
         assert!(page.contains("Read from Nebuly just now."), "{page}");

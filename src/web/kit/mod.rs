@@ -61,12 +61,15 @@ async fn respond(
     body: Body,
     caller: &dyn LazyCaller,
 ) -> Result<RouteAnswer<'static>, Problem> {
+    let form = match parts.method {
+        Method::POST => Some(Form::read(web, parts, body).await?),
+        _ => None,
+    };
     let (kind, project) = selection(web, parts.uri.query().unwrap_or_default())?;
     let installation = Installation::of(web, parts);
     let mut tested = String::new();
     let mut test = None;
-    if parts.method == Method::POST {
-        let form = Form::read(web, parts, body).await?;
+    if let Some(form) = form {
         let address = form.field("address");
         // A test is limited like a paste, of one link.
         let place = web.batch_places.take(caller.caller().fairness_key);

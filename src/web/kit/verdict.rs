@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::browser_request::NotOurs;
 use super::templates::{TextPart, sentence};
-use crate::domain::{self, IdCandidates, IdText, Item};
+use crate::domain::{IdCandidates, IdText, Item, is_placeholder};
 use crate::resolver::{AnswerSource, Outcome, Resolution};
 use crate::web::problem::Problem;
 
@@ -269,12 +269,6 @@ fn difference(why: &NotOurs) -> String {
     }
 }
 
-/// Returns true if a text is what a tool leaves in place of an id, or a part of a template that nobody has replaced.
-fn is_placeholder(text: &str) -> bool {
-    let is_between = |open: char, close: char| text.starts_with(open) && text.ends_with(close);
-    domain::is_placeholder(text) || is_between('<', '>') || is_between('{', '}') || text == "%s"
-}
-
 /// A part of an address, to stand between backticks.
 fn quoted(text: &str) -> String {
     const MAX_QUOTED: usize = 80;
@@ -330,16 +324,6 @@ mod tests {
         }
         let spaced = IdText { decoded: "a b".into(), with_plus: Some("a+b".into()) };
         assert_eq!(Verdict::found(&spaced, &Item::conversation("a+b").unwrap()), Verdict::PlusForSpace);
-    }
-
-    #[test]
-    fn a_placeholder_is_known_by_its_brackets() {
-        for text in ["{{ticket.id}}", "x{{a}}", "${__value.raw}", "{!Case.Id}", "<id>", "{ack-id}", "%s"] {
-            assert!(is_placeholder(text), "{text}");
-        }
-        for text in ["a", "a{b}", "<b>x", "100%s", "$5", "{", ""] {
-            assert!(!is_placeholder(text), "{text}");
-        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::domain::{DetailValue, Details, Kind, PlainValue, Timestamp};
 use crate::web::pages::TimeText;
 
-/// The longest text that is shown whole, in characters.
-const MAX_TEXT: usize = 300;
+/// The longest text that is shown, in characters. Longer texts of Nebuly's come cut at this length.
+const MAX_TEXT: usize = 1000;
 
 /// The most emotions that are shown.
 const MAX_EMOTIONS: usize = 5;
@@ -177,10 +177,10 @@ fn raised(text: &str) -> String {
 }
 
 fn shortened(text: String) -> String {
-    match text.char_indices().nth(MAX_TEXT) {
-        Some((end, _)) => format!("{}… (shortened)", text.get(..end).unwrap_or_default()),
-        None => text,
+    if text.chars().nth(MAX_TEXT - 1).is_none() {
+        return text;
     }
+    text.chars().take(MAX_TEXT).chain("… (shortened)".chars()).collect()
 }
 
 #[cfg(test)]
@@ -248,8 +248,8 @@ mod tests {
             "Cost: 12300",
             "its unit is not documented"
         );
-        let long = shown(Kind::Interaction, "input", text(&"ü".repeat(301)));
-        assert_eq!(long, format!("Input: {}… (shortened)", "ü".repeat(300)));
+        let long = shown(Kind::Interaction, "input", text(&"ü".repeat(1000)));
+        assert_eq!(long, format!("Input: {}… (shortened)", "ü".repeat(1000)));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(super) struct LinkPageRequest<'a> {
     pub(super) position: usize,
     pub(super) found: Found,
     pub(super) link_status: LinkStatus,
+    /// The text that was received for an id, decoded once.
+    pub(super) received: Option<String>,
     /// The address of the page, with its base path and its query.
     pub(super) path: String,
 }
@@ -84,21 +86,34 @@ struct MissingDetails {
     reload: Option<String>,
 }
 
+/// The answer of a link page.
+pub(super) struct LinkPageAnswer {
+    pub(super) result: Result<Response, Box<ProblemResponse>>,
+    /// True if Nebuly was asked for details, or would have been.
+    pub(super) is_cold: bool,
+}
+
 /// Answers with the page of a link, or with its JSON.
-pub(super) async fn answer(page: LinkPageRequest<'_>) -> Result<Response, Box<ProblemResponse>> {
+pub(super) async fn answer(page: LinkPageRequest<'_>) -> LinkPageAnswer {
     let LinkPageRequest { web, parts, request, position, .. } = page;
     let candidates = request.candidates;
     let item = candidates.at(position).unwrap_or_else(|| candidates.first().clone().into_owned());
     let details = details_of(&page, &item).await;
+    let is_cold = details.is_some();
     let installation = Installation::of(web, parts);
     let response = if wants_page(&parts.headers) {
         html(&page, &installation, &item, details)
     } else {
         json(&page, &installation, &item, details)
     };
-    let mut response = response.map_err(|problem| Box::new(problem.into()))?;
-    page.link_status.add_to(response.headers_mut());
-    Ok(response)
+    let result = match response {
+        Ok(mut response) => {
+            page.link_status.add_to(response.headers_mut());
+            Ok(response)
+        }
+        Err(problem) => Err(Box::new(problem.into())),
+    };
+    LinkPageAnswer { result, is_cold }
 }
 
 /// Asks for the details of the item, if the operator wants them to be shown.
@@ -168,8 +183,8 @@ fn html(
     item: &Item<'_>,
     details: Option<FoundDetails>,
 ) -> Result<Response, Problem> {
-    let LinkPageRequest { web, request, found, link_status, path, .. } = page;
-    let received = Some(request.candidates.text()).filter(|text| is_other_spelling(text, item));
+    let LinkPageRequest { web, found, link_status, path, .. } = page;
+    let received = page.received.as_deref().filter(|text| is_other_spelling(text, item));
     let project = web.project_in_address(found.project);
     let url = found.url.as_str();
     let now = web.resolver.now();
@@ -184,10 +199,10 @@ fn html(
         frame: Frame::new(web, Section::Links),
         kind: item.kind().label(),
         id: VisibleText::new(&item.id()),
-        received: received.as_deref().map(VisibleText::new),
+        received: received.map(VisibleText::new),
         url,
         url_parts: parts_of(url),
-        project: project.map(ProjectName::as_str),
+        project: web.name_of(found.project).map(ProjectName::as_str),
         resolved: found.resolved_at.and_then(|at| TimeText::new(at, now)),
         outcome: link_status.outcome,
         long: installation.address_of(&long_path(item, project)),
@@ -199,9 +214,9 @@ fn html(
     Ok(page_response(StatusCode::OK, html, PagePolicy::Plain))
 }
 
-/// Returns true if a text names an item by another spelling of its id. What surrounds a UUID does not count.
+/// Returns true if a text is another spelling of the id of an item. Its short code is none: it is our own.
 fn is_other_spelling(text: &str, item: &Item<'_>) -> bool {
-    *text != item.id() && Item::interaction(text).as_ref() != Ok(item)
+    *text != item.id() && item.short_code().as_deref() != Some(text)
 }
 
 /// The words for details that are missing, on the page at this address.

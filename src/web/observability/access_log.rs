@@ -77,7 +77,8 @@ impl RequestRecord<'_> {
     /// Returns true if its caller has seen where a link leads, or may have.
     fn is_opened(&self) -> bool {
         match self.status {
-            StatusCode::FOUND | CLIENT_CLOSED_REQUEST => true,
+            // The links to choose from say where they lead, too.
+            StatusCode::FOUND | StatusCode::CONFLICT | CLIENT_CLOSED_REQUEST => true,
             // A card has no outcome: it shows nothing of the link.
             StatusCode::OK => self.outcome.is_some() || self.links.is_some(),
             _ => false,

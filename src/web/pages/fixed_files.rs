@@ -11,6 +11,9 @@ use crate::web::problem::Problem;
 /// How long a browser or robot may keep what is the same for everybody: a day.
 const A_DAY: HeaderValue = HeaderValue::from_static("public, max-age=86400");
 
+/// How long a browser may keep what depends on the address that was asked for: an hour.
+const AN_HOUR: HeaderValue = HeaderValue::from_static("private, max-age=3600");
+
 /// The mark. It is the same in the header of each page.
 const MARK: &str = include_str!("../../../templates/mark.svg");
 
@@ -39,7 +42,9 @@ pub(in crate::web) fn robots() -> Response {
 pub(in crate::web) fn open_search(address: &str) -> Result<Response, Problem> {
     let description = OpenSearch { address }.render().map_err(|_| Problem::Internal)?;
     let content_type = HeaderValue::from_static("application/opensearchdescription+xml");
-    Ok(secure_response(StatusCode::OK, content_type, description))
+    let mut response = secure_response(StatusCode::OK, content_type, description);
+    response.headers_mut().insert(CACHE_CONTROL, AN_HOUR);
+    Ok(response)
 }
 
 fn kept_for_a_day(content_type: &'static str, text: &str) -> Response {

@@ -52,7 +52,10 @@ struct ProblemTemplate<'a> {
     /// True if the page of an unknown item no longer loads itself again.
     has_stopped: bool,
     max_looks: u8,
+    pause: u8,
     button: Option<Button<'a>>,
+    /// A further step.
+    second_button: Option<Button<'a>>,
     /// The address of the page that does not load itself again.
     stop: Option<String>,
     choices: Vec<(&'a Choice, Option<TimeText>)>,
@@ -61,6 +64,8 @@ struct ProblemTemplate<'a> {
     expected: Option<&'static str>,
     /// The kind and the id that were asked for.
     item: Option<(&'static str, VisibleText)>,
+    /// The only project that was asked.
+    project: Option<&'a str>,
     request_id: &'a str,
 }
 
@@ -95,26 +100,42 @@ pub(in crate::web) fn problem_page(
             address: &link.path,
         }),
         (Remedy::TryAgain, Some(link)) => Some(Button { label: "Try again", address: &link.path }),
+        // The same address again, whatever it was.
+        (Remedy::TryAgain, None) => Some(Button { label: "Try again", address: "" }),
         (Remedy::Paste, _) => Some(Button { label: "Paste the id instead", address: &start }),
         (Remedy::StartPage, _) => Some(Button { label: "Start page", address: &start }),
-        (Remedy::None | Remedy::TryAgain, _) => None,
+        (Remedy::None, _) => None,
     };
-    let now = web.resolver.now();
-    let time = |choice: &Choice| TimeText::new(choice.resolved_at?, now);
+    let only = link.and_then(|link| link.only.as_ref());
+    let has_stopped = problem == Problem::NotFound && !unfilled && next_look.is_none();
+    let second_button = match (problem, only) {
+        (Problem::NotFound, Some(only)) => {
+            Some(Button { label: "Look in all projects", address: &only.path_in_all })
+        }
+        (Problem::NotFound, None) if has_stopped => {
+            Some(Button { label: "Paste another id", address: &start })
+        }
+        _ => None,
+    };
+    // Nothing that a defect may have broken is asked for the page of a defect.
+    let time = |choice: &Choice| TimeText::new(choice.resolved_at?, web.resolver.now());
     let page = ProblemTemplate {
         frame: Frame::new(web, Section::Other),
         heading: if unfilled { "The tool did not fill in the id" } else { heading(problem) },
         detail: if unfilled { "The link has the name of a field in place of an id." } else { row.detail },
         advice: if unfilled { "Check the name of the field in the tool's template." } else { row.advice },
         wait: problem.retry_after(),
-        has_stopped: problem == Problem::NotFound && !unfilled && next_look.is_none(),
+        has_stopped,
         max_looks: MAX_LOOKS,
+        pause: PAUSE,
         stop: link.filter(|_| next_look.is_some()).map(|link| format!("{}&{LOOKS}=stop", link.path)),
+        second_button,
         next_look,
         button,
         choices: choices.iter().map(|choice| (choice, time(choice))).collect(),
         received: received.map(|received| VisibleText::shortened(received, MAX_RECEIVED)),
         expected: expected(problem),
+        project: only.map(|only| only.name.as_str()),
         item: link.map(|link| (link.kind.map_or("Id", Kind::label), VisibleText::new(&link.id))),
         request_id: request_id.as_str(),
     };
@@ -126,6 +147,7 @@ const fn heading(problem: Problem) -> &'static str {
     match problem {
         Problem::InvalidId { kind: Some(Kind::Interaction), .. } => "This is not an interaction's id",
         Problem::InvalidId { .. } => "This is not an id",
+        Problem::InvalidRequest(_) => "This address is not valid",
         Problem::Ambiguous => "Which project?",
         problem => problem.row().title,
     }

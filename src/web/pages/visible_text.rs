@@ -50,8 +50,10 @@ impl VisibleText {
 /// Returns true if a character is not seen, or changes the direction of the text after it.
 pub(super) fn is_invisible(char: char) -> bool {
     char.is_control()
-        || matches!(char, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}')
-        || char == '\u{FEFF}'
+        || matches!(char, '\u{AD}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{3164}' | '\u{FEFF}')
+        || matches!(char, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}')
+        // Variation selectors and tags.
+        || matches!(char, '\u{FE00}'..='\u{FE0F}' | '\u{E0000}'..='\u{E01EF}')
 }
 
 #[cfg(test)]

@@ -126,10 +126,10 @@ async fn what_has_no_url_is_named_in_the_servers_words_while_the_others_are_prin
     assert_eq!((found.code, found.output), (1, format!("{}\n", conversation(&stand_in, "a"))));
     let errors: Vec<_> = found.errors.lines().collect();
     let [control, unknown, broken, empty] = errors[..] else { panic!("{errors:?}") };
-    assert!(control.starts_with(r#"nebulink: "gone\u{1b}": This link is not valid: "#), "{control}");
+    assert!(control.starts_with(r#"nebulink: "gone\u{1b}": This request is not valid: "#), "{control}");
     assert!(unknown.starts_with(r#"nebulink: "nothing": Not in Nebuly yet: "#), "{unknown}");
     assert!(broken.starts_with(r#"nebulink: "broken": "#), "{broken}");
-    assert!(empty.starts_with(r#"nebulink: "": This link is not valid: "#), "{empty}");
+    assert!(empty.starts_with(r#"nebulink: "": This request is not valid: "#), "{empty}");
 }
 
 #[tokio::test]
