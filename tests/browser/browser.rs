@@ -37,6 +37,9 @@ const ARGUMENTS: [&str; 13] = [
     "remote-debugging-pipe",
 ];
 
+/// How often a driver is started on another port.
+const ATTEMPTS: usize = 5;
+
 /// The keys that lead to the next link or field, and use it; in the spelling of the driver.
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const ENTER: &str = "\u{e007}";
@@ -68,26 +71,7 @@ impl Browser {
     /// Starts a browser with further arguments, without their dashes.
     pub(crate) async fn start_with(arguments: &[&str]) -> Option<Self> {
         let files = tempfile::tempdir().unwrap();
-        let spawned = Command::new("chromedriver")
-            .args(["--port=0", "--log-level=SEVERE"])
-            .env("HOME", files.path())
-            .env("TMPDIR", files.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut chromedriver = match spawned {
-            Ok(child) => Running(child),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                skip("chromedriver", ".ci/install, or apt-get install chromium chromium-driver");
-                return None;
-            }
-            Err(error) => panic!("{error}"),
-        };
-        let out = BufReader::new(chromedriver.0.stdout.take().unwrap());
-        let port = tokio::task::spawn_blocking(move || port_in(out));
-        let port = tokio::time::timeout(PATIENCE, port).await.unwrap().unwrap();
-
+        let (chromedriver, port) = start_chromedriver(&files).await?;
         let mut wanted = DesiredCapabilities::chrome();
         for argument in ARGUMENTS.iter().chain(arguments) {
             wanted.add_arg(argument).unwrap();
@@ -309,14 +293,44 @@ impl Drop for Browser {
     }
 }
 
-/// The port in the line that says that the driver has started. The rest is read, too, so that a full pipe holds nothing up.
-fn port_in(mut out: impl io::BufRead + Send + 'static) -> u16 {
+/// Starts a driver, and returns its port; nothing if it is not installed here. It chooses a free port that somebody else may
+/// take before it listens.
+async fn start_chromedriver(files: &TempDir) -> Option<(Running, u16)> {
+    for _ in 0..ATTEMPTS {
+        let spawned = Command::new("chromedriver")
+            .args(["--port=0", "--log-level=SEVERE"])
+            .env("HOME", files.path())
+            .env("TMPDIR", files.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut chromedriver = match spawned {
+            Ok(child) => Running(child),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                skip("chromedriver", ".ci/install, or apt-get install chromium chromium-driver");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let out = BufReader::new(chromedriver.0.stdout.take().unwrap());
+        let port = tokio::task::spawn_blocking(move || port_in(out));
+        if let Some(port) = tokio::time::timeout(PATIENCE, port).await.unwrap().unwrap() {
+            return Some((chromedriver, port));
+        }
+    }
+    panic!("chromedriver does not start");
+}
+
+/// The port in the line that says that the driver listens; nothing if it ends before. The rest is read, too, so that a full
+/// pipe holds nothing up.
+fn port_in(mut out: impl io::BufRead + Send + 'static) -> Option<u16> {
     let port = out.by_ref().lines().find_map(|line| {
         let line = line.unwrap();
         line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
     });
     thread::spawn(move || drop(io::copy(&mut out, &mut io::sink())));
-    port.expect("chromedriver ended before it listened")
+    port
 }
 
 fn text(value: &Value) -> String {

@@ -1,7 +1,6 @@
 //! The pages in a real browser: Chromium, driven by its `chromedriver`, in front of the running program.
 
 #![expect(
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
