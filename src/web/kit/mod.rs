@@ -62,7 +62,7 @@ async fn respond(
     caller: &dyn LazyCaller,
 ) -> Result<RouteAnswer<'static>, Problem> {
     let form = match parts.method {
-        Method::POST => Some(Form::read(web, parts, body).await?),
+        Method::POST => Some(Form::read(web, parts, body, caller).await?),
         _ => None,
     };
     let (kind, project) = selection(web, parts.uri.query().unwrap_or_default())?;
@@ -70,13 +70,13 @@ async fn respond(
     let mut tested = String::new();
     let mut test = None;
     if let Some(form) = form {
-        let address = form.field("address");
+        let address = form.address.unwrap_or_default();
         // A test is limited like a paste, of one link.
         let place = web.batch_places.take(caller.caller().fairness_key);
         let _place = place.ok_or(Problem::TooManyBatches)?;
-        test = Some(LinkTest::run(web, parts, &installation, address, caller).await);
+        test = Some(LinkTest::run(web, parts, &installation, &address, caller).await);
         if address.len() <= MAX_ECHO {
-            address.clone_into(&mut tested);
+            tested = address;
         }
     }
     let links = test.as_ref().map(|_| 1);
