@@ -114,6 +114,16 @@ impl<'a> IdCandidates<'a> {
         }
     }
 
+    /// The kind, as a page begins a line with it, as far as it is known.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self.first {
+            Item::Interaction(_) if !self.kind_was_named => "Interaction or conversation",
+            Item::Interaction(_) => Kind::Interaction.label(),
+            Item::Conversation(_) => Kind::Conversation.label(),
+        }
+    }
+
     /// Returns true if the caller named the kind, rather than leaving it to be found out.
     #[must_use]
     pub const fn kind_was_named(&self) -> bool {
@@ -167,7 +177,11 @@ impl NebulyPageUrl {
         if !text.starts_with("https://") && !text.starts_with("http://") {
             return None;
         }
-        let url = Url::parse(text).ok()?;
+        Self::of(Url::parse(text).ok()?)
+    }
+
+    /// The same, of a URL with the scheme `http` or `https`.
+    pub(super) fn of(url: Url) -> Option<Self> {
         let pairs = url.query()?.split('&').filter_map(|pair| pair.split_once('='));
         let id_of =
             |wanted: &str| pairs.clone().find(|(name, _)| *name == wanted).map(|(_, id)| id.to_owned());

@@ -4,12 +4,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::hash::BuildHasher as _;
 
 use url::Url;
 use uuid::{Uuid, Variant};
 
 use super::id_candidates::NebulyPageUrl;
-use super::{AllowedHosts, IdCandidates, IdText, InvalidId, Item};
+use super::{AllowedHosts, IdCandidates, IdText, InvalidId};
 
 /// The longest address that is read, in bytes: longer than any link.
 const MAX_ADDRESS_LEN: usize = 4096;
@@ -52,16 +53,16 @@ pub struct PastedId {
     pub project: Option<String>,
 }
 
-/// Reads a link of this installation: an absolute address, or a path. It returns `None` for any other address.
-pub type ReadOwnLink<'a> = dyn Fn(&str) -> Option<PastedId> + 'a;
+/// Reads a link of this installation: an absolute address, with its URL, or a path. It returns `None` for any other text.
+pub type ReadOwnLink<'a> = dyn Fn(&str, Option<&Url>) -> Option<PastedId> + 'a;
 
 /// Collects the ids of a text.
 struct PastedTextReader<'a> {
     hosts: &'a AllowedHosts,
     read_own_link: &'a ReadOwnLink<'a>,
-    /// The marks that tell one id from another: the first item that it may mean, or its text if it can be no id; and its
-    /// project.
-    seen: HashSet<(Result<Item<'static>, String>, Option<String>)>,
+    /// Hashes of what tells one id from another: the first item that it may mean, or its text if it can be no id; and its
+    /// project. The ids themselves would be many times as long as the text.
+    seen: HashSet<u64>,
     ids: Vec<PastedId>,
 }
 
@@ -92,7 +93,7 @@ impl PastedTextReader<'_> {
     fn read_only_line(&mut self, line: &str) {
         // Nothing else can follow the address here, so that all of the line belongs to it.
         let is_one_word = !line.contains(char::is_whitespace);
-        let exact = is_one_word.then(|| self.own_link_or_page(line)).flatten();
+        let exact = is_one_word.then(|| self.own_link_or_page(line, url_of(line))).flatten();
         if let Some(id) = exact.filter(|id| id.candidates.is_ok()) {
             self.add(id);
         } else if !self.find_ids(line) {
@@ -115,7 +116,7 @@ impl PastedTextReader<'_> {
         // In other texts a path is no link: `/c/` is a drive, and `/go/` is a folder.
         if line.starts_with('/')
             && !line.contains(char::is_whitespace)
-            && let Some(id) = (self.read_own_link)(line)
+            && let Some(id) = (self.read_own_link)(line, None)
         {
             self.add(id);
             return true;
@@ -127,10 +128,13 @@ impl PastedTextReader<'_> {
             found |= self.find_uuids(before);
             let (address, behind) = split_behind_address(from_address);
             rest = behind;
-            if let Some(id) = self.own_link_or_page(address) {
+            let url = url_of(address);
+            let is_nebulys = url.as_ref().is_some_and(|url| self.hosts.allows(url));
+            if let Some(id) = self.own_link_or_page(address, url) {
                 self.add(id);
                 found = true;
-            } else if !self.is_nebulys(address) {
+            } else if !is_nebulys {
+                // Those in an address of Nebuly's are of its project and organization.
                 found |= self.find_uuids(address);
             }
         }
@@ -138,22 +142,14 @@ impl PastedTextReader<'_> {
     }
 
     /// Reads a link of this installation, or the address of a page of Nebuly's that shows an item.
-    fn own_link_or_page(&self, address: &str) -> Option<PastedId> {
-        if address.len() > MAX_ADDRESS_LEN {
-            return None;
-        }
-        if let Some(id) = (self.read_own_link)(address) {
+    fn own_link_or_page(&self, address: &str, url: Option<Url>) -> Option<PastedId> {
+        if let Some(id) = (self.read_own_link)(address, url.as_ref()) {
             return Some(id);
         }
-        match NebulyPageUrl::parse(address)?.candidates(self.hosts) {
+        match NebulyPageUrl::of(url?)?.candidates(self.hosts) {
             Err(InvalidId::ForeignUrl) => None,
             candidates => Some(PastedId { text: address.to_owned(), candidates, project: None }),
         }
-    }
-
-    /// Returns true if the address is one of Nebuly's. The UUIDs in it are those of project and organization.
-    fn is_nebulys(&self, address: &str) -> bool {
-        address.len() <= MAX_ADDRESS_LEN && Url::parse(address).is_ok_and(|url| self.hosts.allows(&url))
     }
 
     /// Adds the UUIDs of a text. Returns false if there are none.
@@ -182,10 +178,11 @@ impl PastedTextReader<'_> {
 
     fn add(&mut self, id: PastedId) {
         let meaning = match &id.candidates {
-            Ok(candidates) => Ok(candidates.first().clone()),
-            Err(_) => Err(id.text.clone()),
+            Ok(candidates) => Ok(candidates.first()),
+            Err(_) => Err(&id.text),
         };
-        if self.seen.insert((meaning, id.project.clone())) && self.ids.len() < PastedText::MAX_IDS {
+        let mark = self.seen.hasher().hash_one((meaning, &id.project));
+        if self.seen.insert(mark) && self.ids.len() < PastedText::MAX_IDS {
             self.ids.push(id);
         }
     }
@@ -205,7 +202,18 @@ fn unescaped(line: &str) -> Cow<'_, str> {
 /// Splits a text where its first address begins.
 fn split_at_address(text: &str) -> Option<(&str, &str)> {
     let parts = text.match_indices("http").map(|(start, _)| text.split_at(start));
-    parts.into_iter().find(|(_, rest)| rest.starts_with("http://") || rest.starts_with("https://"))
+    parts.into_iter().find(|(_, rest)| is_address(rest))
+}
+
+/// Returns true if a text begins with an address.
+fn is_address(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+/// The URL of an address that is not too long for a link; `None` for any other text.
+fn url_of(address: &str) -> Option<Url> {
+    let is_short = address.len() <= MAX_ADDRESS_LEN;
+    if is_short && is_address(address) { Url::parse(address).ok() } else { None }
 }
 
 /// Splits a text that begins with an address behind it, without the punctuation of the sentence or list around it.
@@ -270,7 +278,7 @@ mod tests {
     fn read(text: &str) -> PastedText {
         let mut hosts = AllowedHosts::default();
         hosts.allow("*.nebuly.com").unwrap();
-        PastedText::read(text, &hosts, &|address| {
+        PastedText::read(text, &hosts, &|address, _| {
             let id = address.strip_prefix("https://go.example").unwrap_or(address).strip_prefix("/c/")?;
             let (id, project) = id.split_once('@').map_or((id, None), |(id, project)| (id, Some(project)));
             let candidates = IdCandidates::of_kind(Kind::Conversation, IdText::from(id));

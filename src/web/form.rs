@@ -4,26 +4,37 @@ use axum::body::Body;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
 use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use url::Url;
 
 use super::Web;
 use super::headers::single;
 use super::installation::Installation;
 use super::problem::Problem;
+use crate::domain::LazyCaller;
 
 /// The longest body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The fields of a form.
-#[derive(Debug, Default)]
-pub(super) struct Form(Vec<(String, String)>);
+/// The fields of the forms of our pages; the first of its name counts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Form {
+    pub(super) ids: Option<String>,
+    pub(super) project: Option<String>,
+    pub(super) address: Option<String>,
+}
 
 impl Form {
-    /// Reads the form that a page of ours has sent. Any other is refused before its body is read.
-    pub(super) async fn read(web: &Web, parts: &Parts, body: Body) -> Result<Self, Problem> {
+    /// Reads the form that a page of ours has sent. Any other is refused before its body is read, and so is one too many at
+    /// once.
+    pub(super) async fn read(
+        web: &Web,
+        parts: &Parts,
+        body: Body,
+        caller: &dyn LazyCaller,
+    ) -> Result<Self, Problem> {
         if !is_from_our_page(web, parts) {
             return Err(Problem::CrossSite);
         }
@@ -35,6 +46,8 @@ impl Form {
         if announced.is_some_and(|length: usize| length > MAX_BODY) {
             return Err(Problem::TooLarge);
         }
+        let place = web.form_places.take(caller.caller().fairness_key);
+        let _place = place.ok_or(Problem::TooManyBatches)?;
         let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
                 Problem::TooLarge
@@ -45,25 +58,30 @@ impl Form {
         Self::parse(&body.to_bytes()).ok_or(Problem::UnsupportedForm)
     }
 
-    /// The value of the first field of this name; empty if there is none.
-    pub(super) fn field(&self, name: &str) -> &str {
-        self.0.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
-    }
-
+    /// `None` if one of its fields is not UTF-8.
     fn parse(body: &[u8]) -> Option<Self> {
-        let body = std::str::from_utf8(body).ok()?;
-        let pairs = body.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((decoded(name)?, decoded(value)?))
-        });
-        pairs.collect::<Option<_>>().map(Self)
+        let mut form = Self::default();
+        for pair in body.split(|byte| *byte == b'&') {
+            let mut parts = pair.splitn(2, |byte| *byte == b'=');
+            // No browser encodes these names.
+            let field = match parts.next() {
+                Some(b"ids") => &mut form.ids,
+                Some(b"project") => &mut form.project,
+                Some(b"address") => &mut form.address,
+                _ => continue,
+            };
+            if field.is_none() {
+                *field = Some(decoded(parts.next().unwrap_or_default())?);
+            }
+        }
+        Some(form)
     }
 }
 
-/// Decodes a name or a value; `None` if it is not UTF-8.
-fn decoded(text: &str) -> Option<String> {
-    let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+/// Decodes a value; `None` if it is not UTF-8.
+fn decoded(value: &[u8]) -> Option<String> {
+    let spaced: Vec<u8> = value.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    String::from_utf8(percent_decode(&spaced).collect()).ok()
 }
 
 /// Returns true if no other site can have made a browser send the request. Browsers say from where they send a form, except
@@ -106,10 +124,13 @@ mod tests {
 
     #[test]
     fn fields_are_decoded_once_and_the_first_of_a_name_counts() {
-        let form = Form::parse(b"ids=a+b%0Ac%2526&project=&ids=x").unwrap();
-        assert_eq!((form.field("ids"), form.field("project"), form.field("other")), ("a b\nc%26", "", ""));
+        let form = Form::parse(b"x&ids=a+b%0Ac%2526=d&=&&project=&ids=x&other=%ff").unwrap();
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(form, Form { ids: text("a b\nc%26=d"), project: text(""), address: None });
+        assert_eq!(Form::parse(b"ids").unwrap().ids, text(""));
+        assert_eq!(Form::parse(b"").unwrap(), Form::default());
         assert!(Form::parse(b"ids=%ff").is_none());
-        assert!(Form::parse(b"\xff").is_none());
+        assert!(Form::parse(b"ids=\xff").is_none());
     }
 
     #[test]

@@ -122,7 +122,7 @@ async fn respond(
 
 /// Answers at the path of a page or a file.
 async fn fixed(
-    web: &Web,
+    web: &Arc<Web>,
     route: FixedRoute,
     parts: &Parts,
     body: Body,

@@ -1,6 +1,7 @@
 //! The address under which users see this installation.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -19,6 +20,9 @@ pub(super) struct Installation<'a> {
     url: Option<Cow<'a, str>>,
     is_configured: bool,
     base_path: &'a str,
+    /// The same with the scheme `http`, and with `https`, once one of them was needed.
+    with_http: OnceLock<Option<Url>>,
+    with_https: OnceLock<Option<Url>>,
 }
 
 impl<'a> Installation<'a> {
@@ -29,7 +33,8 @@ impl<'a> Installation<'a> {
             Some(url) => Some(Cow::Borrowed(url.as_str().trim_end_matches('/'))),
             None => requested(web, parts).map(|origin| Cow::Owned(format!("{origin}{base_path}"))),
         };
-        Self { url, is_configured: web.options.public_url.is_some(), base_path }
+        let is_configured = web.options.public_url.is_some();
+        Self { url, is_configured, base_path, with_http: OnceLock::new(), with_https: OnceLock::new() }
     }
 
     /// The complete address, without a trailing slash; `None` if it is not known.
@@ -45,12 +50,11 @@ impl<'a> Installation<'a> {
     /// Returns true if an origin is the host and port of this installation. A request does not say its own scheme, so without
     /// `server.public_url` both are taken to have the same.
     pub(super) fn is_origin(&self, origin: &Url) -> bool {
-        let own = if self.is_configured {
-            self.url().and_then(|url| Url::parse(url).ok())
-        } else {
-            self.url_with_scheme_of(origin)
-        };
-        own.is_some_and(|own| is_same_host(&own, origin))
+        if self.is_configured {
+            let own = self.url().and_then(|url| Url::parse(url).ok());
+            return own.is_some_and(|own| is_same_host(&own, origin));
+        }
+        self.url_with_scheme_of(origin).is_some_and(|own| is_same_host(own, origin))
     }
 
     /// The path of a URL below this installation's address; `None` if it is none of ours. Both are taken to have the same
@@ -58,12 +62,21 @@ impl<'a> Installation<'a> {
     pub(super) fn path_below<'u>(&self, url: &'u Url) -> Option<&'u str> {
         let own = self.url_with_scheme_of(url)?;
         let path = url.path().strip_prefix(own.path().trim_end_matches('/'))?;
-        is_same_host(&own, url).then_some(path)
+        is_same_host(own, url).then_some(path)
     }
 
-    fn url_with_scheme_of(&self, other: &Url) -> Option<Url> {
-        let (_, rest) = self.url()?.split_once("://")?;
-        Url::parse(&format!("{}://{rest}", other.scheme())).ok()
+    fn url_with_scheme_of(&self, other: &Url) -> Option<&Url> {
+        let scheme = other.scheme();
+        let known = match scheme {
+            "http" => &self.with_http,
+            "https" => &self.with_https,
+            _ => return None,
+        };
+        let parse = || {
+            let (_, rest) = self.url()?.split_once("://")?;
+            Url::parse(&format!("{scheme}://{rest}")).ok()
+        };
+        known.get_or_init(parse).as_ref()
     }
 }
 

@@ -60,10 +60,14 @@ impl<'a> LinkRequest<'a> {
 }
 
 /// Reads a pasted link of this installation, of which it takes kind, id and project: an absolute address, or a path. It
-/// returns `None` for any other text.
-pub(super) fn own_link(web: &Web, installation: &Installation<'_>, text: &str) -> Option<PastedId> {
-    let url = Url::parse(text).ok();
-    let (path, query) = if let Some(url) = &url {
+/// returns `None` for any other text. The URL is the text's, if it is one.
+pub(super) fn own_link(
+    web: &Web,
+    installation: &Installation<'_>,
+    text: &str,
+    url: Option<&Url>,
+) -> Option<PastedId> {
+    let (path, query) = if let Some(url) = url {
         (installation.path_below(url)?, url.query())
     } else {
         let target = text.strip_prefix(&web.options.base_path)?.split('#').next()?;
@@ -86,7 +90,8 @@ fn pasted_own_link(web: &Web, route: RedirectRoute, parts: &Parts, raw: &str) ->
         return None;
     }
     let text = decoded(route, raw).ok()?;
-    own_link(web, &Installation::of(web, parts), text.decoded.trim())
+    let text = text.decoded.trim();
+    own_link(web, &Installation::of(web, parts), text, Some(&Url::parse(text).ok()?))
 }
 
 /// The text that stands for an id in a path below `server.base_path`, or in the query; still encoded.

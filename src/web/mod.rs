@@ -14,7 +14,7 @@
 //! | `problem` | the table of everything that is no redirect |
 //! | `problem_response` | writes a problem as JSON or, if `negotiation` says so, as a page |
 //! | `paste`, `kit` | the page to paste ids into, and the templates for tools; `form` reads their forms |
-//! | `batch`, `batch_places` | many links at once: how many are resolved at a time, and how many batches run |
+//! | `batch`, `places` | many links at once: how many are resolved at a time, and how many batches run |
 //! | `pages` | what pages have in common, the pages of problems, the card for link preview robots, and fixed files |
 //! | `observability` | the id, the line in the log, the metrics and the span of a request |
 //!
@@ -23,7 +23,6 @@
 
 mod answer;
 mod batch;
-mod batch_places;
 pub mod caller;
 mod cors;
 mod form;
@@ -43,6 +42,7 @@ mod observability;
 mod pages;
 mod parameters;
 mod paste;
+mod places;
 mod problem;
 mod problem_response;
 mod redirect;
@@ -55,12 +55,12 @@ use std::time::Duration;
 use http::HeaderValue;
 use url::Url;
 
-use self::batch_places::BatchPlaces;
 use self::caller::{Access, Authenticator};
 pub use self::observability::{
     AccessLogger, Escaping, LoggedRequests, MetricsRecorder, RequestTracer, TraceSampling,
 };
 use self::observability::{RequestMetrics, ResolutionMetrics};
+use self::places::Places;
 pub use self::router::public_router;
 use crate::domain::{AllowedHosts, ProjectIndex, ProjectName};
 use crate::resolver::Resolver;
@@ -72,7 +72,10 @@ pub struct Web {
     authenticator: Authenticator,
     resolution_metrics: ResolutionMetrics,
     request_metrics: RequestMetrics,
-    batch_places: BatchPlaces,
+    /// For the bodies of forms that are being read, of which each may be 1 MiB.
+    form_places: Places,
+    /// For batches and pastes.
+    batch_places: Places,
     /// The `cache-control` of a redirect that browsers may keep.
     cacheable: HeaderValue,
 }
@@ -136,7 +139,8 @@ impl Web {
             authenticator: Authenticator::new(options.access.clone()),
             resolution_metrics: ResolutionMetrics::new(),
             request_metrics: RequestMetrics::new(options.recorder.clone()),
-            batch_places: BatchPlaces::default(),
+            form_places: Places::new(16, 4),
+            batch_places: Places::new(8, 2),
             cacheable: cacheable.unwrap_or(headers::NO_STORE),
             options,
         }

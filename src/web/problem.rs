@@ -242,7 +242,7 @@ impl Problem {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 kind: OVERLOADED,
                 title: "Too many texts at once",
-                detail: "Eight texts with links are being looked up already, or two of yours.",
+                detail: "Too many texts with links are being read or looked up already, or too many of yours.",
                 advice: "",
                 remedy: Remedy::StartPage,
             },

@@ -27,12 +27,7 @@ struct Card<'a> {
 
 /// The card of a link.
 pub(in crate::web) fn card(candidates: &IdCandidates<'_>) -> Result<Response, Problem> {
-    let kind = match (candidates.first(), candidates.kind_was_named()) {
-        (Item::Interaction(_), false) => "Interaction or conversation",
-        (Item::Interaction(_), true) => "Interaction",
-        (Item::Conversation(_), _) => "Conversation",
-    };
-    let title = format!("{kind} {}", short_id(candidates.first()));
+    let title = format!("{} {}", candidates.label(), short_id(candidates.first()));
     let description = "Opens in Nebuly, for those who may see it there.";
     let page = Card { title: &title, description }.render().map_err(|_| Problem::Internal)?;
     Ok(page_response(StatusCode::OK, page, PagePolicy::Plain))

@@ -26,19 +26,21 @@ pub(super) struct PasteForm<'a> {
     pub(super) text: &'a str,
     /// The project that was chosen.
     pub(super) chosen: Option<&'a ProjectName>,
-    /// The reason why the text that was sent could not be used.
+    /// The reason why the text that was sent was not used.
     pub(super) unusable: Option<UnusableText>,
     /// True if the page begins in its field.
     pub(super) has_focus: bool,
     pub(super) projects: &'a [ProjectName],
 }
 
-/// The reason why a pasted text could not be used.
+/// The reason why a pasted text was not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UnusableText {
     Empty,
     WithoutIds,
     TooLong,
+    /// Too many others are read or looked up.
+    NoPlace,
 }
 
 impl<'a> PasteForm<'a> {
@@ -53,6 +55,16 @@ impl<'a> PasteForm<'a> {
         let end = (0..=MAX_ECHOED.min(self.text.len())).rev().find(|end| self.text.is_char_boundary(*end));
         self.text.get(..end.unwrap_or_default()).unwrap_or_default()
     }
+
+    /// Returns true if the rest of the text is missing.
+    fn is_cut(&self) -> bool {
+        self.text.len() > self.echo().len()
+    }
+
+    /// Returns true if the text in the field has to be changed.
+    pub(super) fn is_invalid(&self) -> bool {
+        self.unusable.is_some_and(|why| why != UnusableText::NoPlace)
+    }
 }
 
 impl UnusableText {
@@ -62,6 +74,7 @@ impl UnusableText {
             Self::Empty => "Nothing pasted",
             Self::WithoutIds => "No id in this text",
             Self::TooLong => "Too much text",
+            Self::NoPlace => "Too many texts at once",
         }
     }
 
@@ -73,6 +86,7 @@ impl UnusableText {
                 "Found no UUID, no link, no line that is one id. Put ids that are no UUIDs on lines of their own."
             }
             Self::TooLong => "1 MB at a time; the lines with ids are enough.",
+            Self::NoPlace => "Others are still being looked up. Send yours again in a few seconds.",
         }
     }
 
@@ -82,6 +96,7 @@ impl UnusableText {
             Self::Empty => Problem::InvalidRequest("The field ids is empty."),
             Self::WithoutIds => Problem::InvalidRequest("The text in the field ids has no id."),
             Self::TooLong => Problem::TooLarge,
+            Self::NoPlace => Problem::TooManyBatches,
         }
     }
 }

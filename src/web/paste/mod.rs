@@ -9,12 +9,15 @@
 mod home_page;
 mod results_page;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
+use http::header::RETRY_AFTER;
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
+use url::Url;
 
 use self::home_page::{PasteForm, UnusableText, home_page};
 use self::results_page::{NoLinkReason, PastedLink, results_page};
@@ -30,7 +33,7 @@ use crate::domain::{LazyCaller, PastedId, PastedText, ProjectName, Scope};
 
 /// Answers a request for the page, or the text that its form sent.
 pub(super) async fn answer(
-    web: &Web,
+    web: &Arc<Web>,
     parts: &Parts,
     body: Body,
     caller: &dyn LazyCaller,
@@ -47,38 +50,48 @@ pub(super) async fn answer(
 
 /// Looks up the ids of a text that was pasted.
 async fn paste(
-    web: &Web,
+    web: &Arc<Web>,
     parts: &Parts,
     body: Body,
     caller: &dyn LazyCaller,
 ) -> Result<RouteAnswer<'static>, Problem> {
     let deadline = web.batch_deadline(Instant::now());
-    let form = match Form::read(web, parts, body).await {
-        Err(Problem::TooLarge) => {
-            return unusable(web, parts, PasteForm::new(web), UnusableText::TooLong).map(RouteAnswer::from);
-        }
+    let unused = |form, why| unusable(web, parts, form, why).map(RouteAnswer::from);
+    let form = match Form::read(web, parts, body, caller).await {
+        Err(Problem::TooLarge) => return unused(PasteForm::new(web), UnusableText::TooLong),
+        Err(Problem::TooManyBatches) => return unused(PasteForm::new(web), UnusableText::NoPlace),
         form => form?,
     };
-    let chosen = match form.field("project") {
+    let chosen = match form.project.as_deref().unwrap_or_default() {
         "" => None,
         name => {
             Some(web.project(name).and_then(|project| web.name_of(project)).ok_or(Problem::UnknownProject)?)
         }
     };
-    let _place = web.batch_places.take(caller.caller().fairness_key).ok_or(Problem::TooManyBatches)?;
-    let text = form.field("ids");
-    let installation = Installation::of(web, parts);
-    let pasted =
-        PastedText::read(text, &web.options.allowed_hosts, &|text| own_link(web, &installation, text));
+    let text = form.ids.unwrap_or_default();
+    let Some(place) = web.batch_places.take(caller.caller().fairness_key) else {
+        return unused(PasteForm { text: &text, chosen, ..PasteForm::new(web) }, UnusableText::NoPlace);
+    };
+    // A long text takes a while, during which a worker of the runtime could answer nobody. Its place stays taken until then,
+    // even if the client leaves.
+    let reading = tokio::task::spawn_blocking({
+        let (web, parts) = (Arc::clone(web), parts.clone());
+        move || {
+            let installation = Installation::of(&web, &parts);
+            let own_link = |text: &str, url: Option<&Url>| own_link(&web, &installation, text, url);
+            (PastedText::read(&text, &web.options.allowed_hosts, &own_link), text, place)
+        }
+    });
+    let (pasted, text, _place) = reading.await.map_err(|_| Problem::Internal)?;
     if pasted.ids.is_empty() {
         let why = if text.trim().is_empty() { UnusableText::Empty } else { UnusableText::WithoutIds };
-        let form = PasteForm { text, chosen, ..PasteForm::new(web) };
-        return unusable(web, parts, form, why).map(RouteAnswer::from);
+        return unused(PasteForm { text: &text, chosen, ..PasteForm::new(web) }, why);
     }
+    drop(text);
     let number = pasted.ids.len();
     let links = look_up(web, pasted.ids, chosen, caller, deadline).await;
     let form = PasteForm { chosen, ..PasteForm::new(web) };
-    let response = results_page(web, &installation, form, &links, pasted.total)?;
+    let response = results_page(web, &Installation::of(web, parts), form, &links, pasted.total)?;
     let is_cold = links.iter().any(PastedLink::is_cold);
     Ok(RouteAnswer { links: Some(number), is_cold, ..response.into() })
 }
@@ -89,7 +102,11 @@ fn unusable(web: &Web, parts: &Parts, form: PasteForm<'_>, why: UnusableText) ->
     if !wants_page(&parts.headers) {
         return Err(problem);
     }
-    home_page(web, PasteForm { unusable: Some(why), ..form }, problem.row().status)
+    let mut response = home_page(web, PasteForm { unusable: Some(why), ..form }, problem.row().status)?;
+    if let Some(seconds) = problem.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    Ok(response)
 }
 
 /// Looks ids up, in the project that was chosen unless a link of ours names another.

@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::home_page::PasteForm;
-use crate::domain::{CallFailure, Cause, IdCandidates, InvalidId, Item, Kind, ProjectName, Scope};
+use crate::domain::{CallFailure, Cause, IdCandidates, InvalidId, Item, ProjectName, Scope};
 use crate::resolver::{Found, Outcome, Resolution};
 use crate::web::Web;
 use crate::web::batch::BatchLink;
@@ -125,7 +125,7 @@ pub(super) fn results_page(
     let page = ResultsTemplate {
         frame: Frame::new(web, Section::Links),
         form,
-        title: title(found, rows.len()),
+        title: title(found, &rows),
         total,
         found,
         counts: counts(&rows),
@@ -136,11 +136,13 @@ pub(super) fn results_page(
     Ok(page_response(StatusCode::OK, page, PagePolicy::WithForm))
 }
 
-fn title(found: usize, looked_up: usize) -> String {
-    match (found, looked_up) {
-        (1, 1) => "Your link".to_owned(),
-        (0, 1) => "No link yet".to_owned(),
-        (0, _) => format!("None of {looked_up} found"),
+fn title(found: usize, rows: &[ResultRow<'_>]) -> String {
+    let looked_up = rows.len();
+    if let [row] = rows {
+        return row.title().to_owned();
+    }
+    match found {
+        0 => format!("None of {looked_up} found"),
         _ if found == looked_up => format!("All {found} found"),
         _ => format!("{found} of {looked_up} found"),
     }
@@ -192,7 +194,10 @@ fn row_of_link<'a>(
     resolution: Option<&Resolution>,
 ) -> ResultRow<'a> {
     let candidates = &link.candidates;
-    let item = resolution.and_then(|resolution| candidates.at(resolution.candidate));
+    // Until it is found, it is asked for as it was meant.
+    let known = resolution
+        .filter(|resolution| matches!(resolution.outcome, Outcome::Resolved(_) | Outcome::Ambiguous(_)));
+    let item = known.and_then(|resolution| candidates.at(resolution.candidate));
     let item = item.as_ref().unwrap_or_else(|| candidates.first());
     let choice = |found: &Found| {
         let project = web.name_of(found.project)?;
@@ -215,7 +220,6 @@ fn row_of_link<'a>(
         (None, Scope::All) => None,
     };
     let is_of_unknown_kind = found_in.is_none() && is_of_unknown_kind(candidates);
-    // Until it is found, it is asked for as it was meant.
     let (path, id) = match found_in {
         Some(_) => (long_path(item, project), item.id()),
         None => (SelfLink::new("", candidates, project, false, None).path, candidates.text()),
@@ -223,7 +227,7 @@ fn row_of_link<'a>(
     let short = matches!(state, RowState::Resolved | RowState::Absent) && !is_of_unknown_kind;
     ResultRow {
         number,
-        kind: if is_of_unknown_kind { "Interaction or conversation" } else { kind_name(item.kind()) },
+        kind: if found_in.is_some() { item.kind().label() } else { candidates.label() },
         project,
         id: VisibleText::shortened(&id, MAX_SHOWN),
         addresses: Some(RowAddresses {
@@ -241,14 +245,18 @@ fn is_of_unknown_kind(candidates: &IdCandidates<'_>) -> bool {
     !candidates.kind_was_named() && matches!(candidates.first(), Item::Interaction(_))
 }
 
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Interaction => "Interaction",
-        Kind::Conversation => "Conversation",
-    }
-}
-
 impl ResultRow<'_> {
+    /// The heading of a page with this row alone.
+    fn title(&self) -> &'static str {
+        match self.state {
+            RowState::Resolved => "Your link",
+            RowState::Absent => "Not in Nebuly yet",
+            RowState::Ambiguous(_) => "In several projects",
+            RowState::NoLink(..) => "No link",
+            RowState::Failed(_) | RowState::NotAsked(_) => "Could not be asked",
+        }
+    }
+
     /// Returns true if the link could not be asked for.
     fn is_failed(&self) -> bool {
         matches!(self.state, RowState::Failed(_) | RowState::NotAsked(_))
