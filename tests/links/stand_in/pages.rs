@@ -114,7 +114,7 @@ async fn the_sample_text_has_an_id_of_every_state() {
     let demo = Demo::start().await.unwrap();
     let mut hosts = AllowedHosts::default();
     hosts.allow_host_of(&demo.stand_in().platform_url().parse().unwrap()).unwrap();
-    let pasted = PastedText::read(&demo.sample_text(), &hosts, &|_| None);
+    let pasted = PastedText::read(&demo.sample_text(), &hosts, &|_, _| None);
     let (mut found, mut absent, mut ambiguous, mut failed, mut invalid) = (0, 0, 0, 0, 0);
     for id in &pasted.ids {
         let Ok(candidates) = &id.candidates else {
