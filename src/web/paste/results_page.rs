@@ -55,8 +55,10 @@ struct ResultsTemplate<'a> {
     total: usize,
     found: usize,
     counts: Vec<StateCount>,
-    /// The addresses of the links that could not be asked for.
-    failed: Vec<String>,
+    /// How many links could not be asked for.
+    failed: usize,
+    /// The addresses of all links, to try again: those that were found cost nothing, and stay on the page.
+    again: Vec<String>,
     rows: Vec<ResultRow<'a>>,
 }
 
@@ -121,7 +123,7 @@ pub(super) fn results_page(
     let row = |(number, link)| row(web, installation, number, link);
     let rows: Vec<_> = (1..).zip(links).map(row).collect();
     let found = rows.iter().filter(|row| matches!(row.state, RowState::Resolved)).count();
-    let failed = rows.iter().filter(|row| row.is_failed()).filter_map(|row| row.addresses.as_ref());
+    let again = rows.iter().filter_map(|row| row.addresses.as_ref());
     let page = ResultsTemplate {
         frame: Frame::new(web, Section::Links),
         form,
@@ -129,7 +131,8 @@ pub(super) fn results_page(
         total,
         found,
         counts: counts(&rows),
-        failed: failed.map(|addresses| addresses.long.clone()).collect(),
+        failed: rows.iter().filter(|row| row.is_failed()).count(),
+        again: again.map(|addresses| addresses.long.clone()).collect(),
         rows,
     };
     let page = page.render().map_err(|_| Problem::Internal)?;
