@@ -114,14 +114,20 @@ impl<'a> IdCandidates<'a> {
         }
     }
 
-    /// The kind, as a page begins a line with it, as far as it is known.
+    /// The kind; `None` if it may be either until the item is found.
     #[must_use]
-    pub const fn label(&self) -> &'static str {
+    pub const fn kind(&self) -> Option<Kind> {
         match self.first {
-            Item::Interaction(_) if !self.kind_was_named => "Interaction or conversation",
-            Item::Interaction(_) => Kind::Interaction.label(),
-            Item::Conversation(_) => Kind::Conversation.label(),
+            Item::Interaction(_) if !self.kind_was_named => None,
+            Item::Interaction(_) => Some(Kind::Interaction),
+            Item::Conversation(_) => Some(Kind::Conversation),
         }
+    }
+
+    /// The kind as a page begins a line with it.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        self.kind().map_or("Interaction or conversation", Kind::label)
     }
 
     /// Returns true if the caller named the kind, rather than leaving it to be found out.

@@ -1,8 +1,10 @@
 //! The page where a person pastes ids and gets links.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum_test::TestServer;
+use futures_util::future::{Either, select};
 use nebulink::app::App;
 use nebulink::demo::{Fault, Matching, StandIn};
 use proptest::test_runner::{Config, TestRunner};
@@ -41,17 +43,22 @@ fn form(text: &str, project: &str) -> String {
 }
 
 /// The head of a form's request, with further headers.
-fn head(target: &str, length: usize, headers: &[(&str, &str)]) -> String {
+fn head(accept: &str, length: usize, headers: &[(&str, &str)]) -> String {
     let lines =
         headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ": " + value + "\r\n");
     format!(
-        "POST {target} HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\naccept: {BROWSER}\r\n\
+        "POST / HTTP/1.1\r\nhost: go.example.com\r\nconnection: close\r\naccept: {accept}\r\n\
          content-type: application/x-www-form-urlencoded\r\ncontent-length: {length}\r\n{lines}\r\n"
     )
 }
 
 async fn post(nebulink: &Nebulink, body: &str, headers: &[(&str, &str)]) -> Answer {
-    exchange(nebulink.address, (head("/", body.len(), headers) + body).as_bytes()).await
+    exchange(nebulink.address, (head(BROWSER, body.len(), headers) + body).as_bytes()).await
+}
+
+/// The same of a program.
+async fn post_as_program(nebulink: &Nebulink, body: &str, headers: &[(&str, &str)]) -> Answer {
+    exchange(nebulink.address, (head("*/*", body.len(), headers) + body).as_bytes()).await
 }
 
 /// The page of the results of a text.
@@ -191,9 +198,10 @@ async fn every_state_has_its_words_and_its_next_step() {
         stand_in.set_fault_for(Matching::id(id).times(1), fault);
     }
     let nebulink = Nebulink::start(&stand_in, &[("nebuly.retries", "0")]).await;
-    let text = format!("abc\nnone\n{UNKNOWN}\na\0b\u{202e}\n{}\nfails\nbroken\n/i/abc\n", "x".repeat(513));
+    let text =
+        format!("abc\nnone\n{UNKNOWN}\na\0b\u{202e}\n{}\nfails\nbroken\n/i/abc\na%20b\n", "x".repeat(513));
     let page = paste(&nebulink, &text).await;
-    assert_eq!(title(&page), "1 of 8 found");
+    assert_eq!(title(&page), "1 of 9 found");
     let long = format!("{}…{}", "x".repeat(67), "x".repeat(12));
     assert_eq!(
         row_texts(&page),
@@ -211,10 +219,14 @@ async fn every_state_has_its_words_and_its_next_step() {
             "Conversation fails Nebuly cannot answer now. The id may be fine. Try again".to_owned(),
             "Conversation broken Nebuly's answer cannot be used. The id may be fine. Try again".to_owned(),
             "Not an id /i/abc Not an interaction's id. An interaction's id is a UUID.".to_owned(),
+            // Both links are of the text as it is, also where a cleaned one was asked for too.
+            format!(
+                "Conversation a%20b {HOST}/c?id=a%2520b Not in Nebuly yet. Its link works as soon as it is. Look again Copy Copy short"
+            ),
         ]
     );
     let summary = page.split("</h1>").nth(1).unwrap().split("</p>").next().unwrap();
-    assert_eq!(text_of(summary), "2 are not in Nebuly yet , 3 are not ids , 2 could not be asked .");
+    assert_eq!(text_of(summary), "3 are not in Nebuly yet , 3 are not ids , 2 could not be asked .");
     assert_eq!(attributes(summary, "href"), ["#row-2", "#row-4", "#row-6"]);
     assert!(!page.contains("Copy 1 links"), "{page}");
 
@@ -228,6 +240,27 @@ async fn every_state_has_its_words_and_its_next_step() {
     let page = paste(&nebulink, again).await;
     assert_eq!(title(&page), "2 of 5 found");
     assert_eq!(stand_in.call_count(), 2);
+}
+
+#[tokio::test]
+async fn the_heading_of_one_id_says_what_became_of_it() {
+    let stand_in = stand_in_with(2).await;
+    for project in 0..2 {
+        stand_in.add_conversation(&key_of(project), "both");
+    }
+    stand_in.add_conversation(&key_of(0), "abc");
+    stand_in.set_fault_for(Matching::id("broken"), Fault::Garbage);
+    let nebulink = Nebulink::start_with(&settings_with(&stand_in, 2, &[])).await;
+    for (text, heading) in [
+        ("abc", "Your link"),
+        ("none", "Not in Nebuly yet"),
+        ("both", "In several projects"),
+        ("a\0b", "No link"),
+        ("/c/x?project=nowhere", "No link"),
+        ("broken", "Could not be asked"),
+    ] {
+        assert_eq!(title(&paste(&nebulink, text).await), heading, "{text:?}");
+    }
 }
 
 #[tokio::test]
@@ -253,9 +286,12 @@ async fn a_text_that_cannot_be_used_is_answered_with_the_page_and_a_word() {
         let field = field.split("</textarea>").next().unwrap();
         assert!(field.starts_with(echoed) && field.len() <= 4096 + 40, "{field:?}");
 
-        let program = post(&nebulink, &form(text, ""), &[("accept", "*/*")]).await;
-        // The first line of the header says what a browser wants.
+        let cut = "Only the beginning of your text is in the field.";
+        assert_eq!(answer.body.contains(cut), text.len() > 4096, "{}", answer.body);
+
+        let program = post_as_program(&nebulink, &form(text, ""), &[]).await;
         assert_eq!(program.status, status, "{program:?}");
+        assert_eq!(program.json()["type"].as_str(), Some("urn:nebulink:invalid-request"));
     }
     let body = form("", "");
     let head = format!(
@@ -276,7 +312,7 @@ async fn a_book_is_refused_with_our_page() {
     let stand_in = stand_in().await;
     let nebulink = Nebulink::start(&stand_in, &[]).await;
     // Announced, it is not read at all.
-    let answer = exchange(nebulink.address, head("/", 2 << 20, &[]).as_bytes()).await;
+    let answer = exchange(nebulink.address, head(BROWSER, 2 << 20, &[]).as_bytes()).await;
     assert_eq!((answer.status, title(&answer.body).as_str()), (413, "Too much text"));
     assert_eq!(answer.header("connection"), Some("close"));
     // A text of just the size is read.
@@ -468,8 +504,7 @@ async fn only_a_page_of_ours_may_send_the_form() {
         assert_eq!(answer.status, if accepted { 200 } else { 403 }, "{headers:?}: {answer:?}");
         if !accepted {
             // Before the body is read: this one never comes.
-            let head = head("/", 1 << 20, headers).replace(BROWSER, "*/*");
-            let answer = exchange(nebulink.address, head.as_bytes()).await;
+            let answer = exchange(nebulink.address, head("*/*", 1 << 20, headers).as_bytes()).await;
             assert_eq!(
                 (answer.status, answer.json()["type"].as_str()),
                 (403, Some("urn:nebulink:cross-site"))
@@ -503,7 +538,14 @@ async fn only_a_form_in_utf_8_is_read() {
 /// A paste that waits for Nebuly.
 async fn begin(nebulink: &Nebulink, body: &str, headers: &[(&str, &str)]) -> TcpStream {
     let mut stream = TcpStream::connect(nebulink.address).await.unwrap();
-    stream.write_all((head("/", body.len(), headers) + body).as_bytes()).await.unwrap();
+    stream.write_all((head(BROWSER, body.len(), headers) + body).as_bytes()).await.unwrap();
+    stream
+}
+
+/// A paste whose body never comes.
+async fn begin_silent(nebulink: &Nebulink, headers: &[(&str, &str)]) -> TcpStream {
+    let mut stream = TcpStream::connect(nebulink.address).await.unwrap();
+    stream.write_all(head(BROWSER, 1000, headers).as_bytes()).await.unwrap();
     stream
 }
 
@@ -526,9 +568,7 @@ async fn eight_pastes_run_at_once_and_two_of_one_caller() {
     let header = [("x-forwarded-for", first.as_str())];
     let mut silent = Vec::new();
     for _ in 0..2 {
-        let mut stream = TcpStream::connect(nebulink.address).await.unwrap();
-        stream.write_all(head("/", 1000, &header).as_bytes()).await.unwrap();
-        silent.push(stream);
+        silent.push(begin_silent(&nebulink, &header).await);
     }
     let mut running = Vec::new();
     for caller in 1..=4 {
@@ -541,11 +581,19 @@ async fn eight_pastes_run_at_once_and_two_of_one_caller() {
         // Its places are taken when the next one is refused.
         let mut refused = None;
         eventually(async || {
-            let answer = post(&nebulink, &fast, &[header[0], ("accept", "*/*")]).await;
+            let answer = post_as_program(&nebulink, &fast, &header).await;
             (answer.status == 503).then(|| refused = Some(answer)).is_some()
         })
         .await;
-        assert_eq!(refused.unwrap().header("retry-after"), Some("5"));
+        let refused = refused.unwrap();
+        assert_eq!(refused.header("retry-after"), Some("5"));
+        assert_eq!(refused.json()["type"].as_str(), Some("urn:nebulink:overloaded"));
+        // A person can send the text again.
+        let page = post(&nebulink, &fast, &header).await;
+        assert_eq!((page.status, title(&page.body).as_str()), (503, "Too many texts at once"));
+        assert_eq!(page.header("retry-after"), Some("5"));
+        assert!(page.body.contains(" aria-describedby=\"unusable hint\">\nfast</textarea>"), "{}", page.body);
+        assert!(!page.body.contains("aria-invalid=\"true\""), "{}", page.body);
     }
     // Another caller finds none either, and a single link needs none.
     let fifth = of(5);
@@ -557,6 +605,58 @@ async fn eight_pastes_run_at_once_and_two_of_one_caller() {
         assert!(answer_to(stream).await.starts_with("HTTP/1.1 200 "));
     }
     assert_eq!(post(&nebulink, &fast, &header).await.status, 200);
+}
+
+#[tokio::test]
+async fn sixteen_bodies_are_read_at_once_and_four_of_one_caller() {
+    let stand_in = stand_in().await;
+    let nebulink = Nebulink::start(&stand_in, &[("server.trusted_proxies", "127.0.0.1")]).await;
+    let of = |caller: u8| format!("192.0.2.{caller}");
+    let body = form("abc", "");
+    let mut silent = Vec::new();
+    for caller in 1..=4 {
+        let caller = of(caller);
+        let header = [("x-forwarded-for", caller.as_str())];
+        assert_eq!(post(&nebulink, &body, &header).await.status, 200, "{caller}");
+        for _ in 0..4 {
+            silent.push(begin_silent(&nebulink, &header).await);
+        }
+        eventually(async || post(&nebulink, &body, &header).await.status == 503).await;
+        // It is refused before its body is read: this one never comes.
+        let refused = exchange(nebulink.address, head(BROWSER, 1000, &header).as_bytes()).await;
+        assert_eq!((refused.status, title(&refused.body).as_str()), (503, "Too many texts at once"));
+        assert_eq!(refused.header("retry-after"), Some("5"));
+    }
+    // Another caller finds none either, and a link needs none.
+    let fifth = of(5);
+    let header = [("x-forwarded-for", fifth.as_str())];
+    assert_eq!(post(&nebulink, &body, &header).await.status, 503);
+    assert_eq!(nebulink.request("GET", "/c/abc", &header).await.status, 404);
+    // The places of clients that leave are free again.
+    drop(silent);
+    for caller in 1..=5 {
+        let caller = of(caller);
+        let header = [("x-forwarded-for", caller.as_str())];
+        eventually(async || post(&nebulink, &body, &header).await.status == 200).await;
+    }
+}
+
+/// On a runtime with one thread.
+#[tokio::test]
+async fn a_link_is_answered_while_a_long_text_is_read() {
+    let stand_in = stand_in_with(1).await;
+    stand_in.add_conversation(&key_of(0), "abc");
+    let server = TestServer::new(App::build(&settings_with(&stand_in, 1, &[])).unwrap().public());
+    assert_eq!(server.get("/c/abc").await.status_code(), 302);
+    let text = "http://a ".repeat(60_000);
+    let long = server.post("/").add_header("accept", BROWSER).form(&[("ids", text.as_str())]).into_future();
+    match select(pin!(long), pin!(server.get("/c/abc").into_future())).await {
+        Either::Left(_) => panic!("the link waited for the text"),
+        Either::Right((link, long)) => {
+            assert_eq!(link.status_code(), 302);
+            assert_eq!(long.await.status_code(), 200);
+        }
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::home_page::PasteForm;
-use crate::domain::{CallFailure, Cause, IdCandidates, InvalidId, Item, ProjectName, Scope};
+use crate::domain::{CallFailure, Cause, InvalidId, ProjectName, Scope};
 use crate::resolver::{Found, Outcome, Resolution};
 use crate::web::Web;
 use crate::web::batch::BatchLink;
@@ -222,12 +222,12 @@ fn row_of_link<'a>(
         (Some(project), _) | (None, Scope::Only(project)) => web.project_in_address(project),
         (None, Scope::All) => None,
     };
-    let is_of_unknown_kind = found_in.is_none() && is_of_unknown_kind(candidates);
     let (path, id) = match found_in {
         Some(_) => (long_path(item, project), item.id()),
         None => (SelfLink::new("", candidates, project, false, None).path, candidates.text()),
     };
-    let short = matches!(state, RowState::Resolved | RowState::Absent) && !is_of_unknown_kind;
+    let short = matches!(state, RowState::Resolved | RowState::Absent)
+        && (found_in.is_some() || candidates.kind().is_some());
     ResultRow {
         number,
         kind: if found_in.is_some() { item.kind().label() } else { candidates.label() },
@@ -241,11 +241,6 @@ fn row_of_link<'a>(
         text: id.into_owned(),
         state,
     }
-}
-
-/// Returns true if an id may be that of an interaction or of a conversation.
-fn is_of_unknown_kind(candidates: &IdCandidates<'_>) -> bool {
-    !candidates.kind_was_named() && matches!(candidates.first(), Item::Interaction(_))
 }
 
 impl ResultRow<'_> {
