@@ -94,8 +94,12 @@ fn is_from_our_page(web: &Web, parts: &Parts) -> bool {
     if !parts.headers.contains_key(ORIGIN) {
         return true;
     }
-    let origin = single(&parts.headers, &ORIGIN).and_then(|origin| Url::parse(origin.to_str().ok()?).ok());
-    origin.is_some_and(|origin| Installation::of(web, parts).is_origin(&origin))
+    let origin = single(&parts.headers, &ORIGIN).and_then(|origin| origin.to_str().ok());
+    origin.is_some_and(|text| {
+        // Written as browsers write it (RFC 6454, section 6.2): nothing but scheme, host and port.
+        let origin = Url::parse(text).ok().filter(|origin| origin.origin().ascii_serialization() == text);
+        origin.is_some_and(|origin| Installation::of(web, parts).is_origin(&origin))
+    })
 }
 
 /// Returns true if the body is a form as browsers send it, in UTF-8.

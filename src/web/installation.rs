@@ -96,7 +96,9 @@ fn requested(web: &Web, parts: &Parts) -> Option<String> {
 
 /// A host and port that can stand in a page: a name or an address, and nothing that a URL parser reads in another way.
 fn plain_host(value: &HeaderValue) -> Option<&str> {
-    let host = value.to_str().ok()?;
+    /// The longest name of a host, with a port (RFC 1035, section 2.3.4).
+    const MAX_LEN: usize = 255 + ":65535".len();
+    let host = value.to_str().ok().filter(|host| host.len() <= MAX_LEN)?;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
     // A scheme without a default port, so that a port that was written is a port that is kept.
     let url = Url::parse(&format!("x://{host}")).ok()?;

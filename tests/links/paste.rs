@@ -234,11 +234,11 @@ async fn every_state_has_its_words_and_its_next_step() {
     assert!(page.contains("<button class=\"btn\">Try the 2 again</button>"), "{page}");
     let again = page.split("name=\"ids\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     assert!(again.contains(&format!("{HOST}/go?id=fails\n{HOST}/go?id=broken")), "{again}");
-    assert_eq!(again.lines().count(), 5, "{again}");
+    assert_eq!(again.lines().count(), 6, "{again}");
     stand_in.add_conversation(KEY, "fails");
     stand_in.forget_calls();
     let page = paste(&nebulink, again).await;
-    assert_eq!(title(&page), "2 of 5 found");
+    assert_eq!(title(&page), "2 of 6 found");
     assert_eq!(stand_in.call_count(), 2);
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::domain::{DetailValue, Details, Kind, PlainValue, Timestamp};
-use crate::web::pages::TimeText;
+use crate::web::pages::{TimeText, VisibleText};
 
 /// The longest text that is shown, in characters. Longer texts of Nebuly's come cut at this length.
 const MAX_TEXT: usize = 1000;
@@ -23,7 +23,7 @@ pub(super) struct DetailRow {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ShownValue {
     Time(TimeText),
-    Text(String),
+    Text(VisibleText),
 }
 
 /// The meaning of a field's value, where Nebuly documents one.
@@ -92,7 +92,7 @@ fn shown(meaning: Meaning, value: &DetailValue, now: Timestamp) -> Option<ShownV
             members.iter().map(member).collect::<Vec<_>>().join(", ")
         }
     };
-    (!text.is_empty()).then(|| ShownValue::Text(shortened(text)))
+    (!text.is_empty()).then(|| ShownValue::Text(VisibleText::of_lines(&shortened(text))))
 }
 
 fn plain(value: &PlainValue) -> String {
@@ -201,7 +201,10 @@ mod tests {
         let details = Details { fields: vec![(Arc::from(name), value)], read_at: now };
         let row = |DetailRow { label, value }| match value {
             ShownValue::Time(time) => format!("{label}: {} ({})", time.absolute, time.relative),
-            ShownValue::Text(text) => format!("{label}: {text}"),
+            ShownValue::Text(text) => {
+                let text: String = text.runs.into_iter().map(|run| run.text).collect();
+                format!("{label}: {text}")
+            }
         };
         rows(kind, &details, now).into_iter().map(row).collect()
     }
@@ -239,6 +242,7 @@ mod tests {
             ("topic", DetailValue::Plain(PlainValue::Null), ""),
             ("topic", text(""), ""),
             ("rags", DetailValue::List(vec![]), ""),
+            ("input", text("a\nb\u{1b}[31m\u{202e}"), "Input: a\nbU+001B[31mU+202E"),
         ] {
             assert_eq!(shown(Kind::Conversation, name, value), expected);
         }

@@ -21,9 +21,18 @@ pub(in crate::web) struct TextRun {
 impl VisibleText {
     /// Shows the whole text.
     pub(in crate::web) fn new(text: &str) -> Self {
+        Self::marking(text, is_invisible)
+    }
+
+    /// Shows a whole text that may have several lines.
+    pub(in crate::web) fn of_lines(text: &str) -> Self {
+        Self::marking(text, |char| is_invisible(char) && !matches!(char, '\n' | '\t'))
+    }
+
+    fn marking(text: &str, is_marked: fn(char) -> bool) -> Self {
         let mut runs: Vec<TextRun> = Vec::new();
         for char in text.chars() {
-            if is_invisible(char) {
+            if is_marked(char) {
                 let text = format!("U+{:04X}", u32::from(char));
                 runs.push(TextRun { text, is_code_point: true });
             } else if let Some(run) = runs.last_mut().filter(|run| !run.is_code_point) {
@@ -50,10 +59,10 @@ impl VisibleText {
 /// Returns true if a character is not seen, or changes the direction of the text after it.
 pub(super) fn is_invisible(char: char) -> bool {
     char.is_control()
-        || matches!(char, '\u{AD}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{3164}' | '\u{FEFF}')
+        || matches!(char, '\u{A0}' | '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{2800}' | '\u{3164}')
         || matches!(char, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}')
-        // Variation selectors and tags.
-        || matches!(char, '\u{FE00}'..='\u{FE0F}' | '\u{E0000}'..='\u{E01EF}')
+        // Variation selectors, annotations and tags.
+        || matches!(char, '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E01EF}')
 }
 
 #[cfg(test)]
