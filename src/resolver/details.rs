@@ -15,6 +15,16 @@ pub struct ResolverDetails {
 }
 
 impl ResolverDetails {
+    /// The details of an item that were read a short time ago.
+    pub(super) fn cached(
+        &self,
+        project: ProjectIndex,
+        item: &Item<'static>,
+        clock: &dyn Clock,
+    ) -> Option<Arc<Details>> {
+        self.cache.get(project, item, clock.monotonic())
+    }
+
     /// Takes the details of an item from the cache, or asks its project. Only details are cached: what failed may work the
     /// next time.
     pub(super) async fn of(
@@ -24,7 +34,7 @@ impl ResolverDetails {
         caller: &dyn LazyCaller,
         clock: &dyn Clock,
     ) -> Result<Answer<Arc<Details>>, CallFailure> {
-        if let Some(details) = self.cache.get(project, &item, clock.monotonic()) {
+        if let Some(details) = self.cached(project, &item, clock) {
             return Ok(Answer::Found(details));
         }
         let source = self.projects.get(project.position());

@@ -148,6 +148,12 @@ impl Resolver {
         self.details.is_some()
     }
 
+    /// The details of an item that were read a short time ago: they cost no call.
+    #[must_use]
+    pub fn cached_details(&self, project: ProjectIndex, item: &Item<'_>) -> Option<Arc<Details>> {
+        self.details.as_ref()?.cached(project, &item.clone().into_owned(), &*self.store.clock)
+    }
+
     /// The details of an item in the project that has it. They cost a call, and so a token of the caller's rate limit,
     /// unless they were read a short time ago.
     ///

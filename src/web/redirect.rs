@@ -54,7 +54,7 @@ pub(super) async fn answer<'a>(
     let link = || {
         let project = match scope {
             Scope::All => None,
-            Scope::Only(project) => web.name_of(project),
+            Scope::Only(project) => web.project_in_address(project),
         };
         let (noredirect, looks) = (parameters.noredirect, parameters.looks);
         SelfLink::new(&web.options.base_path, &candidates, project, noredirect, looks)

@@ -150,6 +150,26 @@ async fn each_opened_link_is_logged_with_its_identity_in_one_line_whatever_the_a
 }
 
 #[tokio::test]
+async fn a_page_whose_details_cost_a_call_is_logged_as_cold_and_one_that_costs_none_is_not() {
+    if !in_own_process(a_page_whose_details_cost_a_call_is_logged_as_cold_and_one_that_costs_none_is_not) {
+        return;
+    }
+    let log = CapturedLog::start();
+    let stand_in = known().await;
+    let nebulink = Nebulink::start(&stand_in, &[("log.access", "cold"), ("preview.details", "true")]).await;
+    let page = async |path: &str, request_id: &str| {
+        let answer = nebulink.request("GET", path, &[("x-request-id", request_id)]).await;
+        assert!(matches!(answer.status, 200 | 302), "{answer:?}");
+    };
+    page("/c/abc", "the-link").await;
+    page("/c/abc?noredirect", "asked-for-details").await;
+    page("/c/abc?noredirect", "cached-details").await;
+    let line: serde_json::Value = serde_json::from_str(&log.line("asked-for-details").await).unwrap();
+    assert_eq!((&line["target"], &line["outcome"]), (&"nebulink::access".into(), &"hit".into()), "{line}");
+    assert_eq!(log.lines("cached-details"), [""; 0]);
+}
+
+#[tokio::test]
 async fn api_paths_need_a_token_where_a_file_of_them_is_set() {
     let stand_in = known().await;
     let file = tokens_file(&format!("# robots\n\nrobot = {TOKEN}\n"));

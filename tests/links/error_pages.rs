@@ -12,7 +12,7 @@ use nebulink::demo::{Fault, StandIn};
 use sha2::{Digest as _, Sha256};
 
 use crate::errors::{Defective, SHORT, server, status};
-use crate::support::{KEY, settings, stand_in};
+use crate::support::{KEY, settings, settings_with, stand_in, stand_in_with};
 
 /// The `Accept` of a browser.
 pub(crate) const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -168,6 +168,22 @@ async fn a_placeholder_that_a_tool_did_not_fill_in_leads_to_the_templates() {
             page.contains("The tool did not fill in the id") && page.contains("href=\"/kit\">See templates")
         );
     }
+}
+
+#[tokio::test]
+async fn an_item_that_one_project_does_not_have_can_be_looked_for_in_all() {
+    let stand_in = stand_in_with(2).await;
+    let app = App::build(&settings_with(&stand_in, 2, &[])).unwrap();
+    let server = TestServer::new(app.public());
+    let page = server.get("/c/x?project=project-1&noredirect").add_header(ACCEPT, BROWSER).await.text();
+    assert!(page.contains("<dt>Project</dt>\n<dd>project-1</dd>"), "{page}");
+    let in_all = "href=\"/go/conversation?id=x&#38;noredirect\">Look in all projects</a>";
+    assert!(page.contains(in_all), "{page}");
+    let page = server.get("/c/x").add_header(ACCEPT, BROWSER).await.text();
+    assert!(!page.contains("all projects"), "they have been asked: {page}");
+    let only_one = self::stand_in().await;
+    let page = self::server(&only_one).get("/c/x?project=default").add_header(ACCEPT, BROWSER).await.text();
+    assert!(!page.contains("all projects"), "there is no other: {page}");
 }
 
 #[tokio::test]

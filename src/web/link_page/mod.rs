@@ -98,8 +98,7 @@ pub(super) async fn answer(page: LinkPageRequest<'_>) -> LinkPageAnswer {
     let LinkPageRequest { web, parts, request, position, .. } = page;
     let candidates = request.candidates;
     let item = candidates.at(position).unwrap_or_else(|| candidates.first().clone().into_owned());
-    let details = details_of(&page, &item).await;
-    let is_cold = details.is_some();
+    let (details, is_cold) = details_of(&page, &item).await;
     let installation = Installation::of(web, parts);
     let response = if wants_page(&parts.headers) {
         html(&page, &installation, &item, details)
@@ -116,21 +115,26 @@ pub(super) async fn answer(page: LinkPageRequest<'_>) -> LinkPageAnswer {
     LinkPageAnswer { result, is_cold }
 }
 
-/// Asks for the details of the item, if the operator wants them to be shown.
-async fn details_of(page: &LinkPageRequest<'_>, item: &Item<'_>) -> Option<FoundDetails> {
+/// The details of the item, if the operator wants them to be shown; and true if Nebuly was asked for them, or would have
+/// been.
+async fn details_of(page: &LinkPageRequest<'_>, item: &Item<'_>) -> (Option<FoundDetails>, bool) {
     let LinkPageRequest { web, request, found, link_status, .. } = page;
     if !web.resolver.has_details() {
-        return None;
+        return (None, false);
     }
     if link_status.outcome == LinkOutcome::Constructed {
         // Nebuly has just failed to answer.
-        return Some(Err(Problem::Unavailable));
+        return (Some(Err(Problem::Unavailable)), false);
     }
-    Some(match web.resolver.details(found.project, item, request.caller).await {
+    if let Some(details) = web.resolver.cached_details(found.project, item) {
+        return (Some(Ok(details)), false);
+    }
+    let details = match web.resolver.details(found.project, item, request.caller).await {
         Ok(Answer::Found(details)) => Ok(details),
         Ok(Answer::Absent { .. }) => Err(Problem::NotFound),
         Err(CallFailure { cause, .. }) => Err(cause.into()),
-    })
+    };
+    (Some(details), true)
 }
 
 fn json(
