@@ -75,7 +75,7 @@ impl App {
         Self::build_with_clock(settings, SystemClock)
     }
 
-    /// The same with another clock, which decides what is fresh.
+    /// The same with another clock, which decides what is fresh and when rate-limit tokens come back.
     pub fn build_with_clock(settings: &Settings, clock: impl Clock) -> Result<Self, StartError> {
         Self::build_counting(settings, Arc::new(clock), None)
     }
@@ -106,7 +106,7 @@ impl App {
         let traces = traces_of(settings.traces.as_ref())?;
         let nebuly = nebuly_clients_of(settings, traces.as_ref().map(Traces::tracer))?;
         let keys = Arc::clone(&nebuly.keys);
-        let (resolver, caches) = caches::build(settings, nebuly, clock)?;
+        let (resolver, caches) = caches::build(settings, nebuly, Arc::clone(&clock))?;
         let web = Web::new(
             resolver,
             web::WebOptions {
@@ -122,7 +122,7 @@ impl App {
                 extend_deadline,
                 watch_disconnect,
                 access_log: telemetry::access_log(&settings.log),
-                access: access(settings, api_tokens_file.as_ref()),
+                access: access(settings, api_tokens_file.as_ref(), clock),
                 unfurl: settings.preview.unfurl,
                 sample_text,
                 recorder: metrics.recorder(),

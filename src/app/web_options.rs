@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::StartError;
+use crate::domain::Clock;
 use crate::files::FilePath;
 use crate::limits;
 use crate::server;
@@ -24,7 +25,11 @@ pub fn api_tokens_of(access: &settings::AccessSettings) -> Result<Option<ApiToke
 }
 
 /// Who may use nebulink, and within which limits.
-pub(super) fn access(settings: &Settings, api_tokens_file: Option<&ApiTokensFile>) -> Access {
+pub(super) fn access(
+    settings: &Settings,
+    api_tokens_file: Option<&ApiTokensFile>,
+    clock: Arc<dyn Clock>,
+) -> Access {
     let limits = limits::RateLimits {
         per_second: settings.limits.cold_per_second,
         burst: settings.limits.cold_burst,
@@ -38,7 +43,7 @@ pub(super) fn access(settings: &Settings, api_tokens_file: Option<&ApiTokensFile
         cors_origins: settings.access.cors_origins.clone(),
         trusted_proxies: settings.server.trusted_proxies.clone(),
         peer: |extensions| extensions.get::<server::Connection>().map(server::Connection::peer),
-        callers: Arc::new(limits::RateLimiter::new(limits)),
+        callers: Arc::new(limits::RateLimiter::new(limits, clock)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use metrics::Counter;
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::bucket::{Rate, TheoreticalArrivalTime};
 use super::caller_key::TableKey;
-use crate::domain::{Caller, CallerKey, Callers, FairnessKey, RateLimit};
+use crate::domain::{Caller, CallerKey, Callers, Clock, FairnessKey, MonotonicTime, RateLimit};
 
 /// The factor by which the limits of a caller with an API token are higher.
 const WITH_API_TOKEN: u64 = 10;
@@ -76,20 +76,15 @@ struct Common {
     rate_with_api_token: Rate,
     overdraft: u32,
     /// The moment from which `theoretical_arrival_time` counts.
-    epoch: Instant,
-    now: Box<dyn Fn() -> Instant + Send + Sync>,
+    epoch: MonotonicTime,
+    clock: Arc<dyn Clock>,
     refused: Counter,
 }
 
 impl RateLimiter {
     /// Nobody has spent anything yet. The metrics recorder must be there already.
     #[must_use]
-    pub fn new(limits: RateLimits) -> Self {
-        Self::with_clock(limits, Instant::now)
-    }
-
-    /// The same, with another clock.
-    pub fn with_clock(limits: RateLimits, now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+    pub fn new(limits: RateLimits, clock: Arc<dyn Clock>) -> Self {
         let RateLimits { per_second, burst, overdraft, capacity } = limits;
         let (per_second, burst) = (u64::from(per_second.max(1)), u64::from(burst.max(1)));
         metrics::describe_counter!(
@@ -100,8 +95,8 @@ impl RateLimiter {
             rate: Rate::new(per_second, burst),
             rate_with_api_token: Rate::new(per_second * WITH_API_TOKEN, burst * WITH_API_TOKEN),
             overdraft,
-            epoch: now(),
-            now: Box::new(now),
+            epoch: clock.monotonic(),
+            clock,
             refused: metrics::counter!("nebulink_rate_limited_total"),
         });
         Self {
@@ -220,7 +215,7 @@ impl RateLimit for Account {
 impl Common {
     /// Nanoseconds since the start: 64 bits hold centuries of them.
     fn now(&self) -> u64 {
-        let since = (self.now)().saturating_duration_since(self.epoch);
+        let since = self.clock.monotonic().since(self.epoch);
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 }

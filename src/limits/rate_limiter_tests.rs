@@ -7,12 +7,23 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::Timestamp;
 
 const LIMITS: RateLimits = RateLimits { per_second: 1, burst: 3, overdraft: 0, capacity: 100 };
 
 /// A clock that a test sets, in milliseconds.
 #[derive(Clone, Default)]
 struct Time(Arc<AtomicU64>);
+
+impl Clock for Time {
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    fn monotonic(&self) -> MonotonicTime {
+        MonotonicTime::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
 
 impl Time {
     fn pass(&self, millis: u64) {
@@ -22,13 +33,7 @@ impl Time {
 
 fn callers(limits: RateLimits) -> (RateLimiter, Time) {
     let time = Time::default();
-    let (millis, start) = (time.0.clone(), Instant::now());
-    (
-        RateLimiter::with_clock(limits, move || {
-            start + Duration::from_millis(millis.load(Ordering::Relaxed))
-        }),
-        time,
-    )
+    (RateLimiter::new(limits, Arc::new(time.clone())), time)
 }
 
 fn address(number: u32) -> CallerKey<'static> {

@@ -214,9 +214,8 @@ async fn a_key_that_was_replaced_is_read_again_after_a_401() {
 /// A caller with this many tokens, and no more for a while.
 fn caller_with(tokens: u32) -> Caller {
     let limits = RateLimits { per_second: 1, burst: tokens, overdraft: 10, capacity: 10 };
-    // A clock that stands still.
-    let now = Instant::now();
-    RateLimiter::with_clock(limits, move || now).of(&CallerKey::Identity("somebody"))
+    // Its clock stands still.
+    RateLimiter::new(limits, Arc::new(ManualClock::default())).of(&CallerKey::Identity("somebody"))
 }
 
 #[tokio::test]

@@ -22,9 +22,9 @@ const BURST: usize = 100;
 const HOPS: usize = 10;
 const FORGED_REQUESTS: usize = 2_000;
 
-/// The most calls that a caller may cost within a time that began with a full bucket.
-fn allowed(began: Instant, resolution: usize) -> usize {
-    BURST + usize::try_from(began.elapsed().as_secs()).unwrap() * RATE + RATE + resolution
+/// The most calls that a caller with a full bucket may cost within these seconds of nebulink's clock.
+const fn allowed(seconds: usize, resolution: usize) -> usize {
+    BURST + seconds * RATE + resolution
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,12 +36,16 @@ async fn guessing_ids_costs_no_more_calls_than_balance_rate_and_one_resolution()
         let nebulink = Nebulink::start_with(&settings_with(&stand_in, PROJECTS, &limits)).await;
         let mut connection = Connection::to(nebulink.address);
         let mut statuses = BTreeMap::<u16, usize>::new();
-        let began = Instant::now();
+        let (began, mut passed) = (Instant::now(), 0);
         while began.elapsed() < Duration::from_secs_f64(seconds) {
-            let target = format!("/i/{}{query}", Uuid::from_u128(fastrand::u128(..)));
-            *statuses.entry(connection.get(&target, &[]).await.status).or_default() += 1;
+            for _ in 0..2 * BURST {
+                let target = format!("/i/{}{query}", Uuid::from_u128(fastrand::u128(..)));
+                *statuses.entry(connection.get(&target, &[]).await.status).or_default() += 1;
+            }
+            nebulink.clock.advance(Duration::from_secs(1));
+            passed += 1;
         }
-        let (calls, allowed) = (stand_in.call_count(), allowed(began, PROJECTS));
+        let (calls, allowed) = (stand_in.call_count(), allowed(passed, PROJECTS));
         println!("{query:12} {seconds} s: {calls} calls of {allowed} allowed, answers {statuses:?}");
         assert!(calls <= allowed, "{query}: {calls} > {allowed}");
         assert!(calls >= BURST, "{query}: {calls}");
@@ -61,7 +65,6 @@ async fn many_cold_links_at_once_cost_no_more_calls_than_one_after_the_other() {
         let limits = [("limits.cold_per_second", "20"), ("limits.cold_burst", "100")];
         let nebulink = Nebulink::start_with(&settings_with(&stand_in, projects, &limits)).await;
         let mut callers = JoinSet::new();
-        let began = Instant::now();
         for link in 0..5 * BURST {
             let (mut connection, id) = (Connection::to(nebulink.address), id(link));
             callers.spawn(async move { connection.get(&format!("/c/{id}"), &[]).await.status });
@@ -70,7 +73,7 @@ async fn many_cold_links_at_once_cost_no_more_calls_than_one_after_the_other() {
         for status in callers.join_all().await {
             *statuses.entry(status).or_default() += 1;
         }
-        let (calls, allowed) = (stand_in.call_count(), allowed(began, projects));
+        let (calls, allowed) = (stand_in.call_count(), allowed(0, projects));
         println!("{projects} projects: {calls} calls of {allowed} allowed, answers {statuses:?}");
         assert!((BURST..=allowed).contains(&calls), "{projects}: {calls} > {allowed}");
         assert!(statuses.keys().all(|status| [404, 429].contains(status)), "{statuses:?}");
@@ -101,11 +104,10 @@ async fn a_refresh_of_a_known_link_is_answered_without_a_call_once_the_balance_i
     let limits = [("limits.cold_per_second", "20"), ("limits.cold_burst", "100")];
     let nebulink = Nebulink::start(&stand_in, &limits).await;
     let mut connection = Connection::to(nebulink.address);
-    let began = Instant::now();
     for _ in 0..5 * BURST {
         assert_eq!(connection.get("/c/abc?refresh", &[]).await.status, 302);
     }
-    let (calls, allowed) = (stand_in.call_count(), allowed(began, 1));
+    let (calls, allowed) = (stand_in.call_count(), allowed(0, 1));
     assert!((BURST..=allowed).contains(&calls), "{calls}");
 }
 
@@ -120,7 +122,6 @@ async fn forged_addresses_renew_no_balance() {
             ("server.trusted_proxies", trusted),
         ];
         let nebulink = Nebulink::start(&stand_in, &limits).await;
-        let began = Instant::now();
         let mut callers = JoinSet::new();
         for caller in 0..4 {
             let mut connection = Connection::to(nebulink.address);
@@ -136,7 +137,7 @@ async fn forged_addresses_renew_no_balance() {
             });
         }
         callers.join_all().await;
-        let (calls, allowed) = (stand_in.call_count(), allowed(began, 4));
+        let (calls, allowed) = (stand_in.call_count(), allowed(0, 4));
         println!("{FORGED_REQUESTS} requests: {calls} calls of {allowed} allowed");
         assert!((BURST..=allowed).contains(&calls), "trusted {trusted:?}: {calls} > {allowed}");
     }

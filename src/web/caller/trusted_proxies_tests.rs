@@ -1,12 +1,13 @@
 //! The walk over `x-forwarded-for`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{CallerKey, Callers as _};
+use crate::domain::{CallerKey, Callers as _, SystemClock};
 use crate::limits::{RateLimiter, RateLimits};
 
 fn proxies(ranges: &[&str]) -> TrustedProxies {
@@ -92,7 +93,10 @@ fn ranges_are_trusted_in_either_family_and_the_wide_ones_are_known() {
 
 #[test]
 fn forged_hops_and_headers_renew_no_balance() {
-    let callers = RateLimiter::new(RateLimits { per_second: 1, burst: 5, overdraft: 0, capacity: 1_000 });
+    let callers = RateLimiter::new(
+        RateLimits { per_second: 1, burst: 5, overdraft: 0, capacity: 1_000 },
+        Arc::new(SystemClock),
+    );
     let peer = "10.0.0.1".parse().unwrap();
     let ours = ours();
     let began = Instant::now();
