@@ -14,6 +14,7 @@
 //! | `problem` | the table of everything that is no redirect |
 //! | `problem_response` | writes a problem as JSON or, if `negotiation` says so, as a page |
 //! | `paste`, `kit` | the page to paste ids into, and the templates for tools; `form` reads their forms |
+//! | `openapi` | the description of every path, made of the tables of routes and problems |
 //! | `batch`, `places` | many links at once: how many are resolved at a time, and how many batches run |
 //! | `pages` | what pages have in common, the pages of problems, the card for link preview robots, and fixed files |
 //! | `observability` | the id, the line in the log, the metrics and the span of a request |
@@ -39,6 +40,7 @@ mod link_request;
 pub mod management;
 mod negotiation;
 mod observability;
+mod openapi;
 mod pages;
 mod parameters;
 mod paste;
@@ -50,8 +52,10 @@ mod route;
 mod router;
 
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
 use url::Url;
 
@@ -81,6 +85,8 @@ pub struct Web {
     batch_places: Places,
     /// The `cache-control` of a redirect that browsers may keep.
     cacheable: HeaderValue,
+    /// The description for programs, as JSON; see `openapi`.
+    description: OnceLock<Bytes>,
 }
 
 /// Gives the request with these extensions so much more time.
@@ -144,6 +150,7 @@ impl Web {
             request_metrics: RequestMetrics::new(options.recorder.clone()),
             form_places: Places::new(16, 4),
             batch_places: Places::new(8, 2),
+            description: OnceLock::new(),
             cacheable: cacheable.unwrap_or(headers::NO_STORE),
             options,
         }

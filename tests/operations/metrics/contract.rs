@@ -32,6 +32,7 @@ const REQUEST: &[(&str, &[&str])] = &[
             "/c",
             "/",
             "/kit",
+            "/openapi.json",
             "/opensearch.xml",
             "/favicon.svg",
             "/robots.txt",
