@@ -20,7 +20,7 @@ use super::Web;
 use super::handler::finish;
 use super::headers::{NO_STORE, X_REQUEST_ID};
 use super::observability::{RequestId, RequestRecord};
-use super::route::Route;
+use super::route::{ApiRoute, Route};
 
 /// How long a browser may keep the answer to a preflight: short, so that a changed setting arrives.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
@@ -35,7 +35,7 @@ const FOR_LISTED: [HeaderName; 4] = [
 
 /// Puts the rules around routes, errors included. They answer a preflight themselves, before it is authenticated: a browser
 /// sends no credentials with one.
-pub(super) fn around(router: Router, web: &Arc<Web>, route: Route) -> Router {
+pub(super) fn around(router: Router, web: &Arc<Web>) -> Router {
     let origins = web.options.access.cors_origins.iter();
     let origins = origins.filter_map(|origin| HeaderValue::try_from(origin).ok());
     let rules = CorsLayer::new()
@@ -45,13 +45,16 @@ pub(super) fn around(router: Router, web: &Arc<Web>, route: Route) -> Router {
         .expose_headers([RETRY_AFTER, X_REQUEST_ID])
         .max_age(MAX_AGE);
     let web = Arc::clone(web);
-    router.layer(rules).layer(from_fn(move |request, next| answer(Arc::clone(&web), route, request, next)))
+    router.layer(rules).layer(from_fn(move |request, next| answer(Arc::clone(&web), request, next)))
 }
 
 /// Gives a preflight the headers and the line in the log that every answer has, and tells other origins none of the rules.
-async fn answer(web: Arc<Web>, route: Route, request: Request, next: Next) -> Response {
+async fn answer(web: Arc<Web>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let preflight = (request.method() == Method::OPTIONS).then(|| RequestId::of(request.headers()));
+    let preflight = (request.method() == Method::OPTIONS).then(|| {
+        let path = request.uri().path().strip_prefix(&web.options.base_path).unwrap_or_default();
+        (RequestId::of(request.headers()), Route::Api(ApiRoute::of(path)))
+    });
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
@@ -59,7 +62,7 @@ async fn answer(web: Arc<Web>, route: Route, request: Request, next: Next) -> Re
             headers.remove(name);
         }
     }
-    if let Some(request_id) = preflight {
+    if let Some((request_id, route)) = preflight {
         headers.insert(CACHE_CONTROL, NO_STORE);
         *response.status_mut() = StatusCode::NO_CONTENT;
         let record = RequestRecord {

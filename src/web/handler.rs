@@ -22,7 +22,7 @@ use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::route::{FixedRoute, Route};
 use super::{Disconnected, Web};
-use super::{kit, paste, redirect};
+use super::{kit, negotiation, paste, redirect};
 use crate::domain::{Item, LazyCaller};
 
 /// Answers a request, whatever its route. A defect that panics is a 500, not a closed connection.
@@ -38,8 +38,8 @@ pub(super) async fn handle(web: Arc<Web>, route: Route, request: Request) -> Res
             route = route.pattern(),
             "failed to answer a request: the handler panicked"
         );
-        let response =
-            ProblemResponse::from(Problem::Internal).into_response(&web, &parts.headers, &request_id);
+        let as_page = wants_page(route, &parts);
+        let response = ProblemResponse::from(Problem::Internal).into_response(&web, as_page, &request_id);
         web.request_metrics.count(route, &parts.method, response.status(), started);
         response
     });
@@ -83,7 +83,9 @@ async fn respond(
                     Route::Redirect(route) => redirect::answer(web, route, parts, &caller).await,
                     // Boxed, so that the future of a redirect stays small.
                     Route::Fixed(route) => Box::pin(fixed(web, route, parts, body, &caller)).await,
-                    Route::Api | Route::Unmatched | Route::WrongMethod { .. } => Problem::UnknownPath.into(),
+                    Route::Api(_) | Route::Unmatched | Route::WrongMethod { .. } => {
+                        Problem::UnknownPath.into()
+                    }
                 }
             };
             let answer = match span {
@@ -93,8 +95,8 @@ async fn respond(
             guard.is_armed = false;
             answer
         }
-        (Ok(_), Route::Api | Route::Unmatched) => Problem::UnknownPath.into(),
-        (Ok(_), Route::WrongMethod { allow }) => Problem::MethodNotAllowed { allow }.into(),
+        (Ok(_), Route::Api(_) | Route::Unmatched) => Problem::UnknownPath.into(),
+        (Ok(_), Route::WrongMethod { allow, .. }) => Problem::MethodNotAllowed { allow }.into(),
     };
     let RouteAnswer { result, item, outcome, links, is_cold } = answer;
     if is_cold || result.is_err() {
@@ -103,7 +105,8 @@ async fn respond(
     if let (Some(item), Some(outcome)) = (&item, outcome) {
         web.resolution_metrics.count(item.kind(), outcome);
     }
-    let response = result.unwrap_or_else(|problem| problem.into_response(web, &parts.headers, request_id));
+    let response =
+        result.unwrap_or_else(|problem| problem.into_response(web, wants_page(route, parts), request_id));
     let record = RequestRecord {
         status: response.status(),
         item: item.as_ref(),
@@ -118,6 +121,11 @@ async fn respond(
         web.record(&record, span.as_ref());
     }
     response
+}
+
+/// Returns true if the caller is a browser that wants a page, where there are pages.
+fn wants_page(route: Route, parts: &Parts) -> bool {
+    route.has_pages() && negotiation::wants_page(&parts.headers)
 }
 
 /// Answers at the path of a page or a file.

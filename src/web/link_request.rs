@@ -10,7 +10,7 @@ use super::installation::Installation;
 use super::parameters::{Parameters, id_in_path, id_in_query};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
-use super::route::{IdLocation, RedirectRoute};
+use super::route::{IdLocation, LinkRoute};
 use crate::domain::{AllowedHosts, IdCandidates, IdText, InvalidId, Item, Kind, PastedId, Scope};
 
 /// A request for a link.
@@ -22,11 +22,7 @@ pub(super) struct LinkRequest<'a> {
 
 impl<'a> LinkRequest<'a> {
     /// Reads it. The problem says what was received for an id, if that is what is wrong.
-    pub(super) fn read(
-        web: &Web,
-        route: RedirectRoute,
-        parts: &'a Parts,
-    ) -> Result<Self, Box<ProblemResponse>> {
+    pub(super) fn read(web: &Web, route: LinkRoute, parts: &'a Parts) -> Result<Self, Box<ProblemResponse>> {
         let problem = |problem| Box::new(ProblemResponse::from(problem));
         let mut parameters = Parameters::parse(parts.uri.query()).map_err(problem)?;
         let path = parts.uri.path().get(web.options.base_path.len()..).unwrap_or_default();
@@ -57,13 +53,13 @@ impl<'a> LinkRequest<'a> {
     }
 
     /// The item that a request names, if it names one.
-    pub(super) fn item(web: &Web, route: RedirectRoute, parts: &'a Parts) -> Option<Item<'a>> {
+    pub(super) fn item(web: &Web, route: LinkRoute, parts: &'a Parts) -> Option<Item<'a>> {
         Some(Self::read(web, route, parts).ok()?.candidates.into_first())
     }
 }
 
 /// The text that a request has for an id, decoded once, as a page shows it.
-pub(super) fn received_id(web: &Web, route: RedirectRoute, parts: &Parts) -> Option<String> {
+pub(super) fn received_id(web: &Web, route: LinkRoute, parts: &Parts) -> Option<String> {
     let path = parts.uri.path().get(web.options.base_path.len()..)?;
     let raw = raw_id(route, path, &Parameters::parse(parts.uri.query()).ok()?).ok()?;
     Some(decoded(route, raw).ok()?.decoded.into_owned())
@@ -83,7 +79,7 @@ pub(super) fn own_link(
         let target = text.strip_prefix(&web.options.base_path)?.split('#').next()?;
         target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)))
     };
-    let route = RedirectRoute::of(path)?;
+    let route = LinkRoute::of(path)?;
     let parameters = Parameters::parse(query).ok()?;
     let raw = raw_id(route, path, &parameters).ok()?;
     Some(PastedId {
@@ -94,7 +90,7 @@ pub(super) fn own_link(
 }
 
 /// The link of this installation that stands in place of an id on `/go`.
-fn pasted_own_link(web: &Web, route: RedirectRoute, parts: &Parts, raw: &str) -> Option<PastedId> {
+fn pasted_own_link(web: &Web, route: LinkRoute, parts: &Parts, raw: &str) -> Option<PastedId> {
     // Looked at before it is decoded: nearly all ids are no address.
     if route.kind.is_some() || !raw.starts_with("http") {
         return None;
@@ -106,7 +102,7 @@ fn pasted_own_link(web: &Web, route: RedirectRoute, parts: &Parts, raw: &str) ->
 
 /// The text that stands for an id in a path below `server.base_path`, or in the query; still encoded.
 pub(super) fn raw_id<'a>(
-    route: RedirectRoute,
+    route: LinkRoute,
     path: &'a str,
     parameters: &Parameters<'a>,
 ) -> Result<&'a str, Problem> {
@@ -123,7 +119,7 @@ pub(super) fn raw_id<'a>(
 /// The items that such a text may mean.
 pub(super) fn candidates<'a>(
     allowed_hosts: &AllowedHosts,
-    route: RedirectRoute,
+    route: LinkRoute,
     raw: &'a str,
 ) -> Result<IdCandidates<'a>, InvalidId> {
     let text = decoded(route, raw)?;
@@ -135,7 +131,7 @@ pub(super) fn candidates<'a>(
 }
 
 /// Decodes such a text.
-pub(super) fn decoded(route: RedirectRoute, raw: &str) -> Result<IdText<'_>, InvalidId> {
+pub(super) fn decoded(route: LinkRoute, raw: &str) -> Result<IdText<'_>, InvalidId> {
     match route.id {
         IdLocation::Path => id_in_path(raw),
         IdLocation::Query => id_in_query(raw),

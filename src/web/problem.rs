@@ -20,7 +20,7 @@ const UNAUTHENTICATED: &str = "urn:nebulink:unauthenticated";
 
 /// The reason why a request is not answered with a redirect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// 400: a parameter is malformed. Says what is wrong with it.
     InvalidRequest(&'static str),
     /// 400: the id cannot be one.

@@ -1,14 +1,11 @@
 //! The answer to a request that ends in a problem: a page for a browser, JSON (RFC 9457) for everybody else.
 
 use axum::response::Response;
-use http::HeaderMap;
 use http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use serde::Serialize;
 
 use super::Web;
 use super::link_address::SelfLink;
-use super::link_json::LinkJson;
-use super::negotiation::wants_page;
+use super::link_json::ProblemJson;
 use super::observability::{LinkStatus, RequestId};
 use super::pages::{Choice, PagePolicy, page_response, problem_page, secure_response};
 use super::problem::Problem;
@@ -31,24 +28,6 @@ pub(super) struct ProblemResponse {
     pub(super) choices: Vec<Choice>,
 }
 
-/// RFC 9457.
-#[derive(Debug, Serialize)]
-pub(super) struct ProblemJson<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    /// Not in a problem within another answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    /// Seconds. In a problem within another answer, which has no header for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u32>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    links: Vec<&'a LinkJson>,
-}
-
 impl From<Problem> for ProblemResponse {
     fn from(problem: Problem) -> Self {
         Self { problem, link_status: None, link: None, received: None, choices: Vec::new() }
@@ -56,13 +35,13 @@ impl From<Problem> for ProblemResponse {
 }
 
 impl ProblemResponse {
-    /// Writes the answer to a request with these headers.
-    pub(super) fn into_response(self, web: &Web, request: &HeaderMap, request_id: &RequestId) -> Response {
+    /// Writes the answer: a page, or JSON.
+    pub(super) fn into_response(self, web: &Web, as_page: bool, request_id: &RequestId) -> Response {
         let problem = self.problem;
         let status = problem.row().status;
         let (link, received) = (self.link.as_ref(), self.received.as_deref());
         let page = || problem_page(web, problem, request_id, link, received, &self.choices);
-        let page = if wants_page(request) { page() } else { None };
+        let page = if as_page { page() } else { None };
         let mut response = if let Some(page) = page {
             let mut response = page_response(status, page.html, PagePolicy::Plain);
             let refresh = page.refresh.and_then(|refresh| HeaderValue::try_from(refresh).ok());
@@ -90,28 +69,12 @@ impl ProblemResponse {
 
     fn json(&self, request_id: &RequestId) -> String {
         let problem = ProblemJson {
-            request_id: Some(request_id.as_str()),
+            request_id: Some(request_id.as_str().to_owned()),
             retry_after: None,
-            links: self.choices.iter().map(|choice| &choice.json).collect(),
+            links: self.choices.iter().map(|choice| choice.json.clone()).collect(),
             ..ProblemJson::of(self.problem)
         };
         // Strings and a number always make JSON.
         serde_json::to_string(&problem).unwrap_or_default()
-    }
-}
-
-impl ProblemJson<'_> {
-    /// The problem within another answer.
-    pub(super) fn of(problem: Problem) -> Self {
-        let row = problem.row();
-        Self {
-            kind: row.kind,
-            title: row.title,
-            status: row.status.as_u16(),
-            detail: row.detail,
-            request_id: None,
-            retry_after: problem.retry_after(),
-            links: Vec::new(),
-        }
     }
 }

@@ -19,7 +19,7 @@ use super::observability::{LinkOutcome, LinkStatus};
 use super::pages::{Choice, card, is_preview_robot};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
-use super::route::RedirectRoute;
+use super::route::LinkRoute;
 use crate::domain::{Item, LazyCaller, Scope, TargetUrl};
 use crate::resolver::{Found, Mode, Outcome, ResolveRequest};
 
@@ -29,7 +29,7 @@ const HEADERS: usize = 9;
 /// Answers a request for a link.
 pub(super) async fn answer<'a>(
     web: &Web,
-    route: RedirectRoute,
+    route: LinkRoute,
     parts: &'a Parts,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'a> {
@@ -122,6 +122,6 @@ fn choice(
     Choice {
         path: format!("{}{path}{}", web.options.base_path, if noredirect { "&noredirect" } else { "" }),
         resolved_at: found.resolved_at,
-        json: LinkJson::resolved(web, installation, item, found),
+        json: LinkJson::resolved(&web.link_json_context(installation), item, found),
     }
 }

@@ -7,18 +7,31 @@ use crate::domain::Kind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     /// A redirect.
-    Redirect(RedirectRoute),
+    Redirect(LinkRoute),
     /// A page or a file at a path of its own.
     Fixed(FixedRoute),
-    /// `/api` and everything below, which has nothing to show yet.
-    Api,
+    /// A path below `/api`.
+    Api(ApiRoute),
     /// No path of ours.
     Unmatched,
     /// A path of ours, but another method than these.
     WrongMethod {
         /// The value of `Allow`.
         allow: &'static str,
+        /// The proof that the path requires of its callers.
+        rule: AccessRule,
     },
+}
+
+/// A path below `/api`, where every answer is JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ApiRoute {
+    /// One link.
+    Link(LinkRoute),
+    /// Many links.
+    Links,
+    /// No path of ours.
+    Unmatched,
 }
 
 /// A page or a file at a path of its own.
@@ -36,9 +49,9 @@ pub(super) enum FixedRoute {
     Robots,
 }
 
-/// A path that redirects, with its id in one of two places.
+/// A path that names a link, with its id in one of two places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RedirectRoute {
+pub(super) struct LinkRoute {
     /// The path below `server.base_path`, up to where an id may stand.
     pub(super) prefix: &'static str,
     /// The route's pattern, for logs and metrics.
@@ -69,6 +82,12 @@ pub(super) const ALLOW_GET: &str = "GET,HEAD";
 /// The `Allow` of a page with a form.
 pub(super) const ALLOW_FORM: &str = "GET,HEAD,POST";
 
+/// The `Allow` of a link of the API. Browsers on other origins ask with `OPTIONS` first.
+const ALLOW_API_LINK: &str = "GET,HEAD,OPTIONS";
+
+/// The `Allow` of the many links of the API.
+const ALLOW_API_LINKS: &str = "POST,OPTIONS";
+
 /// The path of tag look-ups, which no id of `/go/{id}` may take.
 pub(super) const TAGS: &str = "/go/tag";
 
@@ -84,25 +103,37 @@ const PATHS: [(&str, &str, Option<Kind>); 5] = [
     ("/c/", "/c/{id}", Some(Kind::Conversation)),
 ];
 
+/// The path of the many links of the API.
+const API_LINKS: &str = "/api/v1/links";
+
+/// The pattern of a link of the API.
+const API_LINK: &str = "/api/v1/links/{kind}/{id}";
+
+/// The paths of the API that an id follows.
+const API_PATHS: [(&str, Kind); 2] =
+    [("/api/v1/links/interaction/", Kind::Interaction), ("/api/v1/links/conversation/", Kind::Conversation)];
+
 impl Route {
-    /// The number of patterns: each path with the id in path or query, each fixed one, and `unmatched`.
-    pub(super) const PATTERNS: usize = 1 + 2 * PATHS.len() + FixedRoute::ALL.len();
+    /// The number of patterns: `unmatched`, each path with the id in path or query, the two of the API, and each fixed one.
+    pub(super) const PATTERNS: usize = 1 + 2 * PATHS.len() + 2 + FixedRoute::ALL.len();
 
     /// The index of the route's pattern, below [`Self::PATTERNS`].
     pub(super) const fn pattern_index(self) -> usize {
         match self {
-            Self::Redirect(redirect) => redirect.pattern_index,
-            Self::Fixed(fixed) => 1 + 2 * PATHS.len() + fixed as usize,
-            Self::Api | Self::Unmatched | Self::WrongMethod { .. } => 0,
+            Self::Redirect(link) | Self::Api(ApiRoute::Link(link)) => link.pattern_index,
+            Self::Api(ApiRoute::Links) => ApiRoute::FIRST_INDEX + 1,
+            Self::Fixed(fixed) => ApiRoute::FIRST_INDEX + 2 + fixed as usize,
+            Self::Api(ApiRoute::Unmatched) | Self::Unmatched | Self::WrongMethod { .. } => 0,
         }
     }
 
     /// The route's pattern: never anything that a caller chose.
     pub(super) const fn pattern(self) -> &'static str {
         match self {
-            Self::Redirect(redirect) => redirect.pattern,
+            Self::Redirect(link) | Self::Api(ApiRoute::Link(link)) => link.pattern,
+            Self::Api(ApiRoute::Links) => API_LINKS,
             Self::Fixed(fixed) => fixed.path(),
-            Self::Api | Self::Unmatched | Self::WrongMethod { .. } => UNMATCHED,
+            Self::Api(ApiRoute::Unmatched) | Self::Unmatched | Self::WrongMethod { .. } => UNMATCHED,
         }
     }
 
@@ -115,10 +146,40 @@ impl Route {
     pub(super) const fn access_rule(self) -> AccessRule {
         match self {
             Self::Fixed(FixedRoute::Favicon | FixedRoute::Robots) => AccessRule::Open,
-            Self::Api => AccessRule::Api,
-            Self::Redirect(_) | Self::Fixed(_) | Self::Unmatched | Self::WrongMethod { .. } => {
-                AccessRule::Identity
-            }
+            Self::Api(_) => AccessRule::Api,
+            Self::WrongMethod { rule, .. } => rule,
+            Self::Redirect(_) | Self::Fixed(_) | Self::Unmatched => AccessRule::Identity,
+        }
+    }
+
+    /// Returns true if a browser gets its errors as pages.
+    pub(super) const fn has_pages(self) -> bool {
+        !matches!(self.access_rule(), AccessRule::Api)
+    }
+}
+
+impl ApiRoute {
+    /// See [`Route::pattern_index`].
+    const FIRST_INDEX: usize = 1 + 2 * PATHS.len();
+
+    /// The route of a path below `/api`, whatever the method.
+    pub(super) fn of(path: &str) -> Self {
+        if path.strip_suffix('/').unwrap_or(path) == API_LINKS {
+            return Self::Links;
+        }
+        let link = API_PATHS.into_iter().find(|(prefix, _)| path.starts_with(prefix));
+        link.map_or(Self::Unmatched, |(prefix, kind)| {
+            let (pattern, pattern_index) = (API_LINK, Self::FIRST_INDEX);
+            Self::Link(LinkRoute { prefix, pattern, pattern_index, kind: Some(kind), id: IdLocation::Path })
+        })
+    }
+
+    /// The value of `Allow`; `None` for a path that is not ours.
+    pub(super) const fn allow(self) -> Option<&'static str> {
+        match self {
+            Self::Link(_) => Some(ALLOW_API_LINK),
+            Self::Links => Some(ALLOW_API_LINKS),
+            Self::Unmatched => None,
         }
     }
 }
@@ -144,7 +205,7 @@ impl FixedRoute {
     }
 }
 
-impl RedirectRoute {
+impl LinkRoute {
     /// Returns true if an interaction's id may also be written as its short code.
     pub(super) fn takes_short_code(self) -> bool {
         self.prefix == SHORT_INTERACTION
@@ -184,9 +245,10 @@ impl RedirectRoute {
 impl Route {
     /// One route for each pattern.
     pub(super) fn all() -> Vec<Self> {
-        let by_path = PATHS.into_iter().filter_map(|(_, pattern, _)| RedirectRoute::with_id_in_path(pattern));
-        let by_query = RedirectRoute::all_with_id_in_query();
+        let by_path = PATHS.into_iter().filter_map(|(_, pattern, _)| LinkRoute::with_id_in_path(pattern));
+        let by_query = LinkRoute::all_with_id_in_query();
+        let api = [API_LINKS, "/api/v1/links/interaction/x"].map(|path| Self::Api(ApiRoute::of(path)));
         let fixed = FixedRoute::ALL.map(Self::Fixed);
-        by_path.chain(by_query).map(Self::Redirect).chain(fixed).chain([Self::Unmatched]).collect()
+        by_path.chain(by_query).map(Self::Redirect).chain(api).chain(fixed).chain([Self::Unmatched]).collect()
     }
 }

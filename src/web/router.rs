@@ -7,7 +7,8 @@ use axum::extract::Request;
 use axum::routing::{MethodRouter, any};
 use http::Method;
 
-use super::route::{ALLOW_FORM, ALLOW_GET, FixedRoute, RedirectRoute, Route, TAGS};
+use super::caller::AccessRule;
+use super::route::{ALLOW_FORM, ALLOW_GET, ApiRoute, FixedRoute, LinkRoute, Route, TAGS};
 use super::{Web, cors, handler};
 
 /// Every path of the public listener, below `server.base_path`.
@@ -15,7 +16,7 @@ pub fn public_router(web: Web) -> Router {
     let web = &Arc::new(web);
     let base = &web.options.base_path;
     let mut router = Router::new();
-    for redirect in RedirectRoute::all_with_id_in_query() {
+    for redirect in LinkRoute::all_with_id_in_query() {
         for path in [redirect.pattern, redirect.prefix] {
             router = router.route(&format!("{base}{path}"), get_or_head(web, Route::Redirect(redirect)));
         }
@@ -37,10 +38,15 @@ pub fn public_router(web: Web) -> Router {
     }
     let mut api = Router::new();
     for path in ["/api", "/api/", "/api/{*rest}"] {
-        api = api.route(&format!("{base}{path}"), any_method(web, Route::Api));
+        let web = Arc::clone(web);
+        let answer = any(move |request: Request| {
+            let route = api_route(&web.options.base_path, request.method(), request.uri().path());
+            handler::handle(Arc::clone(&web), route, request)
+        });
+        api = api.route(&format!("{base}{path}"), answer);
     }
     let with_id = Arc::clone(web);
-    router.merge(cors::around(api, web, Route::Api)).fallback(move |request: Request| {
+    router.merge(cors::around(api, web)).fallback(move |request: Request| {
         let route = route_with_id(&with_id.options.base_path, request.method(), request.uri().path());
         handler::handle(Arc::clone(&with_id), route, request)
     })
@@ -48,22 +54,37 @@ pub fn public_router(web: Web) -> Router {
 
 /// The route of a path that axum's router does not know: one with an id in it, or none of ours.
 fn route_with_id(base_path: &str, method: &Method, path: &str) -> Route {
-    match path.strip_prefix(base_path).and_then(RedirectRoute::with_id_in_path) {
+    match path.strip_prefix(base_path).and_then(LinkRoute::with_id_in_path) {
         Some(redirect) if matches!(*method, Method::GET | Method::HEAD) => Route::Redirect(redirect),
-        Some(_) => Route::WrongMethod { allow: ALLOW_GET },
+        Some(_) => wrong_method(ALLOW_GET),
         None => Route::Unmatched,
     }
 }
 
+/// The route of a path below `/api`. axum's router would decode an id before we decode it.
+fn api_route(base_path: &str, method: &Method, path: &str) -> Route {
+    let api = ApiRoute::of(path.strip_prefix(base_path).unwrap_or_default());
+    match api.allow() {
+        Some(allow) if !allow.split(',').any(|allowed| allowed == method.as_str()) => {
+            Route::WrongMethod { allow, rule: AccessRule::Api }
+        }
+        _ => Route::Api(api),
+    }
+}
+
+const fn wrong_method(allow: &'static str) -> Route {
+    Route::WrongMethod { allow, rule: AccessRule::Identity }
+}
+
 /// `HEAD` is answered as `GET`; the server leaves the body out.
 fn get_or_head(web: &Arc<Web>, route: Route) -> MethodRouter {
-    let other_methods = any_method(web, Route::WrongMethod { allow: ALLOW_GET });
+    let other_methods = any_method(web, wrong_method(ALLOW_GET));
     let web = Arc::clone(web);
     other_methods.get(move |request| handler::handle(Arc::clone(&web), route, request))
 }
 
 fn with_form(web: &Arc<Web>, route: Route) -> MethodRouter {
-    let other_methods = any_method(web, Route::WrongMethod { allow: ALLOW_FORM });
+    let other_methods = any_method(web, wrong_method(ALLOW_FORM));
     let (page, form) = (Arc::clone(web), Arc::clone(web));
     other_methods
         .get(move |request| handler::handle(Arc::clone(&page), route, request))

@@ -18,7 +18,7 @@ use crate::web::observability::{LinkOutcome, LinkStatus};
 use crate::web::pages::VisibleText;
 use crate::web::parameters::{Parameters, unknown_behind_id};
 use crate::web::problem::Problem;
-use crate::web::route::{IdLocation, RedirectRoute};
+use crate::web::route::{IdLocation, LinkRoute};
 
 /// The longest part of an address that is shown whole, in characters: longer than any id.
 const MAX_SHOWN: usize = 600;
@@ -87,7 +87,7 @@ impl LinkTest {
         caller: &dyn LazyCaller,
     ) -> Verdict {
         let path = parts.uri.path().strip_prefix(&*web.options.base_path).unwrap_or_default();
-        let Some(route) = RedirectRoute::of(path) else { return Verdict::NoLink };
+        let Some(route) = LinkRoute::of(path) else { return Verdict::NoLink };
         let read = LinkRequest::read(web, route, parts).map_err(|response| response.problem);
         let scope = read.as_ref().ok().map(|link| link.scope);
         let candidates = read.map(|link| link.candidates);
@@ -117,7 +117,7 @@ impl LinkTest {
 
 /// Reads a request for a link beside its candidates, with the code that these were read with.
 fn reading<'a>(
-    route: RedirectRoute,
+    route: LinkRoute,
     path: &'a str,
     query: Option<&'a str>,
     candidates: Result<IdCandidates<'a>, Problem>,
@@ -181,7 +181,7 @@ mod tests {
     fn received(address: &str) -> (String, Item<'static>) {
         let request = BrowserRequest::of(address, Some(OWN), BASE_PATH).unwrap();
         let path = request.uri.path().strip_prefix(BASE_PATH).unwrap();
-        let route = RedirectRoute::of(path).unwrap();
+        let route = LinkRoute::of(path).unwrap();
         assert_eq!(route.kind, Some(Kind::Conversation), "{address}");
         let candidates = || {
             let raw = raw_id(route, path, &Parameters::parse(request.uri.query())?)?;

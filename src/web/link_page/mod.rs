@@ -18,12 +18,12 @@ use self::details::{DetailRow, ShownValue};
 use super::Web;
 use super::installation::Installation;
 use super::link_address::{long_path, short_path};
-use super::link_json::LinkJson;
+use super::link_json::{LinkJson, ProblemJson};
 use super::negotiation::wants_page;
 use super::observability::{LinkOutcome, LinkStatus};
 use super::pages::{Frame, PagePolicy, Section, TimeText, VisibleText, page_response, secure_response};
 use super::problem::Problem;
-use super::problem_response::{ProblemJson, ProblemResponse};
+use super::problem_response::ProblemResponse;
 use crate::domain::{Answer, CallFailure, DetailValue, Details, Item, PlainValue, ProjectName};
 use crate::resolver::{Found, ResolveRequest};
 
@@ -53,7 +53,7 @@ struct LinkWithDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<BTreeMap<&'a str, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    details_error: Option<ProblemJson<'a>>,
+    details_error: Option<ProblemJson>,
 }
 
 #[derive(Template)]
@@ -148,7 +148,7 @@ fn json(
         Err(problem) => (None, Some(ProblemJson::of(problem))),
     });
     let link = LinkWithDetails {
-        link: LinkJson::resolved(page.web, installation, item, &page.found),
+        link: LinkJson::resolved(&page.web.link_json_context(installation), item, &page.found),
         details: details.as_deref().map(fields),
         details_error: error,
     };
