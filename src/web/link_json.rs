@@ -82,6 +82,9 @@ pub(crate) struct ProblemJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) retry_after: Option<u32>,
+    /// The member of the body that is wrong or missing (RFC 6901).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pointer: Option<String>,
     /// The links to choose from, if several projects have the item.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(no_recursion)]
@@ -177,6 +180,10 @@ impl ProblemJson {
             detail: row.detail.into(),
             request_id: None,
             retry_after: problem.retry_after(),
+            pointer: match problem {
+                Problem::InvalidMember(member) => Some(member.pointer()),
+                _ => None,
+            },
             links: Vec::new(),
         }
     }

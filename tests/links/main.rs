@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api;
 mod callers;
 mod calls_to_nebuly;
 mod details;
@@ -21,6 +22,7 @@ mod keys;
 mod kit;
 mod limits;
 mod link_page;
+mod listings;
 mod openapi;
 mod outage;
 mod paste;

@@ -28,6 +28,7 @@ use utoipa::openapi::{
 };
 
 use self::operations::{SECTIONS, TOKEN, operations};
+use super::api::RequestedLink;
 use super::link_json::{LinkJson, LinkState, ProblemJson};
 use super::link_page::LinkWithDetails;
 use super::pages::{AN_HOUR, secure_response};
@@ -84,6 +85,11 @@ fn description(options: &WebOptions) -> OpenApi {
         .schema_from::<ProblemJson>()
         .schema_from::<LinkWithDetails<'_>>()
         .schema_from::<LinkState>()
+        .schema_from::<RequestedLink>()
+        .schema("Links", operations::links())
+        .schema("LinksRequest", operations::links_request(options.max_batch))
+        .schema("Kind", parameters::kind())
+        .schema("Switch", parameters::switch())
         .responses_from_iter(responses)
         .security_scheme(TOKEN, SecurityScheme::Http(token.build()));
     for (name, header) in headers::all() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, Paths};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder, ResponsesBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Required};
 
@@ -17,10 +17,13 @@ use super::{examples, headers};
 use crate::domain::Kind;
 use crate::web::WebOptions;
 use crate::web::caller::AccessRule;
+use crate::web::link_json::LinkJson;
 use crate::web::route::{ApiRoute, FixedRoute, IdLocation, LinkRoute, Route};
 
 /// The name of the scheme in which a request has an API token.
 pub(super) const TOKEN: &str = "token";
+
+const JSON: &str = "application/json";
 
 const LINKS: &str = "links";
 const API: &str = "api";
@@ -88,7 +91,7 @@ fn described(route: Route) -> Vec<Described> {
             vec![Described { method, operation, answers }, kit()]
         }
         Route::Fixed(FixedRoute::OpenApi) => {
-            vec![file("openapi", "This description", "application/json", Type::Object)]
+            vec![file("openapi", "This description", JSON, Type::Object)]
         }
         Route::Fixed(FixedRoute::OpenSearch) => {
             vec![file(
@@ -132,10 +135,7 @@ fn redirect(link: LinkRoute) -> Described {
     let redirect = ResponseBuilder::new().description("The redirect. It has no body.");
     let redirect = headers::add(redirect, &[headers::EVERYWHERE, headers::OF_LINK, headers::REDIRECT]);
     let page = with_body("With `noredirect`: the link. For a robot that makes previews: a small page.")
-        .content(
-            "application/json",
-            content(Ref::from_schema_name("LinkWithDetails"), examples::link_with_details()),
-        )
+        .content(JSON, content(Ref::from_schema_name("LinkWithDetails"), examples::link_with_details()))
         .content("text/html", content(text(), None));
     let page = headers::add(page, &[headers::OF_LINK, headers::PAGE]);
     get(operation, vec![(StatusCode::OK, page.build()), (StatusCode::FOUND, redirect.build())])
@@ -147,20 +147,48 @@ fn api_link() -> Described {
         .parameter(kind_in_path())
         .parameter(id_in_path(None, false));
     let operation = parameters::add(operation, parameters::LINK);
-    let link = with_body("The link.").content(
-        "application/json",
-        content(Ref::from_schema_name("Link"), examples::value(&examples::link())),
-    );
+    let link = with_body("The link.")
+        .content(JSON, content(Ref::from_schema_name("Link"), examples::value(&examples::link())));
     let link = headers::add(link, &[headers::OF_LINK, headers::CROSS_ORIGIN]);
     get(operation, vec![(StatusCode::OK, link.build())])
 }
 
 fn api_links() -> Described {
-    let operation = operation(API, "get_links", "Many links");
+    let wanted = json!([
+        {"kind": "interaction", "id": examples::INTERACTION},
+        {"id": examples::CONVERSATION, "project": "default"},
+        {"id": examples::CONVERSATION},
+    ]);
+    let body = RequestBodyBuilder::new()
+        .required(Some(Required::True))
+        .description(Some("At most 1 MiB."))
+        .content(JSON, content(Ref::from_schema_name("LinksRequest"), Some(json!({"links": wanted}))));
+    let operation = operation(API, "get_links", "Many links")
+        .description(Some("Each has a state of its own, so the answer is a 200 whatever becomes of them."))
+        .request_body(Some(body.build()));
     let operation = parameters::add(operation, &["refresh"]);
-    let links = with_body("The links, in the order of the request.");
+    let links = examples::links().unwrap_or_default();
+    let line = links.first().map(|link| LinkJson { index: Some(0), ..link.clone() });
+    let links = with_body(
+        "The links, in the order of the request; for whoever accepts `application/x-ndjson`, each as a line with its `index`, \
+         as soon as it is known.",
+    )
+    .content(JSON, content(Ref::from_schema_name("Links"), Some(json!({"links": links}))))
+    .content("application/x-ndjson", content(Ref::from_schema_name("Link"), examples::value(&line)));
     let links = headers::add(links, &[headers::CROSS_ORIGIN]);
     Described { method: Method::POST, operation, answers: vec![(StatusCode::OK, links.build())] }
+}
+
+/// The answer to a request for many links.
+pub(super) fn links() -> Schema {
+    let links = ArrayBuilder::new().items(Ref::from_schema_name("Link"));
+    ObjectBuilder::new().property("links", links).required("links").into()
+}
+
+/// A request for so many links at most.
+pub(super) fn links_request(most: usize) -> Schema {
+    let links = ArrayBuilder::new().items(Ref::from_schema_name("RequestedLink")).max_items(Some(most));
+    ObjectBuilder::new().property("links", links).required("links").into()
 }
 
 /// The question of a browser before a page of another origin may ask.

@@ -1,9 +1,9 @@
 //! The parameters that requests have.
 
 use serde_json::{Value, json};
-use utoipa::openapi::Required;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::{Ref, RefOr, Required};
 
 use super::component::component;
 use super::examples::{CONVERSATION, INTERACTION, interaction};
@@ -49,7 +49,7 @@ pub(super) fn all() -> [(&'static str, Parameter); 8] {
             query(
                 "refresh",
                 "Nebuly is called even if a cached result is fresh. If that fails, the cache answers.",
-                switch(),
+                Ref::from_schema_name("Switch"),
             ),
         ),
         (
@@ -57,7 +57,7 @@ pub(super) fn all() -> [(&'static str, Parameter); 8] {
             query(
                 "noredirect",
                 "The page of the link in place of the redirect; JSON, unless `Accept` names `text/html`.",
-                switch(),
+                Ref::from_schema_name("Switch"),
             ),
         ),
         (
@@ -66,11 +66,7 @@ pub(super) fn all() -> [(&'static str, Parameter); 8] {
                 "wait",
                 "If Nebuly does not know the item yet, it is asked again until the item is there or this time is up. The most is \
              `redirect.max_wait`.",
-                text()
-                    .pattern(Some(DURATION))
-                    .max_length(Some(16))
-                    .examples([json!("5s"), json!("1m30s")])
-                    .into(),
+                text().pattern(Some(DURATION)).max_length(Some(16)).examples([json!("5s"), json!("1m30s")]),
             ),
         ),
         (
@@ -78,16 +74,19 @@ pub(super) fn all() -> [(&'static str, Parameter); 8] {
             query(
                 "project",
                 "The only project that is asked. Without it, all are.",
-                text().max_length(Some(ProjectName::MAX_LEN)).examples([json!("default")]).into(),
+                text().max_length(Some(ProjectName::MAX_LEN)).examples([json!("default")]),
             ),
         ),
-        ("kind", query("kind", "The kind of the ids that the templates are for.", kind())),
+        (
+            "kind",
+            query("kind", "The kind of the ids that the templates are for.", Ref::from_schema_name("Kind")),
+        ),
         (
             "cache-control",
             header(
                 "Cache-Control",
                 "`no-cache` does the same as `refresh`.",
-                text().examples([json!("no-cache")]).into(),
+                text().examples([json!("no-cache")]),
             ),
         ),
         (
@@ -95,7 +94,7 @@ pub(super) fn all() -> [(&'static str, Parameter); 8] {
             header(
                 "X-Request-Id",
                 "Becomes the id of the request, if it is 1 to 64 of `A-Z a-z 0-9 . _ -`. Otherwise the request gets a new one.",
-                text().examples([json!("7d2f0c1b9a3e4d58")]).into(),
+                text().examples([json!("7d2f0c1b9a3e4d58")]),
             ),
         ),
         (
@@ -103,7 +102,7 @@ pub(super) fn all() -> [(&'static str, Parameter); 8] {
             header(
                 "Sec-Fetch-Site",
                 "Browsers say so from where a form comes. Another site's is refused; without this header, `Origin` counts.",
-                text().enum_values(Some(["same-origin", "none"])).into(),
+                text().enum_values(Some(["same-origin", "none"])),
             ),
         ),
     ]
@@ -171,11 +170,11 @@ pub(super) fn kind_in_path() -> Parameter {
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
         .description(Some("The kind of the item."))
-        .schema(Some(kind()))
+        .schema(Some(Ref::from_schema_name("Kind")))
         .build()
 }
 
-fn query(name: &str, description: &str, schema: Schema) -> Parameter {
+fn query(name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Query)
@@ -185,7 +184,7 @@ fn query(name: &str, description: &str, schema: Schema) -> Parameter {
         .build()
 }
 
-fn header(name: &str, description: &str, schema: Schema) -> Parameter {
+fn header(name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
     let parameter = ParameterBuilder::from(query(name, description, schema));
     parameter.parameter_in(ParameterIn::Header).build()
 }
@@ -205,12 +204,13 @@ fn id(kind: Option<Kind>, takes_short_code: bool) -> Schema {
     }
 }
 
-fn kind() -> Schema {
+/// A kind.
+pub(super) fn kind() -> Schema {
     text().enum_values(Some([Kind::Interaction, Kind::Conversation].map(Kind::as_str))).into()
 }
 
-/// A parameter that is on if it has no value.
-fn switch() -> Schema {
+/// The value of a parameter that is on if it has none.
+pub(super) fn switch() -> Schema {
     let boolean = ObjectBuilder::new().schema_type(Type::Boolean);
     AnyOfBuilder::new().item(boolean).item(text().enum_values(Some(["", "1", "0"]))).into()
 }

@@ -11,7 +11,7 @@ use super::component::component;
 use super::headers;
 use crate::domain::{InvalidId, Kind};
 use crate::web::caller::AccessRule;
-use crate::web::problem::Problem;
+use crate::web::problem::{BodyMember, Problem};
 use crate::web::route::{ALLOW_GET, ApiRoute, FixedRoute, Route};
 
 /// Every problem once.
@@ -27,7 +27,10 @@ pub(super) const PROBLEMS: &[Problem] = &[
     Problem::MethodNotAllowed { allow: ALLOW_GET },
     Problem::Ambiguous,
     Problem::TooLarge,
+    Problem::TooManyLinks,
     Problem::UnsupportedForm,
+    Problem::UnsupportedBody,
+    Problem::InvalidMember(BodyMember::Kind(3)),
     Problem::RateLimited { retry_after: 5 },
     Problem::Internal,
     Problem::KeyRejected,
@@ -49,8 +52,11 @@ fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
     let is_api = route.access_rule() == AccessRule::Api;
     let is_kit = route == Route::Fixed(FixedRoute::Kit);
     let has_body = method == Method::POST;
+    let is_form = has_body && !is_api;
     match problem {
-        Problem::InvalidRequest(_) | Problem::UnknownProject => is_link || is_kit || has_body,
+        Problem::InvalidRequest(_) => is_link || is_kit || has_body,
+        // In a batch it is a problem of its link.
+        Problem::UnknownProject => is_link || is_kit || is_form,
         Problem::InvalidId { .. }
         | Problem::NotFound
         | Problem::RateLimited { .. }
@@ -64,8 +70,9 @@ fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
             Route::Redirect(link) => link.kind != Some(Kind::Interaction),
             _ => is_link,
         },
-        Problem::TooLarge | Problem::UnsupportedForm | Problem::TooManyBatches => has_body,
-        Problem::CrossSite => has_body && !is_api,
+        Problem::TooLarge | Problem::TooManyBatches => has_body,
+        Problem::UnsupportedForm | Problem::CrossSite => is_form,
+        Problem::TooManyLinks | Problem::UnsupportedBody | Problem::InvalidMember(_) => has_body && is_api,
         Problem::TokenRequired => is_api,
         Problem::IdentityRequired => route.access_rule() != AccessRule::Open,
         Problem::UnknownPath => matches!(route, Route::Api(ApiRoute::Link(_))),
