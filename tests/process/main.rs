@@ -15,6 +15,7 @@ mod demo;
 mod files;
 mod large_snapshot;
 mod memory_limit;
+mod openapi;
 mod panic_log;
 mod resolve_command;
 mod secrets;
