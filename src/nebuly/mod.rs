@@ -31,7 +31,7 @@ mod side_calls;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use self::call::{ClientError, Endpoint, KeyCheck, POOL_MAX_IDLE};
+pub use self::call::{ClientError, Endpoint, KeyCheck, POOL_MAX_IDLE, Unreachable};
 pub use self::client::{Nebuly, NebulyOptions, SharedClientState};
 pub use self::details::DetailsClient;
 pub use self::key::{ApiKey, ApiKeySource, InvalidKey, ProjectKeys};

@@ -6,6 +6,7 @@ mod details;
 mod endpoint;
 mod key_check;
 mod trace;
+mod unreachable;
 
 pub(super) use self::answer::{MAX_DEEP_LINK_BODY, accept_url};
 pub(super) use self::api::{ApiCall, CallError, CallOutcome, NebulyApi, http_client};
@@ -14,3 +15,4 @@ pub(super) use self::details::{MAX_DETAILS_BODY, read_details};
 pub use self::endpoint::Endpoint;
 pub use self::key_check::KeyCheck;
 pub(super) use self::trace::{CONVERSATION_DETAIL, CallNames, CallSpans, DEEP_LINK, INTERACTION_DETAIL};
+pub use self::unreachable::Unreachable;
