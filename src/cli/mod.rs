@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod health;
 mod output;
 mod process;
 mod resolve;
@@ -48,6 +49,8 @@ enum Command {
     Demo,
     /// Say what is wrong with the settings, try each key, and show the settings without secrets
     Check(check::CheckArguments),
+    /// Ask the nebulink that runs with the same settings whether it is ready (0) or not (1)
+    Health,
     /// Print the URLs of links
     Resolve(resolve::ResolveArguments),
     /// Print the completion script for a shell
@@ -81,6 +84,7 @@ fn run() -> ExitCode {
         Command::Serve => serve::run(&sources),
         Command::Demo => demo::run(&sources),
         Command::Check(arguments) => check::run(&sources, &arguments),
+        Command::Health => health::run(&sources),
         Command::Resolve(arguments) => resolve::run(&arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -14,6 +14,7 @@ mod clock;
 mod commands;
 mod demo;
 mod files;
+mod health;
 mod large_snapshot;
 mod memory_limit;
 mod panic_log;
