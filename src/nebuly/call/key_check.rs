@@ -9,13 +9,11 @@ use serde_json::json;
 
 use super::answer::{BodyError, StatusMeaning, read_body};
 use super::api::{JSON, NebulyApi};
+use super::listing::MAX_LISTING_BODY;
 use super::unreachable::{Obstacle, Unreachable};
-use crate::domain::{CallFailure, Cause};
+use crate::domain::{CallFailure, Cause, Kind};
 use crate::nebuly::key::ApiKey;
 use crate::nebuly::metrics::CallResult;
-
-/// The longest answer that is read, in bytes: one interaction, with all that was said in it.
-const MAX_BODY: usize = 4 << 20;
 
 /// The outcome of checking a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +44,7 @@ impl NebulyApi {
             "limit": 1,
             "offset": 0,
         });
-        let Ok(url) = self.endpoint.get_interactions() else { return failed(Cause::Internal, None) };
+        let Ok(url) = self.endpoint.listing(Kind::Interaction) else { return failed(Cause::Internal, None) };
         let request = self
             .http
             .post(url.clone())
@@ -57,7 +55,7 @@ impl NebulyApi {
         let answered = tokio::time::timeout(timeout, async {
             let response = request.send().await?;
             let status = response.status().as_u16();
-            match read_body(response, MAX_BODY).await {
+            match read_body(response, MAX_LISTING_BODY).await {
                 Err(BodyError::Broken(error)) => Err(error),
                 Err(BodyError::TooLarge) => Ok((status, None)),
                 Ok(body) => Ok((status, Some(body))),
