@@ -48,7 +48,7 @@ enum Command {
     Demo,
     /// Say what is wrong with the settings, show them without secrets, and try each key
     Check,
-    /// Print the URLs of links
+    /// Print the URLs of links: from Nebuly, a running nebulink or a snapshot
     Resolve(resolve::ResolveArguments),
     /// Print the completion script for a shell
     Completions {
@@ -81,7 +81,7 @@ fn run() -> ExitCode {
         Command::Serve => serve::run(&sources),
         Command::Demo => demo::run(&sources),
         Command::Check => check::run(&sources),
-        Command::Resolve(arguments) => resolve::run(&arguments),
+        Command::Resolve(arguments) => resolve::run(&arguments, &sources),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "nebulink", &mut script);
