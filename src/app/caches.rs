@@ -25,7 +25,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 const LAST_SAVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The memory for the links of a command, in bytes: duplicates that are near each other cost one call.
-const SIZE_FOR_COMMANDS: u64 = 4 << 20;
+const SIZE_FOR_COMMANDS: u64 = 1 << 20;
 
 /// The caches in memory, with the tasks that load and save it beside the resolver.
 pub(super) struct Caches {

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::ids::AskedId;
 use crate::domain::{AllowedHosts, TargetUrl};
-use crate::web::{LinkJson, LinkState};
+use crate::web::{LinkJson, LinkState, ProblemJson};
 
 /// The most characters of a text from outside that are shown.
 const MAX_SHOWN: usize = 600;
@@ -22,13 +22,32 @@ pub(super) struct AnsweredId {
 #[derive(Debug)]
 pub(super) struct GivenUp(pub(super) String);
 
+/// Something to print.
+#[derive(Debug)]
+pub(super) enum Printout {
+    Answer(Box<AnsweredId>),
+    /// Something to know while nothing else comes.
+    Notice(String),
+    /// The last of all.
+    GivenUp(GivenUp),
+}
+
 /// Takes the answers, in the order of the ids. It is closed once nothing can be printed any more.
-pub(super) type Answers = mpsc::Sender<Result<AnsweredId, GivenUp>>;
+pub(super) type Answers = mpsc::Sender<Printout>;
 
 /// The only reading that can fail is that of standard input.
 impl From<io::Error> for GivenUp {
     fn from(error: io::Error) -> Self {
         Self(format!("standard input cannot be read: {error}"))
+    }
+}
+
+impl From<Result<AnsweredId, GivenUp>> for Printout {
+    fn from(result: Result<AnsweredId, GivenUp>) -> Self {
+        match result {
+            Ok(answer) => Self::Answer(Box::new(answer)),
+            Err(given_up) => Self::GivenUp(given_up),
+        }
     }
 }
 
@@ -45,6 +64,11 @@ pub(super) fn well_formed(text: &str) -> Option<TargetUrl> {
     let mut hosts = AllowedHosts::default();
     hosts.allow_host_of(&url::Url::parse(text).ok()?).ok()?;
     TargetUrl::accept(text, &hosts, |_| false).ok()
+}
+
+/// A problem in its own words, on one line.
+pub(super) fn words(problem: &ProblemJson) -> String {
+    printable(&format!("{}: {}", problem.title, problem.detail))
 }
 
 /// Escapes text from outside, so that it cannot control a terminal.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
-use super::answer::{AnsweredId, Answers};
+use super::answer::{AnsweredId, Answers, words};
 use super::ids::{AskedId, Ids};
 use super::patience::Patience;
 use crate::domain::{
@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::resolver::{Mode, Outcome, Resolution, ResolveRequest, Resolver};
 use crate::settings::Settings;
-use crate::web::{LinkJson, LinkJsonContext};
+use crate::web::{LinkJson, LinkJsonContext, ProblemJson};
 
 /// The pause before Nebuly is asked again that said no time.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -28,7 +28,6 @@ pub(super) struct NebulyLookup {
     projects: Vec<ProjectName>,
     max_in_flight: usize,
     operator: Operator,
-    patience: Patience,
 }
 
 /// Whoever runs the command, and has the keys.
@@ -51,26 +50,26 @@ impl NebulyLookup {
             projects: settings.projects.iter().map(|project| project.name.clone()).collect(),
             max_in_flight: settings.nebuly.max_in_flight,
             operator: Operator(caller),
-            patience: Patience::new(),
         }
     }
 
     /// Looks all ids up, `nebuly.max_in_flight` at a time.
     pub(super) async fn answer(&self, ids: Ids, answers: &Answers) {
-        let answered = ids.into_stream().map(async |id| Ok(self.look_up(id?).await));
+        let patience = Patience::new(answers);
+        let answered = ids.into_stream().map(async |id| Ok(self.look_up(id?, &patience).await));
         let mut answered = pin!(answered.buffered(self.max_in_flight));
         while let Some(answer) = answered.next().await {
-            if answers.send(answer).await.is_err() {
+            if answers.send(answer.into()).await.is_err() {
                 return;
             }
         }
     }
 
-    async fn look_up(&self, id: AskedId) -> AnsweredId {
+    async fn look_up(&self, id: AskedId, patience: &Patience) -> AnsweredId {
         let link = match &id.candidates {
             Err(why) => id.invalid(*why),
             Ok(candidates) => {
-                let resolution = self.resolve(candidates).await;
+                let resolution = self.resolve(candidates, patience).await;
                 let context = LinkJsonContext { address: self.address.as_deref(), projects: &self.projects };
                 LinkJson::of_resolution(&context, candidates, Some(&resolution))
             }
@@ -79,22 +78,22 @@ impl NebulyLookup {
     }
 
     /// Asks until Nebuly has time for it.
-    async fn resolve(&self, candidates: &IdCandidates<'_>) -> Resolution {
+    async fn resolve(&self, candidates: &IdCandidates<'_>, patience: &Patience) -> Resolution {
         loop {
             let (scope, mode, wait) = (Scope::All, Mode::Cached, Duration::ZERO);
             let request = ResolveRequest { candidates, scope, mode, wait, caller: &self.operator };
             let resolution = self.resolver.resolve(&request).await;
-            let pause = match resolution.outcome {
-                Outcome::Failed(CallFailure { cause: Cause::Overloaded { retry_after }, .. }) => {
-                    retry_after.map_or(PAUSE, |seconds| Duration::from_secs(seconds.into()))
+            let (pause, cause) = match resolution.outcome {
+                Outcome::Failed(CallFailure { cause: cause @ Cause::Overloaded { retry_after }, .. }) => {
+                    (retry_after.map_or(PAUSE, |seconds| Duration::from_secs(seconds.into())), cause)
                 }
                 Outcome::Failed(_) => return resolution,
                 Outcome::Resolved(_) | Outcome::Absent | Outcome::Ambiguous(_) => {
-                    self.patience.renew();
+                    patience.renew();
                     return resolution;
                 }
             };
-            if !self.patience.wait(pause).await {
+            if !patience.wait(pause, &words(&ProblemJson::of(cause.into()))).await {
                 return resolution;
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::Receiver;
 
-use super::answer::{AnsweredId, GivenUp, printable};
+use super::answer::{AnsweredId, GivenUp, Printout, words};
 use crate::cli::output::complain;
 use crate::web::LinkJson;
 
@@ -59,10 +59,7 @@ impl<W: Write> Printer<W> {
     /// output cannot be written to.
     ///
     /// Each line is on its way as soon as it is known: somebody may be waiting for it.
-    pub(super) fn print_all(
-        mut self,
-        mut answers: Receiver<Result<AnsweredId, GivenUp>>,
-    ) -> io::Result<bool> {
+    pub(super) fn print_all(mut self, mut answers: Receiver<Printout>) -> io::Result<bool> {
         let printed = loop {
             let next = match answers.try_recv() {
                 Ok(next) => Some(next),
@@ -73,8 +70,9 @@ impl<W: Write> Printer<W> {
             };
             match next {
                 None => break self.without_url == 0,
-                Some(Ok(answer)) => self.print(&answer)?,
-                Some(Err(GivenUp(why))) => {
+                Some(Printout::Answer(answer)) => self.print(&answer)?,
+                Some(Printout::Notice(notice)) => self.complain(&notice),
+                Some(Printout::GivenUp(GivenUp(why))) => {
                     self.complain(&why);
                     break false;
                 }
@@ -106,8 +104,7 @@ impl<W: Write> Printer<W> {
             writeln!(self.output, "{line}")?;
         }
         if let Some(error) = error {
-            let why = printable(&format!("{}: {}", error.title, error.detail));
-            self.complain(&format!("{}: {why}", in_quotes(&id.text)));
+            self.complain(&format!("{}: {}", in_quotes(&id.text), words(error)));
         }
         Ok(())
     }

@@ -138,6 +138,20 @@ async fn a_server_that_is_busy_or_restarts_is_asked_again() {
 }
 
 #[tokio::test]
+async fn of_a_long_pause_it_tells_once() {
+    let busy = problem("503 Service Unavailable", "retry-after: 3\r\n", "Busy");
+    let was_asked = AtomicUsize::new(0);
+    let server = FakeServer::start(move |request, stream| {
+        let is_busy = was_asked.fetch_add(1, Ordering::SeqCst) == 0;
+        let answer = if is_busy { busy.clone() } else { all_resolved(request) };
+        drop(stream.write_all(answer.as_bytes()));
+    });
+    let found = ask(&server.url(), &["conversation", "a"], "").await;
+    assert_eq!((found.code, found.output.as_str()), (0, "https://any.example/a\n"));
+    assert_eq!(found.errors, "nebulink: Busy: Why. Waiting for 3s, and longer if need be.\n");
+}
+
+#[tokio::test]
 async fn a_server_that_takes_fewer_links_at_once_gets_fewer() {
     let server = FakeServer::start(|request, stream| {
         let answer = match request.ids.len() {

@@ -1,6 +1,7 @@
 //! `nebulink resolve -` between pipes: ids are read as they are needed, and links printed as they are known.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::ops::Range;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::fake_server::{FakeServer, ndjson, resolved};
 use super::{resolve, resolve_at};
+use crate::support::process::Process;
 use crate::support::{KEY, PATIENCE, stand_in};
 
 /// A command that runs, with both ends of its pipes.
@@ -33,13 +35,18 @@ impl Piped {
         line
     }
 
-    /// Has it look so many ids up, and returns the most memory that it has had until then, in KiB.
+    /// Has it look these ids up, and returns the most memory that it has had until then, in KiB.
     #[cfg(target_os = "linux")]
-    fn answer(&mut self, ids: usize) -> usize {
-        let (stdin, stdout) = (&mut self.stdin, &mut self.stdout);
+    fn answer(&mut self, ids: Range<usize>) -> usize {
+        let (mut stdin, stdout) = (BufWriter::new(&mut self.stdin), &mut self.stdout);
+        let len = ids.len();
         std::thread::scope(|scope| {
-            scope.spawn(move || (0..ids).for_each(|number| writeln!(stdin, "{number}").unwrap()));
-            stdout.lines().take(ids).for_each(|line| drop(line.unwrap()));
+            scope.spawn(move || {
+                for number in ids {
+                    writeln!(stdin, "{number}").unwrap();
+                }
+            });
+            stdout.lines().take(len).for_each(|line| drop(line.unwrap()));
         });
         self.most_memory()
     }
@@ -125,6 +132,17 @@ async fn a_reader_that_goes_away_ends_it_quietly_however_many_ids_there_are() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let snapshot = snapshot("a");
+    let mut command = resolve(&["conversation", "a", "--from", snapshot.path().to_str().unwrap()]);
+    let output = command.stdout(std::fs::File::create("/dev/full").unwrap()).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.starts_with("nebulink: standard output cannot be written to"), "{errors}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_it_at_once() {
     let stand_in = known("a").await;
@@ -138,20 +156,33 @@ async fn ctrl_c_ends_it_at_once() {
     assert!(!status.success() && began.elapsed() < Duration::from_secs(2), "{status}");
 }
 
-/// The ids that are read ahead are bounded, and so are the links that wait to be printed.
+/// The ids that are read ahead are bounded, and so are the links that wait to be printed. `NEBULINK_RESOLVE_IDS` is the number
+/// of ids.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_memory_does_not_grow_with_the_number_of_ids() {
-    let (server, snapshot) = (server(), snapshot("a"));
-    let file = snapshot.path().to_str().unwrap();
-    for command in [
-        resolve(&["conversation", "-", "--server", &server.url()]),
-        resolve(&["conversation", "-", "--from", file]),
+    let ids = std::env::var("NEBULINK_RESOLVE_IDS").map_or(20_000, |ids| ids.parse::<usize>().unwrap());
+    let stand_in = stand_in().await;
+    (0..ids).for_each(|number| stand_in.add_conversation(KEY, &number.to_string()));
+    let limit = ids.to_string();
+    let limits = [("NEBULINK__LIMITS__COLD_PER_SECOND", &*limit), ("NEBULINK__LIMITS__COLD_BURST", &limit)];
+    let quiet = [("NEBULINK__LOG__ACCESS", "none")];
+    let process = Process::serve(&stand_in, &[&limits[..], &quiet].concat());
+    let (server, snapshot) = (format!("http://{}", process.address), snapshot("0"));
+    let from = ["conversation", "-", "--from", snapshot.path().to_str().unwrap()];
+    for (form, command) in [
+        ("with the keys", resolve_at(&stand_in, &["conversation", "-"])),
+        ("--server", resolve(&["conversation", "-", "--server", &server])),
+        ("--server, links in its cache", resolve(&["conversation", "-", "--server", &server])),
+        ("--from", resolve(&from)),
     ] {
+        let began = Instant::now();
         let mut piped = Piped::start(command);
-        let few = piped.answer(5_000);
-        let many = piped.answer(40_000);
-        println!("{few} KiB for 5,000 ids, {many} KiB for 45,000");
+        let few = piped.answer(0..ids / 10);
+        let many = piped.answer(ids / 10..ids);
+        let time = began.elapsed();
+        println!("{form}: {ids} ids in {time:.1?}, {many} KiB of memory, {few} KiB after a tenth of them");
         assert!(many < few + few / 4, "{few} KiB became {many}");
     }
+    assert_eq!(stand_in.call_count(), 2 * ids);
 }

@@ -8,8 +8,9 @@ use tokio::time::sleep;
 use super::check::checked;
 use super::client::NebulinkClient;
 use super::reply::Setback;
-use crate::cli::resolve::answer::{AnsweredId, Answers, GivenUp};
+use crate::cli::resolve::answer::{AnsweredId, Answers, GivenUp, Printout, words};
 use crate::cli::resolve::ids::AskedId;
+use crate::cli::resolve::patience::Patience;
 use crate::web::{LinkJson, LinkState};
 
 /// After this many requests in a row without any link the server is given up.
@@ -53,19 +54,25 @@ struct Round {
     known: usize,
     /// The links that are to be asked for again, with their places.
     deferred: Vec<(usize, LinkJson)>,
-    /// The pause before that.
+    /// The pause before that, and its reason.
     pause: Duration,
+    why: String,
 }
 
 /// Sends the answers of these ids, in their order.
-pub(super) async fn answer(client: &NebulinkClient, ids: io::Result<Vec<AskedId>>, answers: Answers) {
+pub(super) async fn answer(
+    client: &NebulinkClient,
+    patience: &Patience,
+    ids: io::Result<Vec<AskedId>>,
+    answers: Answers,
+) {
     let answered = match ids {
-        Ok(ids) => Batch::new(ids, answers.clone()).resolve(client).await,
+        Ok(ids) => Batch::new(ids, answers.clone()).resolve(client, patience).await,
         Err(error) => Err(error.into()),
     };
     if let Err(given_up) = answered {
         // There is room for it, unless nothing is printed any more.
-        drop(answers.try_send(Err(given_up)));
+        drop(answers.try_send(Printout::GivenUp(given_up)));
     }
 }
 
@@ -81,7 +88,7 @@ impl Batch {
         batch
     }
 
-    async fn resolve(mut self, client: &NebulinkClient) -> Result<(), GivenUp> {
+    async fn resolve(mut self, client: &NebulinkClient, patience: &Patience) -> Result<(), GivenUp> {
         let (mut window, mut broken) = (usize::MAX, 0);
         loop {
             let asked = self.open(client.max_batch().min(window));
@@ -91,14 +98,14 @@ impl Batch {
             let mut round = Round::default();
             let ended = self.ask(client, &asked, &mut round).await;
             if round.known > 0 {
-                client.patience().renew();
+                patience.renew();
                 broken = 0;
             }
             match ended {
                 Ok(()) if round.deferred.is_empty() => window = window.saturating_mul(2),
                 Ok(()) => {
                     let may_change = !round.pause.is_zero() || round.known > 0;
-                    if !may_change || !client.patience().wait(round.pause).await {
+                    if !may_change || !patience.wait(round.pause, &round.why).await {
                         round.deferred.drain(..).for_each(|(place, link)| self.set(place, link));
                     }
                     // About as many as come through: the others would be asked for in vain.
@@ -106,7 +113,7 @@ impl Batch {
                 }
                 Err(Setback::TooMany(_)) if asked.len() > 1 => client.lower_max_batch(asked.len() / 2),
                 Err(Setback::Busy { pause, why }) => {
-                    if !client.patience().wait(pause).await {
+                    if !patience.wait(pause, &why).await {
                         return Err(GivenUp(format!("{why} The rest is given up.")));
                     }
                 }
@@ -149,13 +156,17 @@ impl Batch {
             }
             left -= 1;
             if let Some(pause) = self.pause_before_next(place, &link) {
-                round.pause = round.pause.max(pause);
+                if pause > round.pause {
+                    round.pause = pause;
+                    round.why = link.error.as_ref().map(words).unwrap_or_default();
+                }
                 round.deferred.push((place, link));
             } else {
                 round.known += 1;
                 self.set(place, link);
             }
             if left == 0 {
+                reply.end().await;
                 return Ok(());
             }
         }
@@ -212,7 +223,7 @@ impl Batch {
         while let Some(place @ BatchPlace::Known(_)) = self.places.get_mut(self.first) {
             if let BatchPlace::Known(answer) = std::mem::replace(place, BatchPlace::Answered) {
                 // There is room for each, unless nothing is printed any more.
-                drop(self.answers.try_send(Ok(*answer)));
+                drop(self.answers.try_send(Printout::Answer(answer)));
             }
             self.first += 1;
         }

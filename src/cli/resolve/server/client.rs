@@ -12,7 +12,6 @@ use url::Url;
 
 use super::reply::{NDJSON, Reply, Setback};
 use crate::cli::resolve::ids::AskedId;
-use crate::cli::resolve::patience::Patience;
 use crate::files::{self, FilePath, SmallFile};
 use crate::http_client;
 
@@ -46,7 +45,6 @@ pub(in crate::cli::resolve) struct NebulinkClient {
     url: String,
     timeout: Duration,
     max_batch: Cell<usize>,
-    patience: Patience,
 }
 
 /// The body of a request.
@@ -90,7 +88,6 @@ impl NebulinkClient {
             url: format!("{base}/api/v1/links"),
             timeout: options.timeout,
             max_batch: Cell::new(MAX_BATCH),
-            patience: Patience::new(),
         })
     }
 
@@ -102,11 +99,6 @@ impl NebulinkClient {
     /// The server takes no more than this many.
     pub(super) fn lower_max_batch(&self, max: usize) {
         self.max_batch.set(self.max_batch.get().min(max));
-    }
-
-    /// The patience with the server.
-    pub(super) const fn patience(&self) -> &Patience {
-        &self.patience
     }
 
     /// Asks for the links of these ids.

@@ -8,9 +8,9 @@ use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 
-use crate::cli::resolve::answer::printable;
+use crate::cli::resolve::answer::{printable, words};
 use crate::http_client;
-use crate::web::{LinkJson, ProblemJson};
+use crate::web::LinkJson;
 
 /// The media type of the links: one line of JSON for each.
 pub(super) const NDJSON: &str = "application/x-ndjson";
@@ -26,6 +26,9 @@ const MAX_PROBLEM: usize = 64 * 1024;
 
 /// The pause if a server that is busy says none.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest wait for the end behind the last link.
+const END_TIME: Duration = Duration::from_secs(1);
 
 /// The links of one request, as they come.
 pub(super) struct Reply {
@@ -80,6 +83,13 @@ impl Reply {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Reads the end of the answer, behind the last link, so that the connection can serve another request. Whatever else
+    /// comes does not matter.
+    pub(super) async fn end(mut self) {
+        let until = self.deadline.min(Instant::now() + END_TIME);
+        drop(timeout_at(until, self.response.chunk()).await);
     }
 
     /// The next line that has come whole.
@@ -156,8 +166,7 @@ async fn problem(mut response: Response) -> Option<String> {
             return None;
         }
     }
-    let ProblemJson { title, detail, .. } = serde_json::from_slice(&body).ok()?;
-    Some(printable(&format!("{title}: {detail}")))
+    serde_json::from_slice(&body).ok().as_ref().map(words)
 }
 
 fn media_type(headers: &HeaderMap) -> Option<&str> {
