@@ -29,7 +29,7 @@ const MIN_WINDOW: usize = 8;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Ids, and the links that are known of them.
-struct Batch {
+struct AskedBatch {
     places: Vec<BatchPlace>,
     /// The first one that is not answered.
     first: usize,
@@ -67,7 +67,7 @@ pub(super) async fn answer(
     answers: Answers,
 ) {
     let answered = match ids {
-        Ok(ids) => Batch::new(ids, answers.clone()).resolve(client, patience).await,
+        Ok(ids) => AskedBatch::new(ids, answers.clone()).resolve(client, patience).await,
         Err(error) => Err(error.into()),
     };
     if let Err(given_up) = answered {
@@ -76,7 +76,7 @@ pub(super) async fn answer(
     }
 }
 
-impl Batch {
+impl AskedBatch {
     /// Whatever cannot be an id needs no server.
     fn new(ids: Vec<AskedId>, answers: Answers) -> Self {
         let place = |id: AskedId| match id.candidates {

@@ -49,7 +49,7 @@ pub(in crate::cli::resolve) struct NebulinkClient {
 
 /// The body of a request.
 #[derive(Serialize)]
-struct Body<'a> {
+struct AskedLinks<'a> {
     links: Vec<AskedLink<'a>>,
 }
 
@@ -105,7 +105,7 @@ impl NebulinkClient {
     pub(super) async fn ask(&self, ids: impl Iterator<Item = &AskedId>) -> Result<Reply, Setback> {
         let links = ids.map(|id| AskedLink { kind: id.kind.as_str(), id: &id.text }).collect();
         // Texts always make JSON.
-        let body = serde_json::to_vec(&Body { links }).unwrap_or_default();
+        let body = serde_json::to_vec(&AskedLinks { links }).unwrap_or_default();
         Reply::to(self.http.post(&self.url).body(body), self.timeout).await
     }
 }

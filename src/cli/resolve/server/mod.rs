@@ -37,7 +37,7 @@ pub(super) async fn answer(client: &NebulinkClient, ids: Ids, answers: &Answers)
         });
         begun
             .for_each_concurrent(BATCHES, async |(ids, answers)| {
-                batch::answer(client, patience, ids, answers).await
+                batch::answer(client, patience, ids, answers).await;
             })
             .await;
     };
