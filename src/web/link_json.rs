@@ -69,6 +69,9 @@ pub(crate) struct ProblemJson {
     /// Seconds. In a problem within another answer, which has no header for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after: Option<u32>,
+    /// The member of the body that is wrong or missing (RFC 6901).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pointer: Option<String>,
     /// The links to choose from, if several projects have the item.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) links: Vec<LinkJson>,
@@ -163,6 +166,10 @@ impl ProblemJson {
             detail: row.detail.into(),
             request_id: None,
             retry_after: problem.retry_after(),
+            pointer: match problem {
+                Problem::InvalidMember(member) => Some(member.pointer()),
+                _ => None,
+            },
             links: Vec::new(),
         }
     }

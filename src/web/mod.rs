@@ -13,7 +13,9 @@
 //! | `link_page` | with `noredirect`: the page of the link, or its JSON |
 //! | `problem` | the table of everything that is no redirect |
 //! | `problem_response` | writes a problem as JSON or, if `negotiation` says so, as a page |
+//! | `api` | one link or many as JSON, for programs |
 //! | `paste`, `kit` | the page to paste ids into, and the templates for tools; `form` reads their forms |
+//! | `request_body` | the body of a request: how it may be sent, and how much of it is read |
 //! | `batch`, `places` | many links at once: how many are resolved at a time, and how many batches run |
 //! | `pages` | what pages have in common, the pages of problems, the card for link preview robots, and fixed files |
 //! | `observability` | the id, the line in the log, the metrics and the span of a request |
@@ -22,6 +24,7 @@
 //! several of them write. `management` is the other listener: probes, metrics and the version.
 
 mod answer;
+mod api;
 mod batch;
 pub mod caller;
 mod cors;
@@ -46,6 +49,7 @@ mod places;
 mod problem;
 mod problem_response;
 mod redirect;
+mod request_body;
 mod route;
 mod router;
 
@@ -56,7 +60,6 @@ use http::HeaderValue;
 use url::Url;
 
 use self::caller::{Access, Authenticator};
-use self::installation::Installation;
 pub(crate) use self::link_json::{LinkJson, LinkJsonContext, LinkState, ProblemJson};
 pub use self::observability::{
     AccessLogger, Escaping, LoggedRequests, MetricsRecorder, RequestTracer, TraceSampling,
@@ -75,8 +78,8 @@ pub struct Web {
     authenticator: Authenticator,
     resolution_metrics: ResolutionMetrics,
     request_metrics: RequestMetrics,
-    /// For the bodies of forms that are being read, of which each may be 1 MiB.
-    form_places: Places,
+    /// For the bodies that are being read, of which each may be 1 MiB.
+    body_places: Places,
     /// For batches and pastes.
     batch_places: Places,
     /// The `cache-control` of a redirect that browsers may keep.
@@ -112,7 +115,9 @@ pub struct WebOptions {
     pub projects: Vec<ProjectName>,
     /// The longest wait for an item that Nebuly does not know yet.
     pub max_wait: Duration,
-    /// The most links of a paste that are resolved at once.
+    /// The most links of a batch.
+    pub max_batch: usize,
+    /// The most links of a batch or paste that are resolved at once.
     pub max_in_flight: usize,
     /// The time that a request may take.
     pub request_timeout: Duration,
@@ -142,7 +147,7 @@ impl Web {
             authenticator: Authenticator::new(options.access.clone()),
             resolution_metrics: ResolutionMetrics::new(),
             request_metrics: RequestMetrics::new(options.recorder.clone()),
-            form_places: Places::new(16, 4),
+            body_places: Places::new(16, 4),
             batch_places: Places::new(8, 2),
             cacheable: cacheable.unwrap_or(headers::NO_STORE),
             options,
@@ -158,11 +163,6 @@ impl Web {
     /// The name of a project.
     fn name_of(&self, project: ProjectIndex) -> Option<&ProjectName> {
         self.options.projects.get(project.position())
-    }
-
-    /// What the JSON of links says of this installation.
-    fn link_json_context<'a>(&'a self, installation: &'a Installation<'_>) -> LinkJsonContext<'a> {
-        LinkJsonContext { address: installation.url(), projects: &self.options.projects }
     }
 
     /// The name of a project, where addresses of links have one: as soon as there are two projects.

@@ -167,7 +167,8 @@ impl ApiRoute {
         if path.strip_suffix('/').unwrap_or(path) == API_LINKS {
             return Self::Links;
         }
-        let link = API_PATHS.into_iter().find(|(prefix, _)| path.starts_with(prefix));
+        let with_id = |(prefix, _): &(&str, Kind)| path.len() > prefix.len() && path.starts_with(prefix);
+        let link = API_PATHS.into_iter().find(with_id);
         link.map_or(Self::Unmatched, |(prefix, kind)| {
             let (pattern, pattern_index) = (API_LINK, Self::FIRST_INDEX);
             Self::Link(LinkRoute { prefix, pattern, pattern_index, kind: Some(kind), id: IdLocation::Path })

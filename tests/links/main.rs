@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api;
 mod callers;
 mod calls_to_nebuly;
 mod details;

@@ -9,10 +9,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check;
 mod clock;
 mod commands;
 mod demo;
 mod files;
+mod health;
 mod large_snapshot;
 mod memory_limit;
 mod panic_log;
