@@ -53,6 +53,7 @@ async fn every_public_path_but_two_needs_the_identity() {
         "/nowhere",
         "/",
         "/kit",
+        "/openapi.json",
         "/opensearch.xml",
         "/api",
         "/api/v1/links",

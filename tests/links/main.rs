@@ -23,6 +23,7 @@ mod kit;
 mod limits;
 mod link_page;
 mod listings;
+mod openapi;
 mod outage;
 mod paste;
 mod projects;
