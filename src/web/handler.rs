@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::route::{ApiRoute, FixedRoute, Route};
 use super::{Disconnected, Web};
-use super::{api, kit, negotiation, paste, redirect};
+use super::{api, kit, negotiation, openapi, paste, redirect};
 use crate::domain::{Item, LazyCaller};
 
 /// Answers a request, whatever its route. A defect that panics is a 500, not a closed connection.
@@ -143,6 +143,7 @@ async fn fixed(
     match route {
         FixedRoute::Paste => paste::answer(web, parts, body, caller).await,
         FixedRoute::Kit => kit::answer(web, parts, body, caller).await,
+        FixedRoute::OpenApi => openapi::answer(web).into(),
         FixedRoute::OpenSearch => match open_search(&Installation::of(web, parts).address_of("")) {
             Ok(description) => description.into(),
             Err(problem) => problem.into(),

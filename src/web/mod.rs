@@ -15,6 +15,7 @@
 //! | `problem_response` | writes a problem as JSON or, if `negotiation` says so, as a page |
 //! | `api` | one link or many as JSON, for programs |
 //! | `paste`, `kit` | the page to paste ids into, and the templates for tools; `form` reads their forms |
+//! | `openapi` | the description of every path, made of the tables of routes and problems |
 //! | `request_body` | the body of a request: how it may be sent, and how much of it is read |
 //! | `batch`, `places` | many links at once: how many are resolved at a time, and how many batches run |
 //! | `pages` | what pages have in common, the pages of problems, the card for link preview robots, and fixed files |
@@ -43,6 +44,7 @@ mod link_request;
 pub mod management;
 mod negotiation;
 mod observability;
+mod openapi;
 mod pages;
 mod parameters;
 mod paste;
@@ -55,8 +57,10 @@ mod route;
 mod router;
 
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
 use url::Url;
 
@@ -85,6 +89,8 @@ pub struct Web {
     batch_places: Places,
     /// The `cache-control` of a redirect that browsers may keep.
     cacheable: HeaderValue,
+    /// The description for programs, as JSON; see `openapi`.
+    description: OnceLock<Bytes>,
 }
 
 /// Gives the request with these extensions so much more time.
@@ -155,6 +161,7 @@ impl Web {
             request_metrics: RequestMetrics::new(options.recorder.clone()),
             body_places: Places::new(16, 4),
             batch_places: Places::new(8, 2),
+            description: OnceLock::new(),
             cacheable: cacheable.unwrap_or(headers::NO_STORE),
             options,
         }

@@ -10,14 +10,16 @@ use std::fmt;
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::domain::Kind;
 use crate::web::problem::{BodyMember, Problem};
 
 /// A link as a batch names it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct RequestedLink {
+#[derive(Debug, PartialEq, Eq, ToSchema)]
+pub(in crate::web) struct RequestedLink {
     /// Without it, the kind is found out.
+    #[schema(value_type = Option<String>, pattern = "^(interaction|conversation)$")]
     pub(super) kind: Option<Kind>,
     pub(super) id: String,
     /// The name of the only project that is to be asked.
