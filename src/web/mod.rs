@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `router` | finds the [`route::Route`] of path and method; `route` has the table of paths |
 //! | `cors` | the rules for browsers on other origins, around `/api` |
-//! | `handler` | authenticates the caller, answers (`answer`), and records the request |
+//! | `handler` | authenticates the caller, answers (`answer`), and records the request; `late_record` does so later |
 //! | `caller` | who asks, and whether they may |
 //! | `link_request` | reads a link from path and query (`parameters`) |
 //! | `redirect` | asks the resolver for it, and writes the redirect |
@@ -15,6 +15,7 @@
 //! | `problem_response` | writes a problem as JSON or, if `negotiation` says so, as a page |
 //! | `api` | one link or many as JSON, for programs |
 //! | `paste`, `kit` | the page to paste ids into, and the templates for tools; `form` reads their forms |
+//! | `openapi` | the description of every path, made of the tables of routes and problems |
 //! | `request_body` | the body of a request: how it may be sent, and how much of it is read |
 //! | `batch`, `places` | many links at once: how many are resolved at a time, and how many batches run |
 //! | `pages` | what pages have in common, the pages of problems, the card for link preview robots, and fixed files |
@@ -35,6 +36,7 @@ mod handler;
 mod headers;
 mod installation;
 mod kit;
+mod late_record;
 mod link_address;
 mod link_json;
 mod link_page;
@@ -42,6 +44,7 @@ mod link_request;
 pub mod management;
 mod negotiation;
 mod observability;
+mod openapi;
 mod pages;
 mod parameters;
 mod paste;
@@ -54,8 +57,10 @@ mod route;
 mod router;
 
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
 use url::Url;
 
@@ -84,10 +89,15 @@ pub struct Web {
     batch_places: Places,
     /// The `cache-control` of a redirect that browsers may keep.
     cacheable: HeaderValue,
+    /// The description for programs, as JSON; see `openapi`.
+    description: OnceLock<Bytes>,
 }
 
 /// Gives the request with these extensions so much more time.
 pub type ExtendDeadline = fn(&http::Extensions, Duration);
+
+/// Ends the connection of the request with these extensions if its client takes no byte of the answer for so long.
+pub type LimitStall = fn(&http::Extensions, Duration);
 
 /// Resolves to true if the client had disconnected before its answer was sent: it reset the connection then.
 pub type Disconnected = Pin<Box<dyn Future<Output = bool> + Send>>;
@@ -123,6 +133,8 @@ pub struct WebOptions {
     pub request_timeout: Duration,
     /// Gives a request that waits the time for it.
     pub extend_deadline: ExtendDeadline,
+    /// Lets a client go that does not read its answer.
+    pub limit_stall: LimitStall,
     /// Finds out if a client had disconnected before its answer was sent.
     pub watch_disconnect: WatchDisconnect,
     /// Logs the answered requests.
@@ -149,6 +161,7 @@ impl Web {
             request_metrics: RequestMetrics::new(options.recorder.clone()),
             body_places: Places::new(16, 4),
             batch_places: Places::new(8, 2),
+            description: OnceLock::new(),
             cacheable: cacheable.unwrap_or(headers::NO_STORE),
             options,
         }

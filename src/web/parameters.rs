@@ -62,9 +62,9 @@ impl<'a> Parameters<'a> {
                     return Err(Problem::InvalidRequest("The id is given twice, as id and as external_id."));
                 }
                 "id" | "external_id" => parameters.id = Some(value),
-                "refresh" => parameters.refresh = switch(value)?,
-                "noredirect" => parameters.noredirect = switch(value)?,
-                "wait" => parameters.wait = duration(value)?,
+                "refresh" => parameters.refresh = switch(&decode(value, true).unwrap_or_default())?,
+                "noredirect" => parameters.noredirect = switch(&decode(value, true).unwrap_or_default())?,
+                "wait" => parameters.wait = duration(&decode(value, true).unwrap_or_default())?,
                 // A name that is not even text is unknown, like any other that is not configured.
                 "project" => parameters.project = Some(decode(value, true).unwrap_or_default()),
                 LOOKS => parameters.looks = value.parse().ok(),

@@ -41,6 +41,8 @@ pub(super) enum FixedRoute {
     Paste,
     /// The templates for tools that embed links.
     Kit,
+    /// The description of every path, for programs.
+    OpenApi,
     /// The description of nebulink as a search engine, for browsers.
     OpenSearch,
     /// The mark.
@@ -187,13 +189,15 @@ impl ApiRoute {
 
 impl FixedRoute {
     /// Every one, in the order of the discriminants.
-    pub(super) const ALL: [Self; 5] = [Self::Paste, Self::Kit, Self::OpenSearch, Self::Favicon, Self::Robots];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Paste, Self::Kit, Self::OpenApi, Self::OpenSearch, Self::Favicon, Self::Robots];
 
     /// The path below `server.base_path`.
     pub(super) const fn path(self) -> &'static str {
         match self {
             Self::Paste => "/",
             Self::Kit => "/kit",
+            Self::OpenApi => "/openapi.json",
             Self::OpenSearch => "/opensearch.xml",
             Self::Favicon => "/favicon.svg",
             Self::Robots => "/robots.txt",
@@ -242,7 +246,6 @@ impl LinkRoute {
     }
 }
 
-#[cfg(test)]
 impl Route {
     /// One route for each pattern.
     pub(super) fn all() -> Vec<Self> {

@@ -12,6 +12,7 @@
 mod support;
 
 mod api;
+mod api_page;
 mod callers;
 mod calls_to_nebuly;
 mod details;
@@ -23,6 +24,7 @@ mod kit;
 mod limits;
 mod link_page;
 mod listings;
+mod openapi;
 mod outage;
 mod paste;
 mod projects;

@@ -17,6 +17,7 @@ mod files;
 mod health;
 mod large_snapshot;
 mod memory_limit;
+mod openapi;
 mod panic_log;
 mod resolve_command;
 mod secrets;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::request::Parts;
 
+pub(super) use self::batch_body::RequestedLink;
 use super::Web;
 use super::answer::RouteAnswer;
 use super::problem::Problem;

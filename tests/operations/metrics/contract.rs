@@ -34,6 +34,7 @@ const REQUEST: &[(&str, &[&str])] = &[
             "/api/v1/links",
             "/",
             "/kit",
+            "/openapi.json",
             "/opensearch.xml",
             "/favicon.svg",
             "/robots.txt",
