@@ -137,7 +137,7 @@ pub(super) fn trim_surroundings(text: &str) -> &str {
 }
 
 /// Fails if a text can be no id.
-fn check(text: &str) -> Result<(), InvalidId> {
+pub(super) fn check(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty);
     }
