@@ -46,6 +46,7 @@ pub(super) fn usual(state: &StandInState, call: &Call) -> StandInAnswer {
     }
     // Not when the call came in: a fault may have delayed it.
     let now = Instant::now();
+    let order = *state.listing_order.lock();
     let id = call.id.as_deref().unwrap_or_default();
     match call.kind {
         CallKind::Interaction => {
@@ -55,9 +56,11 @@ pub(super) fn usual(state: &StandInState, call: &Call) -> StandInAnswer {
         CallKind::InteractionDetail => with_uuid(id, |id| interaction_detail(project, id, now)),
         CallKind::ConversationDetail if call.id.is_none() => malformed(),
         CallKind::ConversationDetail => conversation_detail(project, id, now),
-        CallKind::GetInteractions => listing(call, |query: &ListingQuery| query.interactions(project, now)),
+        CallKind::GetInteractions => {
+            listing(call, |query: &ListingQuery| query.interactions(project, order, now))
+        }
         CallKind::GetInteractionAggregates => {
-            listing(call, |query: &GroupedQuery| query.conversations(project, now))
+            listing(call, |query: &GroupedQuery| query.conversations(project, order, now))
         }
         CallKind::Other => refusal(StatusCode::NOT_FOUND, "no such path"),
     }

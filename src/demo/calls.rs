@@ -60,6 +60,8 @@ pub struct Call {
     pub kind: CallKind,
     /// The id that it asks for, decoded once; bytes that are not UTF-8 are replaced. Listings have none.
     pub id: Option<String>,
+    /// The offset of the page that a listing asks for.
+    pub offset: Option<usize>,
     /// Path and query, as they were sent.
     pub target: String,
     /// All headers. Their `Debug` does not print the key.
@@ -73,10 +75,8 @@ pub struct Call {
 impl Call {
     pub(super) fn new(parts: Parts, body: Bytes) -> Self {
         let (kind, segment) = recognise(parts.uri.path());
-        let id = match kind {
-            CallKind::ConversationDetail => conversation_id_in(&body),
-            _ => segment.map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned()),
-        };
+        let Question { conversation_id, offset } = Question::of(kind, &body);
+        let segment = segment.map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned());
         let mut headers = parts.headers;
         let key = headers
             .get(AUTHORIZATION)
@@ -92,7 +92,8 @@ impl Call {
             key,
             method: parts.method,
             kind,
-            id,
+            id: segment.or(conversation_id),
+            offset,
             target: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
             headers,
             body,
@@ -109,11 +110,19 @@ impl fmt::Debug for Call {
             .field("method", &self.method)
             .field("kind", &self.kind)
             .field("id", &self.id)
+            .field("offset", &self.offset)
             .field("target", &self.target)
             .field("headers", &self.headers)
             .field("body", &self.body)
             .finish_non_exhaustive()
     }
+}
+
+/// What the body of a call asks for.
+#[derive(Default, Deserialize)]
+struct Question {
+    conversation_id: Option<String>,
+    offset: Option<usize>,
 }
 
 /// The record of calls.
@@ -204,12 +213,20 @@ fn recognise(path: &str) -> (CallKind, Option<&str>) {
     }
 }
 
-fn conversation_id_in(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Question {
-        conversation_id: String,
+impl Question {
+    fn of(kind: CallKind, body: &[u8]) -> Self {
+        let Self { conversation_id, offset } = serde_json::from_slice(body).unwrap_or_default();
+        match kind {
+            CallKind::ConversationDetail => Self { conversation_id, offset: None },
+            CallKind::GetInteractions | CallKind::GetInteractionAggregates => {
+                Self { conversation_id: None, offset }
+            }
+            CallKind::Interaction
+            | CallKind::Conversation
+            | CallKind::InteractionDetail
+            | CallKind::Other => Self::default(),
+        }
     }
-    serde_json::from_slice::<Question>(body).ok().map(|question| question.conversation_id)
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ pub struct Matching {
     id: Option<String>,
     id_prefix: Option<String>,
     kind: Option<CallKind>,
+    offset: Option<usize>,
     times: Option<usize>,
 }
 
@@ -127,6 +128,12 @@ impl Matching {
         Self::any().and_kind(kind)
     }
 
+    /// Calls for the page of a listing at this offset; 0 is the first.
+    #[must_use]
+    pub fn page_at(offset: usize) -> Self {
+        Self { offset: Some(offset), ..Self::any() }
+    }
+
     /// Of these, those with this key.
     #[must_use]
     pub fn and_key(self, key: impl Into<String>) -> Self {
@@ -157,6 +164,7 @@ impl Matching {
             && self.id.as_deref().is_none_or(|wanted| id == Some(wanted))
             && self.id_prefix.as_deref().is_none_or(|prefix| id.is_some_and(|id| id.starts_with(prefix)))
             && self.kind.is_none_or(|kind| call.kind == kind)
+            && self.offset.is_none_or(|offset| call.offset == Some(offset))
     }
 }
 
@@ -168,6 +176,7 @@ impl fmt::Debug for Matching {
             .field("id", &self.id)
             .field("id_prefix", &self.id_prefix)
             .field("kind", &self.kind)
+            .field("offset", &self.offset)
             .field("times", &self.times)
             .finish()
     }

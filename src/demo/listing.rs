@@ -9,6 +9,18 @@ use tokio::time::Instant;
 
 use super::projects::{Interaction, ProjectItems, StandInItem};
 
+/// The order of the rows of a listing. It is the same for all of its pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListingOrder {
+    /// The newest first.
+    #[default]
+    NewestFirst,
+    /// The oldest first.
+    OldestFirst,
+    /// One that looks random, another one for each seed.
+    Shuffled(u64),
+}
+
 /// The query of a listing. All of it is required.
 #[derive(Deserialize)]
 pub(super) struct ListingQuery {
@@ -85,6 +97,17 @@ impl Filter {
     }
 }
 
+impl ListingOrder {
+    /// Orders what is sorted from the newest to the oldest.
+    fn order<T>(self, newest_first: &mut [T]) {
+        match self {
+            Self::NewestFirst => {}
+            Self::OldestFirst => newest_first.reverse(),
+            Self::Shuffled(seed) => fastrand::Rng::with_seed(seed).shuffle(newest_first),
+        }
+    }
+}
+
 impl ListingQuery {
     fn passes(&self, interaction: &Interaction) -> bool {
         (self.time_range.start..=self.time_range.end).contains(&interaction.timestamp)
@@ -96,22 +119,22 @@ impl ListingQuery {
         json!({ "total": total, "offset": self.offset, "limit": self.limit, "data": data })
     }
 
-    /// The interactions, newest first.
-    pub(super) fn interactions(&self, project: &ProjectItems, now: Instant) -> Value {
-        let mut found = project.interactions(now);
-        found.retain(|interaction| self.passes(interaction));
+    /// The interactions.
+    pub(super) fn interactions(&self, project: &ProjectItems, order: ListingOrder, now: Instant) -> Value {
+        let mut found = project.interactions(now, |interaction| self.passes(interaction));
+        order.order(&mut found);
         self.page(found.len(), found.iter().map(|interaction| row(interaction)))
     }
 }
 
 impl GroupedQuery {
-    /// The conversations that have such interactions, the one with the newest first.
-    pub(super) fn conversations(&self, project: &ProjectItems, now: Instant) -> Value {
+    /// The conversations that have such interactions. The age of one is that of its newest.
+    pub(super) fn conversations(&self, project: &ProjectItems, order: ListingOrder, now: Instant) -> Value {
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
-        for interaction in project.interactions(now) {
+        for interaction in project.interactions(now, |interaction| self.query.passes(interaction)) {
             let id = interaction.conversation_id.as_str();
-            if !self.query.passes(interaction) || !project.shows(&StandInItem::from(id), now) {
+            if !project.shows(&StandInItem::from(id), now) {
                 continue;
             }
             // Newest first, so the first one seen of a group is its last.
@@ -121,6 +144,7 @@ impl GroupedQuery {
                 None => groups.push(Group::of(interaction)),
             }
         }
+        order.order(&mut groups);
         self.query.page(groups.len(), groups.iter().map(Group::row))
     }
 }

@@ -24,7 +24,8 @@ mod state;
 
 pub use calls::{Call, CallKind};
 pub use faults::{Fault, Matching};
+pub use listing::ListingOrder;
 pub use projects::{Interaction, ItemKind, StandInItem, StandInProject};
-pub use samples::{DemoProject, SampleLink};
+pub use samples::{DemoProject, SampleLink, SampleTag};
 pub use showcase::Demo;
 pub use stand_in::StandIn;

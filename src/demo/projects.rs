@@ -306,11 +306,16 @@ impl ProjectItems {
         interactions
     }
 
-    /// Every interaction that is known at `now`, newest first.
-    pub(super) fn interactions(&self, now: Instant) -> Vec<&Interaction> {
+    /// The interactions that pass and are known at `now`, newest first.
+    pub(super) fn interactions(
+        &self,
+        now: Instant,
+        passes: impl Fn(&Interaction) -> bool,
+    ) -> Vec<&Interaction> {
         let mut interactions: Vec<_> = self
             .interactions
             .values()
+            .filter(|interaction| passes(interaction))
             .filter(|interaction| self.shows(&StandInItem::Interaction(interaction.id), now))
             .collect();
         interactions.sort_by_key(|interaction| std::cmp::Reverse((interaction.timestamp, interaction.id)));

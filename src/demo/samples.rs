@@ -30,6 +30,12 @@ pub(super) const AMBIGUOUS: &str = "42";
 /// The id of a conversation with varied details.
 pub(super) const DETAILED: &str = "return-2f61c8";
 
+/// The tag with the number of a customer's ticket.
+pub(super) const TICKET: &str = "ticket";
+
+/// The tag with the number of a quote.
+const QUOTE: &str = "quote";
+
 /// The id of an interaction that never exists.
 pub(super) const UNKNOWN: Uuid = uuid!("0c5b7c1e-77aa-4f0e-9a61-51f4c0ffee00");
 
@@ -69,6 +75,17 @@ pub struct SampleLink {
     pub id: String,
     /// The name of the project that the link has to name, if it has to.
     pub project: Option<&'static str>,
+    /// A description in one line.
+    pub title: &'static str,
+}
+
+/// A tag of sample items, by which a link finds the newest of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleTag {
+    /// The tag's name, to be set in `lookup.tags`.
+    pub name: &'static str,
+    /// Its value, not encoded.
+    pub value: &'static str,
     /// A description in one line.
     pub title: &'static str,
 }
@@ -131,7 +148,7 @@ const CONVERSATIONS: [SampleConversation; 6] = [
         end_user: "customer-1042",
         topic: "delivery",
         text_language: "en",
-        tag: ("ticket_id", "4711"),
+        tag: (TICKET, "4711"),
         turns: [
             SampleTurn {
                 id: uuid!("3f0e1c52-9b1d-4a83-8a3b-0d6c1f4e7a21"),
@@ -165,7 +182,7 @@ const CONVERSATIONS: [SampleConversation; 6] = [
         end_user: "customer-2210",
         topic: "returns",
         text_language: "en",
-        tag: ("ticket_id", "4720"),
+        tag: (TICKET, "4720"),
         turns: [
             SampleTurn {
                 id: uuid!("5d2c8e90-1f47-4d6b-b3a8-e94f7c0a2d63"),
@@ -199,7 +216,7 @@ const CONVERSATIONS: [SampleConversation; 6] = [
         end_user: "customer-3307",
         topic: "warranty",
         text_language: "en",
-        tag: ("ticket_id", "4733"),
+        tag: (TICKET, "4733"),
         turns: [
             SampleTurn {
                 id: uuid!("92f6d3b8-0e7a-4b19-8c54-7a1d5e9f3c40"),
@@ -233,7 +250,7 @@ const CONVERSATIONS: [SampleConversation; 6] = [
         end_user: "customer-1187",
         topic: "spare parts",
         text_language: "en",
-        tag: ("ticket_id", "42"),
+        tag: (TICKET, "42"),
         turns: [
             SampleTurn {
                 id: uuid!("1e9a7c34-d052-4b8f-a6e1-40f3b92d8c75"),
@@ -267,7 +284,7 @@ const CONVERSATIONS: [SampleConversation; 6] = [
         end_user: "lead-0815",
         topic: "greenhouses",
         text_language: "en",
-        tag: ("quote_id", "42"),
+        tag: (QUOTE, "42"),
         turns: [
             SampleTurn {
                 id: uuid!("a02f6b91-c8d4-4e37-91b5-5e7d03f8a16c"),
@@ -301,7 +318,7 @@ const CONVERSATIONS: [SampleConversation; 6] = [
         end_user: "lead-0930",
         topic: "discounts",
         text_language: "de",
-        tag: ("quote_id", "88"),
+        tag: (QUOTE, "88"),
         turns: [
             SampleTurn {
                 id: uuid!("28b7d4f6-915e-4c03-b27a-d61f08e39c5a"),

@@ -11,7 +11,7 @@ use super::faults::{Fault, Matching};
 use super::page::{self, WayToFail};
 use super::samples::{
     self, AMBIGUOUS, BUSY, DemoProject, EXPIRED_KEY, INGESTION, NOT_YET, PROJECTS, SUPPORT, SampleLink,
-    UNKNOWN,
+    SampleTag, TICKET, UNKNOWN,
 };
 use super::stand_in::StandIn;
 use crate::text::percent_encoded;
@@ -90,6 +90,12 @@ impl Demo {
     #[must_use]
     pub fn ambiguous(&self) -> SampleLink {
         SampleLink::conversation(AMBIGUOUS, "two projects have this one, so you choose")
+    }
+
+    /// A tag that two interactions of one conversation have.
+    #[must_use]
+    pub fn tagged(&self) -> SampleTag {
+        SampleTag { name: TICKET, value: "4711", title: "the newest interaction of ticket 4711" }
     }
 
     /// An item that never exists.

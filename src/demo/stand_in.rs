@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::calls::{API_PATH, Call};
 use super::faults::{Fault, Matching};
+use super::listing::ListingOrder;
 use super::projects::{Interaction, ProjectItems, ProjectsByKey, StandInItem, StandInProject};
 use super::serving;
 use super::state::StandInState;
@@ -144,6 +145,11 @@ impl StandIn {
     #[track_caller]
     pub fn remove(&self, key: &str, item: impl Into<StandInItem>) {
         project(&mut self.state().projects.lock(), key).remove(&item.into());
+    }
+
+    /// Sets the order of the rows of listings, which Nebuly does not document: the newest come first, unless set otherwise.
+    pub fn set_listing_order(&self, order: ListingOrder) {
+        *self.state().listing_order.lock() = order;
     }
 
     /// The URL that it answers for an item, byte for byte, whether or not the item is there.

@@ -26,6 +26,7 @@ use super::project_calls::{
     CallObserver, ItemCalls, OUT_OF_TIME, ProjectCalls, RateLimitToken, TOO_MANY_WAIT, Turn, time_left,
 };
 use super::side_calls::SideCalls;
+use super::tag_search::TagSearchClient;
 use super::{SteadyClock, backoff};
 use crate::domain::{
     AllowedHosts, Answer, CallFailure, CallFuture, CallOptions, Caller, Cause, DeepLinks, Item, ProjectName,
@@ -52,7 +53,8 @@ pub struct NebulyOptions {
     pub connect_timeout: Duration,
     /// The longest time for one attempt, from connecting to the last byte.
     pub attempt_timeout: Duration,
-    /// The longest time that callers give a resolution. It only bounds [`MIN_TIMEOUT`]: each call brings its own deadline.
+    /// The longest time that callers give a resolution, and the longest time for a tag search. For links it only bounds
+    /// [`MIN_TIMEOUT`]: each call brings its own deadline.
     pub deadline: Duration,
     /// Further attempts after one that failed in a way that may pass.
     pub retries: u32,
@@ -76,6 +78,7 @@ pub struct Nebuly {
     side_calls: Arc<SideCalls>,
     breaker: CircuitBreaker,
     retries: u32,
+    deadline: Duration,
     deep_links: CallObserver,
     get_interactions: CallMetrics,
 }
@@ -138,6 +141,7 @@ impl Nebuly {
         Ok(Self {
             breaker: CircuitBreaker::new(project.clone(), "links", clock(), metrics::circuit_open(project)),
             retries: options.retries,
+            deadline: options.deadline,
             deep_links: calls.observer(&DEEP_LINK),
             get_interactions: CallMetrics::new(project, "get_interactions"),
             side_calls: Arc::new(SideCalls::new(Arc::clone(&calls), clock(), Arc::clone(&shared.quarter))),
@@ -155,6 +159,12 @@ impl Nebuly {
     #[must_use]
     pub fn details(&self, fields: Arc<[Arc<str>]>) -> DetailsClient {
         DetailsClient::new(Arc::clone(&self.side_calls), fields)
+    }
+
+    /// A client that searches this project for items by their tags.
+    #[must_use]
+    pub fn tag_search(&self) -> TagSearchClient {
+        TagSearchClient::new(Arc::clone(&self.side_calls), self.deadline)
     }
 
     /// Checks the key with a call of its own. It bypasses circuit breaker and semaphore, and changes nothing for them.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::call::{ApiCall, CONVERSATION_DETAIL, INTERACTION_DETAIL, MAX_DETAILS_BODY, read_details};
 use super::project_calls::CallObserver;
-use super::side_calls::SideCalls;
+use super::side_calls::{SideCaller, SideCalls};
 use crate::domain::{Answer, CallFailure, Caller, Cause, DetailFields, DetailsFuture, Item, ItemDetails};
 
 /// The longest that somebody waits for details, with the wait for a permit.
@@ -42,8 +42,8 @@ impl DetailsClient {
         };
         let accept = |body: &[u8]| read_details(body, &self.fields);
         let call = ApiCall { url, question, max_body: MAX_DETAILS_BODY, accept: &accept };
-        let deadline = Instant::now() + TIMEOUT;
-        self.calls.ask(&call, observer, item, caller, deadline, "failed to read details").await
+        let caller = SideCaller { caller, deadline: Instant::now() + TIMEOUT, has_begun: false };
+        self.calls.ask(&call, observer, item, caller, "failed to read details").await
     }
 }
 

@@ -2,14 +2,15 @@
 //! they have a circuit breaker of their own, and all of them together hold at most a quarter of the calls in flight.
 //!
 //! 1. The key must not be known to be rejected, and the circuit breaker must admit the call.
-//! 2. The caller takes a token of its rate limit, if there is one now.
+//! 2. The caller takes a token of its rate limit, if there is one now. For the further calls of what has begun it waits for
+//!    one.
 //! 3. It waits for a permit of the quarter, which callers share fairly, and then for one of all calls.
 //! 4. The call is made. After a 401 it is made once more, if there is another key by then. It is not retried otherwise.
 //! 5. Key and circuit breaker learn from the outcome.
 
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::Gauge;
 
@@ -30,6 +31,14 @@ pub(super) struct SideCalls {
     quarter: Arc<FairSemaphore>,
 }
 
+/// The caller of a call, and how long it waits.
+pub(super) struct SideCaller<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) deadline: Instant,
+    /// True for a further call of what the caller has begun, which is not to fail for lack of a token.
+    pub(super) has_begun: bool,
+}
+
 /// A permit of the quarter, and one of all calls.
 struct SidePermits {
     all: Permit,
@@ -45,22 +54,26 @@ impl SideCalls {
         Self { calls, breaker, quarter }
     }
 
-    /// Makes a call for a caller, by this deadline. Several calls about the same count once for the circuit breaker.
+    /// Makes a call for a caller, by its deadline. Several calls about the same count once for the circuit breaker.
     /// `message` is what the log says of a failure.
     pub(super) async fn ask<T>(
         &self,
         call: &ApiCall<'_, T>,
         observer: &CallObserver,
         about: &impl Hash,
-        caller: &Caller,
-        deadline: Instant,
+        SideCaller { caller, deadline, has_begun }: SideCaller<'_>,
         message: &'static str,
     ) -> Result<Answer<T>, CallFailure> {
         self.calls.key.check()?;
         let mut admitted = self.breaker.admit()?;
-        let token = RateLimitToken::try_acquire(&caller.rate_limit)?;
+        let max_wait = self.calls.max_wait(deadline)?;
+        let (token, until_available) = if has_begun {
+            RateLimitToken::acquire(&caller.rate_limit, max_wait)?
+        } else {
+            (RateLimitToken::try_acquire(&caller.rate_limit)?, Duration::ZERO)
+        };
         // In this order, so that the quarter is given back last on every way out.
-        let SidePermits { quarter, all } = self.permits(caller, deadline, &admitted).await?;
+        let SidePermits { quarter, all } = self.permits(caller, until_available, max_wait, &admitted).await?;
         // While it waited, the circuit may have opened.
         admitted.begin()?;
         let turn = Turn { permit: all, token, caller: caller.clone() };
@@ -70,15 +83,18 @@ impl SideCalls {
         self.calls.conclude(outcome, &self.breaker, message)
     }
 
-    /// Waits for both permits, unless the circuit opens.
+    /// Waits until the caller's token is available, and for both permits, unless the circuit opens.
     async fn permits(
         &self,
         caller: &Caller,
-        deadline: Instant,
+        until_available: Duration,
+        max_wait: Duration,
         admitted: &AdmittedCall<'_>,
     ) -> Result<SidePermits, CallFailure> {
-        let max_wait = self.calls.max_wait(deadline)?;
         let permits = async {
+            if !until_available.is_zero() {
+                tokio::time::sleep(until_available).await;
+            }
             let quarter = self.quarter.acquire(caller.fairness_key, Wait::First).await?;
             let all = self.calls.semaphore.acquire(FairnessKey::ListingsAndDetails, Wait::First).await?;
             Ok(SidePermits { all, quarter })

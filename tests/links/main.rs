@@ -21,6 +21,7 @@ mod keys;
 mod kit;
 mod limits;
 mod link_page;
+mod listings;
 mod outage;
 mod paste;
 mod projects;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use nebulink::demo::StandIn;
 use nebulink::domain::{
     AllowedHosts, Answer, CallFailure, CallOptions, Caller, DeepLinks as _, DetailFields, FairnessKey, Item,
-    ItemDetails as _, ProjectName, RateLimit,
+    ItemDetails as _, ProjectName, RateLimit, TagSearch, TaggedItems as _,
 };
 use nebulink::nebuly::{
     ApiKey, ApiKeySource, DetailsClient, Endpoint, Nebuly, NebulyOptions, SharedClientState, SteadyClock,
+    TagSearchClient,
 };
 use secrecy::SecretString;
 use url::Url;
@@ -22,6 +23,7 @@ pub struct Setup {
     pub max_in_flight: usize,
     pub retries: u32,
     pub attempt_timeout: Duration,
+    pub deadline: Duration,
     pub key: ApiKeySource,
 }
 
@@ -33,6 +35,7 @@ pub const FIELDS: [&str; 5] = ["topic", "emotions", "cost", "session_length", "s
 pub struct Client {
     pub nebuly: Arc<Nebuly>,
     pub details: Arc<DetailsClient>,
+    pub tags: Arc<TagSearchClient>,
     pub shared: SharedClientState,
     pub passed: Arc<AtomicU64>,
     pub spent: Arc<Spent>,
@@ -47,6 +50,7 @@ impl Default for Setup {
             max_in_flight: 64,
             retries: 1,
             attempt_timeout: Duration::from_secs(5),
+            deadline: Duration::from_secs(10),
             key: Self::inline(KEY),
         }
     }
@@ -79,7 +83,7 @@ impl Setup {
             proxy: None,
             connect_timeout: Duration::from_secs(2),
             attempt_timeout: self.attempt_timeout,
-            deadline: Duration::from_secs(10),
+            deadline: self.deadline,
             retries: self.retries,
             tracer: None,
         };
@@ -87,7 +91,8 @@ impl Setup {
         let nebuly = Arc::new(Nebuly::new(&options, project, self.key, &shared).unwrap());
         shared.keys().load();
         let details = Arc::new(nebuly.details(FIELDS.map(Arc::from).into()));
-        Client { nebuly, details, shared, passed, spent: Arc::default() }
+        let tags = Arc::new(nebuly.tag_search());
+        Client { nebuly, details, tags, shared, passed, spent: Arc::default() }
     }
 }
 
@@ -161,6 +166,11 @@ impl Client {
     ) -> tokio::task::JoinHandle<Result<Answer<DetailFields>, CallFailure>> {
         let (client, item) = (self.clone(), Item::conversation(id).unwrap().into_owned());
         tokio::spawn(async move { client.details.details(&item, &client.caller(key)).await })
+    }
+
+    /// Searches for the newest item with a tag.
+    pub async fn newest(&self, search: &TagSearch) -> Result<Answer<Item<'static>>, CallFailure> {
+        self.tags.newest(search, &self.caller(FairnessKey::Caller(0))).await
     }
 
     /// Lets time pass for circuits and rejected keys.

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::domain::Item;
+use crate::domain::{Item, Kind};
 use crate::text::percent_encoded;
 
 /// Builds the address of each call below one base URL.
@@ -47,6 +47,14 @@ impl Endpoint {
         }
     }
 
+    /// The address of the listing of items: `POST {base}/get-interactions` or `POST {base}/get-interaction-aggregates`.
+    pub(in crate::nebuly) fn listing(&self, kind: Kind) -> Result<Url, LeftItsSegment> {
+        self.as_written(match kind {
+            Kind::Interaction => "/get-interactions",
+            Kind::Conversation => "/get-interaction-aggregates",
+        })
+    }
+
     fn as_written(&self, path: &str) -> Result<Url, LeftItsSegment> {
         let written = format!("{}{path}", self.base);
         let url = Url::parse(&written).map_err(|_| LeftItsSegment)?;
@@ -58,11 +66,6 @@ impl Endpoint {
     pub(super) fn host_and_port(&self) -> Option<(String, u16)> {
         let base = Url::parse(&self.base).ok()?;
         Some((base.host_str()?.to_owned(), base.port_or_known_default()?))
-    }
-
-    /// The address of the list of interactions: `POST {base}/get-interactions`.
-    pub fn get_interactions(&self) -> Result<Url, url::ParseError> {
-        Url::parse(&format!("{}/get-interactions", self.base))
     }
 }
 
@@ -115,6 +118,16 @@ mod tests {
         let conversation = Item::conversation("a/b").unwrap();
         let path = "/get-conversation-detail";
         assert_eq!(endpoint().details(&conversation).unwrap().as_str(), format!("{BASE}{path}"));
+    }
+
+    #[test]
+    fn each_kind_has_its_listing() {
+        for (kind, path) in
+            [(Kind::Interaction, "get-interactions"), (Kind::Conversation, "get-interaction-aggregates")]
+        {
+            let listing = endpoint().listing(kind).unwrap();
+            assert_eq!(listing.as_str(), format!("https://nebuly.example/api/external/{path}"));
+        }
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::answer::{MAX_DEEP_LINK_BODY, StatusMeaning, read_body};
 use super::api::{JSON, NebulyApi, cause_of};
-use crate::domain::{CallFailure, Cause};
+use crate::domain::{CallFailure, Cause, Kind};
 use crate::nebuly::key::ApiKey;
 use crate::nebuly::metrics::CallResult;
 
@@ -39,7 +39,7 @@ impl NebulyApi {
             "limit": 1,
             "offset": 0,
         });
-        let Ok(url) = self.endpoint.get_interactions() else { return failed(Cause::Internal, None) };
+        let Ok(url) = self.endpoint.listing(Kind::Interaction) else { return failed(Cause::Internal, None) };
         let request = self
             .http
             .post(url)

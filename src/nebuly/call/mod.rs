@@ -5,6 +5,7 @@ mod api;
 mod details;
 mod endpoint;
 mod key_check;
+mod listing;
 mod trace;
 
 pub(super) use self::answer::{MAX_DEEP_LINK_BODY, accept_url};
@@ -13,4 +14,8 @@ pub use self::api::{ClientError, POOL_MAX_IDLE};
 pub(super) use self::details::{MAX_DETAILS_BODY, read_details};
 pub use self::endpoint::Endpoint;
 pub use self::key_check::KeyCheck;
-pub(super) use self::trace::{CONVERSATION_DETAIL, CallNames, CallSpans, DEEP_LINK, INTERACTION_DETAIL};
+pub(super) use self::listing::{ListedItem, ListingPage, MAX_LISTING_BODY, read_listing};
+pub(super) use self::trace::{
+    CONVERSATION_DETAIL, CallNames, CallSpans, DEEP_LINK, GET_INTERACTION_AGGREGATES, GET_INTERACTIONS,
+    INTERACTION_DETAIL,
+};

@@ -24,6 +24,17 @@ pub(in crate::nebuly) const INTERACTION_DETAIL: CallNames =
 pub(in crate::nebuly) const CONVERSATION_DETAIL: CallNames =
     CallNames { label: "conversation_detail", method: "POST", template: "/get-conversation-detail" };
 
+/// The calls that list interactions.
+pub(in crate::nebuly) const GET_INTERACTIONS: CallNames =
+    CallNames { label: "get_interactions", method: "POST", template: "/get-interactions" };
+
+/// The calls that list conversations.
+pub(in crate::nebuly) const GET_INTERACTION_AGGREGATES: CallNames = CallNames {
+    label: "get_interaction_aggregates",
+    method: "POST",
+    template: "/get-interaction-aggregates",
+};
+
 /// The names of a kind of call in metrics and traces.
 pub(in crate::nebuly) struct CallNames {
     /// The label `call` of metrics, and the attribute of spans.

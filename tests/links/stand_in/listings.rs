@@ -1,7 +1,7 @@
 //! The calls that list.
 
 use jiff::{SignedDuration, Timestamp};
-use nebulink::demo::{Interaction, StandIn};
+use nebulink::demo::{Fault, Interaction, ListingOrder, Matching, StandIn};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -68,6 +68,48 @@ async fn a_page_is_cut_by_limit_and_offset() {
     page["offset"] = json!(1);
     let (_, body) = answer(post(&stand_in, "/get-interactions", &page)).await;
     assert_eq!((&body["total"], column(&body, "id")), (&json!(4), of(&[15, 20])));
+}
+
+#[tokio::test]
+async fn the_rows_come_in_the_order_that_is_set_and_pages_fit_together() {
+    let stand_in = filled().await;
+    let listed = async |path: &str, name: &str, limit: usize| {
+        let mut rows = Vec::new();
+        for offset in (0..4).step_by(limit) {
+            let mut page = question(&json!([]));
+            page["limit"] = json!(limit);
+            page["offset"] = json!(offset);
+            let (_, body) = answer(post(&stand_in, path, &page)).await;
+            rows.extend(column(&body, name).as_array().unwrap().clone());
+        }
+        Value::from(rows)
+    };
+    stand_in.set_listing_order(ListingOrder::OldestFirst);
+    assert_eq!(listed("/get-interactions", "id", 2).await, of(&[30, 20, 15, 10]));
+    assert_eq!(listed("/get-interaction-aggregates", "group_name", 2).await, json!(["b", "a"]));
+    let mut orders = std::collections::HashSet::new();
+    for seed in 0..20 {
+        stand_in.set_listing_order(ListingOrder::Shuffled(seed));
+        let rows = listed("/get-interactions", "id", 1).await;
+        assert_eq!(rows, listed("/get-interactions", "id", 4).await, "of one seed");
+        orders.insert(rows.to_string());
+    }
+    assert!(orders.len() > 5, "{orders:?}");
+}
+
+#[tokio::test]
+async fn a_fault_can_be_for_a_single_page_of_any_listing() {
+    let stand_in = filled().await;
+    stand_in.set_fault_for(Matching::page_at(2), Fault::status(http::StatusCode::BAD_GATEWAY));
+    for path in ["/get-interactions", "/get-interaction-aggregates"] {
+        for (offset, expected) in [(0, 200), (2, 502), (20, 200)] {
+            let mut page = question(&json!([]));
+            page["offset"] = json!(offset);
+            assert_eq!(status(post(&stand_in, path, &page)).await, expected, "{path} at {offset}");
+        }
+    }
+    let offsets: Vec<_> = stand_in.calls().iter().map(|call| call.offset).collect();
+    assert_eq!(offsets, [Some(0), Some(2), Some(20), Some(0), Some(2), Some(20)]);
 }
 
 #[tokio::test]
