@@ -118,7 +118,7 @@ impl fmt::Debug for Call {
     }
 }
 
-/// What the body of a call asks for.
+/// The parts of a call in its body.
 #[derive(Default, Deserialize)]
 struct Question {
     conversation_id: Option<String>,

@@ -29,7 +29,7 @@ const MAX_PAGES: u64 = 5;
 /// The most halvings of the window of one search.
 const MAX_HALVINGS: u32 = 3;
 
-/// What the log says of a search that fails.
+/// The message of a search that fails, in the log.
 const FAILED: &str = "failed to search for a tag";
 
 /// Searches one project for items by their tags.

@@ -26,10 +26,10 @@ const CANARY: &str = "canary-my-card-number-is-4711";
 /// The end of the window, a whole day after the epoch.
 const END: Timestamp = Timestamp::constant(1_719_792_000, 0);
 
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The default of `lookup.window`.
-const WINDOW: Duration = Duration::from_hours(90 * 24);
+const WINDOW: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 const KINDS: [Kind; 2] = [Kind::Interaction, Kind::Conversation];
 
@@ -97,8 +97,8 @@ fn search(kind: Kind) -> TagSearch {
     TagSearch { tag: Tag::new("ticket", "4711").unwrap(), kind, range }
 }
 
-fn found(kind: Kind, n: u64) -> SearchAnswer {
-    Ok(Answer::Found(item(kind, n)))
+fn found(kind: Kind, n: u64) -> Answer<Item<'static>> {
+    Answer::Found(item(kind, n))
 }
 
 fn failure(cause: Cause, status: Option<u16>) -> SearchAnswer {
@@ -133,7 +133,7 @@ async fn the_calls_are_those_that_nebuly_documents() {
     let stand_in = with_items([DAY]).await;
     let client = Setup::default().client(&stand_in);
     for kind in KINDS {
-        assert_eq!(client.newest(&search(kind)).await, found(kind, 1));
+        assert_eq!(client.newest(&search(kind)).await, Ok(found(kind, 1)));
     }
     assert_eq!(client.spent(), 2);
     for call in stand_in.calls() {
@@ -172,7 +172,7 @@ async fn the_newest_is_found_in_any_order_of_as_many_rows_as_five_pages_have() {
             stand_in.set_listing_order(order);
             stand_in.forget_calls();
             let spent = client.spent();
-            assert_eq!(client.newest(&search(kind)).await, found(kind, 1), "{items} {order:?}");
+            assert_eq!(client.newest(&search(kind)).await, Ok(found(kind, 1)), "{items} {order:?}");
             assert_eq!((stand_in.call_count(), client.spent() - spent), (calls, calls), "{items} {order:?}");
         }
     }
@@ -184,7 +184,7 @@ async fn of_items_of_one_time_the_one_with_the_greatest_id_is_the_newest() {
     let client = Setup::default().client(&stand_in);
     for (order, kind) in ORDERS.into_iter().flat_map(|order| KINDS.map(|kind| (order, kind))) {
         stand_in.set_listing_order(order);
-        assert_eq!(client.newest(&search(kind)).await, found(kind, 120), "{order:?}");
+        assert_eq!(client.newest(&search(kind)).await, Ok(found(kind, 120)), "{order:?}");
     }
 }
 
@@ -193,8 +193,8 @@ async fn a_conversation_is_as_new_as_its_end() {
     let stand_in = with_items([DAY, DAY * 2]).await;
     stand_in.add(KEY, Interaction { conversation_id: conversation_id(2), ..tagged(3, DAY / 2) });
     let client = Setup::default().client(&stand_in);
-    assert_eq!(client.newest(&search(Kind::Conversation)).await, found(Kind::Conversation, 2));
-    assert_eq!(client.newest(&search(Kind::Interaction)).await, found(Kind::Interaction, 3));
+    assert_eq!(client.newest(&search(Kind::Conversation)).await, Ok(found(Kind::Conversation, 2)));
+    assert_eq!(client.newest(&search(Kind::Interaction)).await, Ok(found(Kind::Interaction, 3)));
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn a_window_with_too_many_rows_is_halved_until_they_can_be_read() {
         for (order, kind) in ORDERS.into_iter().flat_map(|order| KINDS.map(|kind| (order, kind))) {
             stand_in.set_listing_order(order);
             stand_in.forget_calls();
-            assert_eq!(client.newest(&search(kind)).await, found(kind, 1), "{items} {order:?}");
+            assert_eq!(client.newest(&search(kind)).await, Ok(found(kind, 1)), "{items} {order:?}");
             assert_eq!(pages(&stand_in), expected, "{items} {order:?}");
         }
     }
@@ -227,7 +227,7 @@ async fn of_ten_thousand_rows_both_ends_of_the_last_half_are_read() {
             stand_in.set_listing_order(order);
             stand_in.forget_calls();
             let began = Instant::now();
-            assert_eq!(client.newest(&search(kind)).await, found(kind, 1), "{order:?}");
+            assert_eq!(client.newest(&search(kind)).await, Ok(found(kind, 1)), "{order:?}");
             println!("five pages of 10,000 items took {:?}", began.elapsed());
             let halves = [90.0, 45.0, 22.5, 11.25].map(|days| (days, 0.0, 0));
             let pages = pages(&stand_in);
@@ -241,14 +241,14 @@ async fn of_ten_thousand_rows_both_ends_of_the_last_half_are_read() {
 #[tokio::test]
 async fn a_newer_half_without_rows_gives_way_to_the_older_one() {
     // All within the first 20 days of the window, so no row is in the newest half, nor in that of the older one.
-    let oldest = |n: u32| Duration::from_hours(70 * 24) + DAY * 20 / 300 * n;
+    let oldest = |n: u32| DAY * 70 + DAY * 20 / 300 * n;
     let stand_in = with_items((0..300).map(oldest)).await;
     let client = Setup::default().client(&stand_in);
     for kind in KINDS {
         for order in [ListingOrder::NewestFirst, ListingOrder::OldestFirst] {
             stand_in.set_listing_order(order);
             stand_in.forget_calls();
-            assert_eq!(client.newest(&search(kind)).await, found(kind, 1), "{order:?}");
+            assert_eq!(client.newest(&search(kind)).await, Ok(found(kind, 1)), "{order:?}");
             let pages = pages(&stand_in);
             let asked = [(90.0, 0.0, 0), (45.0, 0.0, 0), (67.5, 45.0, 0), (78.75, 67.5, 0)];
             assert_eq!(pages[..4], asked, "{order:?}");
@@ -270,11 +270,11 @@ async fn a_nebuly_that_gives_fewer_rows_than_it_is_asked_for_is_read_to_the_end_
     page(0, &[1, 2]);
     page(2, &[3, 5]);
     page(4, &[4]);
-    assert_eq!(client.newest(&search(Kind::Interaction)).await, found(Kind::Interaction, 5));
+    assert_eq!(client.newest(&search(Kind::Interaction)).await, Ok(found(Kind::Interaction, 5)));
     assert_eq!(client.spent(), 3);
     // Nor is a count that is too high a reason to ask for ever.
     page(4, &[]);
-    assert_eq!(client.newest(&search(Kind::Interaction)).await, found(Kind::Interaction, 5));
+    assert_eq!(client.newest(&search(Kind::Interaction)).await, Ok(found(Kind::Interaction, 5)));
     // Rows that are counted, and none of them there, are no listing.
     page(0, &[]);
     let refused = failure(Cause::BadAnswer, Some(200));
@@ -294,7 +294,7 @@ async fn rows_without_an_id_are_skipped_wherever_they_are() {
     let body = json!({"total": 3, "offset": 0, "limit": 50, "data": rows}).to_string();
     stand_in.set_fault(Some(Fault::Body(body)));
     for kind in KINDS {
-        assert_eq!(client.newest(&search(kind)).await, found(kind, 1));
+        assert_eq!(client.newest(&search(kind)).await, Ok(found(kind, 1)));
     }
     stand_in.set_fault(Some(Fault::Body(json!({"total": 1, "data": [{}]}).to_string())));
     assert_eq!(client.newest(&search(Kind::Interaction)).await, Ok(Answer::Absent { status: 200 }));
@@ -438,7 +438,7 @@ async fn a_page_of_more_than_four_mebibytes_is_not_read() {
     stand_in.set_fault(Some(Fault::Body(of_size(LIMIT))));
     let search = search(Kind::Interaction);
     let began = Instant::now();
-    assert_eq!(client.newest(&search).await, found(Kind::Interaction, 1));
+    assert_eq!(client.newest(&search).await, Ok(found(Kind::Interaction, 1)));
     println!("a page of {LIMIT} bytes took {:?}", began.elapsed());
     let refused = failure(Cause::BadAnswer, Some(200));
     for fault in [Fault::Body(of_size(LIMIT + 1)), Fault::Huge { bytes: 16 * LIMIT }] {
@@ -460,7 +460,7 @@ async fn a_search_that_has_begun_is_finished_and_none_begins_without_a_token() {
     let client = Setup::default().client(&stand_in);
     let search = search(Kind::Interaction);
     let caller = caller_with(2, 3);
-    assert_eq!(client.tags.newest(&search, &caller).await, found(Kind::Interaction, 1));
+    assert_eq!(client.tags.newest(&search, &caller).await, Ok(found(Kind::Interaction, 1)));
     assert_eq!(stand_in.call_count(), 5);
     // Three are owed, and one must be there again.
     let refused = failure(Cause::RateLimited { retry_after: 4 }, None);
@@ -474,7 +474,7 @@ async fn a_further_page_waits_for_its_token_and_not_longer_than_the_deadline() {
     let client = Setup { deadline: Duration::from_secs(4), ..Setup::default() }.client(&stand_in);
     let search = search(Kind::Interaction);
     let began = Instant::now();
-    assert_eq!(client.tags.newest(&search, &caller_with(1, 0)).await, found(Kind::Interaction, 1));
+    assert_eq!(client.tags.newest(&search, &caller_with(1, 0)).await, Ok(found(Kind::Interaction, 1)));
     assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
     let client = Setup { deadline: Duration::from_secs(1), ..Setup::default() }.client(&stand_in);
     let refused = failure(Cause::RateLimited { retry_after: 1 }, None);
@@ -501,7 +501,7 @@ async fn who_leaves_has_the_token_back_of_a_page_that_was_not_asked_for() {
     }
     assert!(caller.rate_limit.try_acquire(1).is_ok());
     stand_in.release_held();
-    assert_eq!(first.await.unwrap(), found(Kind::Interaction, 1));
+    assert_eq!(first.await.unwrap(), Ok(found(Kind::Interaction, 1)));
     assert_eq!((stand_in.call_count(), client.spent()), (2, 2));
 }
 
@@ -532,8 +532,8 @@ fn listings_share_the_circuit_breaker_of_details_and_have_their_own_labels() {
 
         client.pass(5);
         stand_in.clear_faults();
-        assert_eq!(client.newest(&search(Kind::Conversation)).await, found(Kind::Conversation, 1));
-        assert_eq!(client.newest(&search(Kind::Interaction)).await, found(Kind::Interaction, 1));
+        assert_eq!(client.newest(&search(Kind::Conversation)).await, Ok(found(Kind::Conversation, 1)));
+        assert_eq!(client.newest(&search(Kind::Interaction)).await, Ok(found(Kind::Interaction, 1)));
     });
     let told = recorder.handle().render();
     for (call, result, count) in [
@@ -569,7 +569,7 @@ async fn slow_listings_take_a_quarter_of_the_calls_and_stop_no_redirect() {
     assert_eq!(stand_in.in_flight(), MAX / 4);
     stand_in.release_held();
     for search in flood {
-        assert_eq!(search.await.unwrap(), found(Kind::Interaction, 1));
+        assert_eq!(search.await.unwrap(), Ok(found(Kind::Interaction, 1)));
     }
     assert!(stand_in.most_in_flight() <= MAX / 4 + 1, "{}", stand_in.most_in_flight());
 }
@@ -587,7 +587,7 @@ async fn a_key_that_was_replaced_is_read_again_between_two_pages() {
     stand_in.set_fault_for(Matching::page_at(50).times(1), status(401));
     let last_page = json!({"total": 51, "data": [{"id": item(Kind::Interaction, 51).id()}]});
     stand_in.set_fault_for(Matching::key("nk-rotated"), Fault::Body(last_page.to_string()));
-    assert_eq!(client.newest(&search(Kind::Interaction)).await, found(Kind::Interaction, 1));
+    assert_eq!(client.newest(&search(Kind::Interaction)).await, Ok(found(Kind::Interaction, 1)));
     assert_eq!((stand_in.call_count(), client.spent()), (3, 3));
 }
 
@@ -607,7 +607,7 @@ async fn neither_what_people_wrote_nor_the_value_is_kept_or_logged() {
     let search_of = |kind| TagSearch { tag: Tag::new("ticket", value).unwrap(), ..search(kind) };
     for kind in KINDS {
         let answer = client.newest(&search_of(kind)).await;
-        assert_eq!(answer, found(kind, 60));
+        assert_eq!(answer, Ok(found(kind, 60)));
         assert!(!format!("{answer:?} {:?}", search_of(kind)).contains("canary"));
     }
     let broken = [

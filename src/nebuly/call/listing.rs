@@ -18,7 +18,7 @@ use crate::domain::{Item, Kind};
 /// The longest body that is read, in bytes: a page of rows with all their texts.
 pub(in crate::nebuly) const MAX_LISTING_BODY: usize = 4 * 1024 * 1024;
 
-/// What is taken from a page of a listing.
+/// A page of a listing, without its texts.
 #[derive(Debug)]
 pub(in crate::nebuly) struct ListingPage {
     /// The rows that the whole listing has.
