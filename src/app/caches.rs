@@ -12,10 +12,14 @@ use super::background::Background;
 use super::error::StartError;
 use super::nebuly_clients::{NebulyClients, ids, read_authorities};
 use crate::cache::snapshot::{self, LinkFilter, SnapshotError, SnapshotFile};
-use crate::cache::{MemoryCache, MemoryDetailsCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
-use crate::domain::{Clock, Construction, ItemDetails, Lifetimes, ProjectName, SharedLinks};
+use crate::cache::{
+    MemoryCache, MemoryDetailsCache, MemoryTagCache, SharedCache, SharedCacheOptions, SharedCacheWriter,
+};
+use crate::domain::{Clock, Construction, ItemDetails, Lifetimes, ProjectName, SharedLinks, TaggedItems};
 use crate::nebuly::{Nebuly, ProjectKeys};
-use crate::resolver::{Construct, Policy, Resolver, ResolverDependencies, ResolverDetails, ResolverProject};
+use crate::resolver::{
+    Construct, Policy, Resolver, ResolverDependencies, ResolverDetails, ResolverProject, ResolverTags,
+};
 use crate::settings::{self, OnOutage, Resolve, Settings};
 
 /// The pause between two rounds of housekeeping of the caches in memory.
@@ -28,6 +32,7 @@ const LAST_SAVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Caches {
     memory: MemoryCache,
     details: Arc<MemoryDetailsCache>,
+    tags: Arc<MemoryTagCache>,
     snapshot: Option<SnapshotFile>,
     snapshot_interval: Duration,
     shared_writer: Option<SharedCacheWriter>,
@@ -48,8 +53,10 @@ pub(super) fn build(
     let memory = MemoryCache::new(settings.cache.max_size);
     let (shared, shared_writer) = shared_cache(settings, lifetimes, &keys, &clock)?.unzip();
     let details = Arc::<MemoryDetailsCache>::default();
+    let tags = Arc::new(MemoryTagCache::new(settings.cache.negative_ttl));
     let dependencies = ResolverDependencies {
         details: resolver_details(settings, &clients, &details),
+        tags: resolver_tags(settings, &clients, &tags),
         memory: Arc::new(memory.clone()),
         shared: shared.map(|shared| Arc::new(shared) as Arc<dyn SharedLinks>),
         projects: clients.into_iter().zip(&settings.projects).map(resolver_project).collect(),
@@ -68,6 +75,7 @@ pub(super) fn build(
     let caches = Caches {
         memory,
         details,
+        tags,
         snapshot: snapshot(settings, lifetimes, keys)?,
         snapshot_interval: settings.cache.snapshot_interval,
         shared_writer,
@@ -91,7 +99,7 @@ impl Caches {
 
     /// Starts the tasks that keep the caches. The saver is for the last snapshot at shutdown.
     pub(super) fn start(self, background: &mut Background) -> SnapshotSaver {
-        let Self { memory, details, snapshot, snapshot_interval, shared_writer, clock } = self;
+        let Self { memory, details, tags, snapshot, snapshot_interval, shared_writer, clock } = self;
         if let Some(writer) = shared_writer {
             let writer = Arc::new(Mutex::new(writer));
             background.supervise("shared_cache_writer", move || {
@@ -105,7 +113,7 @@ impl Caches {
         }
         background.supervise("housekeeping", {
             let memory = memory.clone();
-            move || housekeep(memory.clone(), Arc::clone(&details), Arc::clone(&clock))
+            move || housekeep(memory.clone(), Arc::clone(&details), Arc::clone(&tags), Arc::clone(&clock))
         });
         let saver = SnapshotSaver { memory, snapshot };
         if saver.snapshot.is_some() {
@@ -116,12 +124,18 @@ impl Caches {
     }
 }
 
-async fn housekeep(memory: MemoryCache, details: Arc<MemoryDetailsCache>, clock: Arc<dyn Clock>) {
+async fn housekeep(
+    memory: MemoryCache,
+    details: Arc<MemoryDetailsCache>,
+    tags: Arc<MemoryTagCache>,
+    clock: Arc<dyn Clock>,
+) {
     let mut interval = tokio::time::interval(HOUSEKEEPING);
     loop {
         interval.tick().await;
         memory.housekeep();
         details.housekeep(clock.monotonic());
+        tags.housekeep(clock.monotonic());
     }
 }
 
@@ -244,6 +258,23 @@ fn resolver_details(
         settings.preview.fields.iter().map(|field| Arc::from(field.as_str())).collect();
     let client = |client: &Nebuly| Box::new(client.details(Arc::clone(&fields))) as Box<dyn ItemDetails>;
     Some(ResolverDetails { projects: clients.iter().map(client).collect(), cache: Arc::clone(cache) as _ })
+}
+
+/// The clients that search for tags, if any may be looked up and Nebuly is called at all.
+fn resolver_tags(
+    settings: &Settings,
+    clients: &[Nebuly],
+    cache: &Arc<MemoryTagCache>,
+) -> Option<ResolverTags> {
+    if settings.lookup.tags.is_empty() || settings.nebuly.resolve == Resolve::Construct {
+        return None;
+    }
+    let client = |client: &Nebuly| Box::new(client.tag_search()) as Box<dyn TaggedItems>;
+    Some(ResolverTags {
+        projects: clients.iter().map(client).collect(),
+        cache: Arc::clone(cache) as _,
+        window: settings.lookup.window,
+    })
 }
 
 fn cause_of(error: &SnapshotError) -> Option<String> {
