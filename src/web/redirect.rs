@@ -1,5 +1,7 @@
 //! The redirect: asks the resolver for a link, and writes the answer.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
@@ -17,6 +19,7 @@ use super::link_request::{LinkRequest, received_id};
 use super::negotiation::forbids_cached;
 use super::observability::{LinkOutcome, LinkStatus};
 use super::pages::{Choice, card, is_preview_robot};
+use super::parameters::Parameters;
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::route::LinkRoute;
@@ -41,12 +44,7 @@ pub(super) async fn answer<'a>(
         let result = card(&candidates).map_err(|problem| Box::new(problem.into()));
         return RouteAnswer::of_link(result, candidates.into_first(), None);
     }
-    let refresh = parameters.refresh || forbids_cached(&parts.headers);
-    let mode = if refresh { Mode::Refresh } else { Mode::Cached };
-    let wait = parameters.wait.min(web.options.max_wait);
-    if !wait.is_zero() {
-        (web.options.extend_deadline)(&parts.extensions, wait);
-    }
+    let (mode, wait) = mode_and_wait(web, parts, &parameters);
     let request = ResolveRequest { candidates: &candidates, scope, mode, wait, caller };
     let resolution = web.resolver.resolve(&request).await;
     let link_status = LinkStatus::of(&resolution);
@@ -70,10 +68,7 @@ pub(super) async fn answer<'a>(
             return RouteAnswer { is_cold: answer.is_cold || is_cold, ..answer };
         }
         Outcome::Resolved(found) => {
-            let is_cacheable =
-                mode == Mode::Cached && !matches!(outcome, LinkOutcome::Stale | LinkOutcome::Constructed);
-            let cache_control = if is_cacheable { web.cacheable.clone() } else { NO_STORE };
-            let result = redirect(found.url, cache_control, link_status);
+            let result = redirect(web, found.url, mode, link_status);
             return RouteAnswer::of_link(result, candidates.into_first(), Some(outcome));
         }
         Outcome::Absent => Problem::NotFound.into(),
@@ -92,11 +87,26 @@ pub(super) async fn answer<'a>(
     RouteAnswer::of_link(Err(Box::new(problem)), candidates.into_first(), Some(outcome))
 }
 
-fn redirect(
+/// The way in which a request wants its link, and the time for which it waits for the item, which it is given.
+pub(super) fn mode_and_wait(web: &Web, parts: &Parts, parameters: &Parameters<'_>) -> (Mode, Duration) {
+    let refresh = parameters.refresh || forbids_cached(&parts.headers);
+    let wait = parameters.wait.min(web.options.max_wait);
+    if !wait.is_zero() {
+        (web.options.extend_deadline)(&parts.extensions, wait);
+    }
+    (if refresh { Mode::Refresh } else { Mode::Cached }, wait)
+}
+
+/// The redirect to a URL that was found in this mode.
+pub(super) fn redirect(
+    web: &Web,
     url: TargetUrl,
-    cache_control: HeaderValue,
+    mode: Mode,
     link_status: LinkStatus,
 ) -> Result<Response, Box<ProblemResponse>> {
+    let is_cacheable =
+        mode == Mode::Cached && !matches!(link_status.outcome, LinkOutcome::Stale | LinkOutcome::Constructed);
+    let cache_control = if is_cacheable { web.cacheable.clone() } else { NO_STORE };
     let location =
         HeaderValue::from_maybe_shared(url.into_bytes()).map_err(|_| Box::new(Problem::Internal.into()))?;
     let mut headers = HeaderMap::with_capacity(HEADERS);

@@ -29,4 +29,5 @@ mod redirects;
 mod single_flight;
 mod staleness;
 mod stand_in;
+mod tags;
 mod tools;

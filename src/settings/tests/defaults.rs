@@ -132,11 +132,7 @@ fn the_defaults_are_those_of_the_design() {
 
 #[test]
 fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another_spelling_is_not() {
-    let listed = [
-        ("limits.batch", "101", "1000"),
-        ("lookup.tags", "ticket_id", ""),
-        ("lookup.window", "31d", "2160h"),
-    ];
+    let listed = [("limits.batch", "101", "1000")];
     for key in NOT_YET {
         assert!(listed.iter().any(|(tried, ..)| tried == key), "{key} is not tried");
     }
