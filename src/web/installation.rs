@@ -9,6 +9,7 @@ use url::{Position, Url};
 
 use super::Web;
 use super::headers::single;
+use super::link_json::LinkJsonContext;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -77,6 +78,13 @@ impl<'a> Installation<'a> {
             Url::parse(&format!("{scheme}://{rest}")).ok()
         };
         known.get_or_init(parse).as_ref()
+    }
+}
+
+impl Web {
+    /// The installation, as the JSON of its links needs it.
+    pub(super) fn link_json_context<'a>(&'a self, installation: &'a Installation<'_>) -> LinkJsonContext<'a> {
+        LinkJsonContext { address: installation.url(), projects: &self.options.projects }
     }
 }
 

@@ -60,7 +60,6 @@ use http::HeaderValue;
 use url::Url;
 
 use self::caller::{Access, Authenticator};
-use self::installation::Installation;
 pub(crate) use self::link_json::{LinkJson, LinkJsonContext, LinkState, ProblemJson};
 pub use self::observability::{
     AccessLogger, Escaping, LoggedRequests, MetricsRecorder, RequestTracer, TraceSampling,
@@ -168,11 +167,6 @@ impl Web {
     /// The name of a project.
     fn name_of(&self, project: ProjectIndex) -> Option<&ProjectName> {
         self.options.projects.get(project.position())
-    }
-
-    /// What the JSON of links says of this installation.
-    fn link_json_context<'a>(&'a self, installation: &'a Installation<'_>) -> LinkJsonContext<'a> {
-        LinkJsonContext { address: installation.url(), projects: &self.options.projects }
     }
 
     /// The name of the tag that a route looks up.

@@ -303,8 +303,9 @@ async fn rows_without_an_id_are_skipped_wherever_they_are() {
 /// The newest of the rows that the stand-in lists on these pages.
 async fn newest_of(stand_in: &StandIn, questions: &[Value]) -> Option<String> {
     let mut rows = Vec::new();
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     for question in questions {
-        let answer = reqwest::Client::new()
+        let answer = client
             .post(format!("{}/get-interactions", stand_in.api_base_url()))
             .bearer_auth(KEY)
             .body(question.to_string())
