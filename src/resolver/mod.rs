@@ -34,6 +34,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+
 pub use self::details::ResolverDetails;
 use self::link_store::LinkStore;
 use self::prepaid_rate_limit::PrepaidRateLimit;
@@ -44,8 +46,9 @@ use self::single_flight::{Joined, Lead, SingleFlight};
 use self::tags::TagResolver;
 pub use self::tags::{ResolverTags, TagLookup, TaggedLink};
 use crate::domain::{
-    Answer, CallFailure, Caller, Cause, Clock, Construction, Details, FairnessKey, Item, LazyCaller,
-    Lifetimes, LinkCache, ProjectIndex, ProjectSet, Scope, SharedLinks, Timestamp, Unlimited, retry_after,
+    Answer, CallFailure, Caller, Cause, Clock, Construction, Details, FairnessKey, IdCandidates, Item,
+    LazyCaller, Lifetimes, LinkCache, ProjectIndex, ProjectSet, Scope, SharedLinks, TaggedItem, Timestamp,
+    Unlimited, retry_after,
 };
 
 /// The first pause of a request that waits for an item before it asks again; it doubles each time.
@@ -174,6 +177,30 @@ impl Resolver {
         details.of(project, item.clone().into_owned(), caller, &*self.store.clock).await
     }
 
+    /// Returns true if tags can be looked up.
+    #[must_use]
+    pub const fn has_tags(&self) -> bool {
+        self.tags.is_some()
+    }
+
+    /// Looks a tag up, and resolves the link of the item that is found. Without [`Self::has_tags`] it is a defect to ask.
+    ///
+    /// If several projects have an item with the tag, there is a link for each. The source of the answer is that of the
+    /// look-up alone; for several links, that of one which waited for a call, if any did.
+    pub async fn look_up(&self, lookup: &TagLookup<'_>) -> Resolution<TaggedLink> {
+        let Some(tags) = &self.tags else { return Resolution::failed(Cause::Internal) };
+        let mut pauses = Pauses::of(lookup.wait);
+        let mut answer = self.look_up_once(tags, lookup, lookup.mode).await;
+        while answer.is_absent() && pauses.wait().await {
+            let again = self.look_up_once(tags, lookup, Mode::Refresh).await;
+            if again.is_rate_limited() {
+                break;
+            }
+            answer = again.after(answer.source);
+        }
+        answer.with_sources_together()
+    }
+
     async fn resolve_cold(&self, request: &ResolveRequest<'_>) -> Resolution {
         if self.policy.construct == Construct::Always {
             return self.construct_always(request);
@@ -244,6 +271,42 @@ impl Resolver {
             }
         }
         resolution
+    }
+
+    async fn look_up_once(
+        &self,
+        tags: &TagResolver,
+        lookup: &TagLookup<'_>,
+        mode: Mode,
+    ) -> Resolution<TaggedLink> {
+        let until = deadline(self.policy.deadline);
+        let Resolution { outcome, source, candidate } = tags.newest(lookup, mode, until).await;
+        let link = async |found: TaggedItem| {
+            // The only project's links are shared with callers who name an id.
+            let scope = match self.store.projects.only(Scope::All) {
+                Some(_) => Scope::All,
+                None => Scope::Only(found.project),
+            };
+            let request = ResolveRequest {
+                candidates: &IdCandidates::of_item(found.item.clone()),
+                scope,
+                mode,
+                wait: Duration::ZERO,
+                caller: lookup.caller,
+            };
+            // A request whose first call was made is finished, whatever it costs.
+            let begun = matches!(source, AnswerSource::Nebuly(_));
+            let link = self.resolve_once(&request, mode, until, begun).await;
+            let link = self.or_constructed(&request, link);
+            TaggedLink { item: found.item, scope, link }
+        };
+        let outcome = match outcome {
+            Outcome::Resolved(found) => Outcome::Resolved(link(found).await),
+            Outcome::Ambiguous(found) => Outcome::Ambiguous(join_all(found.into_iter().map(link)).await),
+            Outcome::Absent => Outcome::Absent,
+            Outcome::Failed(failure) => Outcome::Failed(failure),
+        };
+        Resolution { outcome, source, candidate }
     }
 
     /// Looks an item up in memory. If the link is stale, starts its refresh in the background.

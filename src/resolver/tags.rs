@@ -8,17 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 
 use super::prepaid_rate_limit::PrepaidRateLimit;
-use super::resolution::{AnswerSource, Calls, Mode, Outcome, Resolution, ResolveRequest};
+use super::resolution::{AnswerSource, Calls, Mode, Outcome, Resolution};
 use super::single_flight::{Lead, SingleFlight};
-use super::{Pauses, Resolver, deadline};
 use crate::domain::{
-    AbsentLink, Answer, CachedTag, CallFailure, Caller, Cause, Clock, IdCandidates, Item, Kind, LazyCaller,
-    Lifetimes, ProjectIndex, ProjectSet, Scope, Tag, TagCache, TagKey, TagSearch, TaggedItem, TaggedItems,
-    TimeRange, retry_after,
+    AbsentLink, Answer, CachedTag, CallFailure, Caller, Cause, Clock, Item, Kind, LazyCaller, Lifetimes,
+    ProjectIndex, ProjectSet, Scope, Tag, TagCache, TagKey, TagSearch, TaggedItem, TaggedItems, TimeRange,
+    retry_after,
 };
 
 /// The time that the other projects have to answer once one has an item. A listing takes longer than a link.
@@ -100,88 +98,40 @@ struct TagQuery {
     asked: ProjectSet,
 }
 
-impl Resolver {
-    /// Returns true if tags can be looked up.
-    #[must_use]
-    pub const fn has_tags(&self) -> bool {
-        self.tags.is_some()
-    }
-
-    /// Looks a tag up, and resolves the link of the item that is found. Without [`Self::has_tags`] it is a defect to ask.
-    ///
-    /// If several projects have an item with the tag, there is a link for each. The source of the answer is that of the
-    /// look-up alone; for several links, that of one which waited for a call, if any did.
-    pub async fn look_up(&self, lookup: &TagLookup<'_>) -> Resolution<TaggedLink> {
-        let Some(tags) = &self.tags else { return Resolution::failed(Cause::Internal) };
-        let is_absent = |answer: &Resolution<TaggedLink>| match &answer.outcome {
+impl Resolution<TaggedLink> {
+    /// Returns true if Nebuly does not know the tag, or not the item that it listed.
+    pub(super) fn is_absent(&self) -> bool {
+        match &self.outcome {
             Outcome::Absent => true,
             Outcome::Resolved(found) => found.link.outcome == Outcome::Absent,
             Outcome::Ambiguous(_) | Outcome::Failed(_) => false,
-        };
-        let mut pauses = Pauses::of(lookup.wait);
-        let mut answer = self.look_up_once(tags, lookup, lookup.mode).await;
-        while is_absent(&answer) && pauses.wait().await {
-            let again = self.look_up_once(tags, lookup, Mode::Refresh).await;
-            if again.is_rate_limited() {
-                break;
-            }
-            answer = again.after(answer.source);
         }
-        let links = match &mut answer.outcome {
-            Outcome::Resolved(link) => std::slice::from_mut(link),
-            Outcome::Ambiguous(links) => links,
-            Outcome::Absent | Outcome::Failed(_) => &mut [],
-        };
-        for link in links {
-            link.link.source = with_look_up(answer.source, &link.link);
-        }
-        if let (AnswerSource::Memory, Outcome::Ambiguous(links)) = (answer.source, &answer.outcome) {
-            let mut sources = links.iter().map(|link| link.link.source);
-            answer.source =
-                sources.find(|source| matches!(source, AnswerSource::Nebuly(_))).unwrap_or(answer.source);
-        }
-        answer
     }
 
-    async fn look_up_once(
-        &self,
-        tags: &TagResolver,
-        lookup: &TagLookup<'_>,
-        mode: Mode,
-    ) -> Resolution<TaggedLink> {
-        let until = deadline(self.policy.deadline);
-        let Resolution { outcome, source, candidate } = tags.newest(lookup, mode, until).await;
-        let link = async |found: TaggedItem| {
-            // The only project's links are shared with callers who name an id.
-            let scope = match self.store.projects.only(Scope::All) {
-                Some(_) => Scope::All,
-                None => Scope::Only(found.project),
-            };
-            let request = ResolveRequest {
-                candidates: &IdCandidates::of_item(found.item.clone()),
-                scope,
-                mode,
-                wait: Duration::ZERO,
-                caller: lookup.caller,
-            };
-            // A request whose first call was made is finished, whatever it costs.
-            let begun = matches!(source, AnswerSource::Nebuly(_));
-            let link = self.resolve_once(&request, mode, until, begun).await;
-            let link = self.or_constructed(&request, link);
-            TaggedLink { item: found.item, scope, link }
-        };
-        let outcome = match outcome {
-            Outcome::Resolved(found) => Outcome::Resolved(link(found).await),
-            Outcome::Ambiguous(found) => Outcome::Ambiguous(join_all(found.into_iter().map(link)).await),
-            Outcome::Absent => Outcome::Absent,
-            Outcome::Failed(failure) => Outcome::Failed(failure),
-        };
-        Resolution { outcome, source, candidate }
+    /// The same, with the source of each link together with that of the look-up. If there are several and one waited for a
+    /// call, the answer did.
+    pub(super) fn with_sources_together(mut self) -> Self {
+        match &mut self.outcome {
+            Outcome::Resolved(link) => link.link.source = together(self.source, &link.link),
+            Outcome::Ambiguous(links) => {
+                for link in &mut *links {
+                    link.link.source = together(self.source, &link.link);
+                }
+                let mut sources = links.iter().map(|link| link.link.source);
+                if self.source == AnswerSource::Memory
+                    && let Some(call) = sources.find(|source| matches!(source, AnswerSource::Nebuly(_)))
+                {
+                    self.source = call;
+                }
+            }
+            Outcome::Absent | Outcome::Failed(_) => {}
+        }
+        self
     }
 }
 
 /// The source of a link together with that of the look-up that found its item.
-fn with_look_up(look_up: AnswerSource, link: &Resolution) -> AnswerSource {
+fn together(look_up: AnswerSource, link: &Resolution) -> AnswerSource {
     match (look_up, link.source) {
         // A link that is not there, or was built from known ids, is so whatever the look-up said.
         (AnswerSource::Stale, source) if link.is_resolved() && source != AnswerSource::Constructed => {
@@ -207,7 +157,12 @@ impl TagResolver {
 
     /// The newest item with a tag, in each project that has one: from the cache, or by asking them in one flight with all
     /// others who look it up now.
-    async fn newest(&self, lookup: &TagLookup<'_>, mode: Mode, until: Instant) -> Resolution<TaggedItem> {
+    pub(super) async fn newest(
+        &self,
+        lookup: &TagLookup<'_>,
+        mode: Mode,
+        until: Instant,
+    ) -> Resolution<TaggedItem> {
         let TagLookup { tag, kind, range, scope, .. } = lookup;
         let key = TagKey { scope: *scope, tag: tag.clone(), kind: *kind, range: *range };
         if mode == Mode::Cached

@@ -306,14 +306,7 @@ async fn in_an_outage_the_remembered_pair_is_used_for_a_day() {
     nebulink.get(target).await;
     let url = url_of(&stand_in, 2);
     nebulink.clock.advance(Duration::from_secs(60));
-    for fault in [
-        status(500),
-        status(503),
-        status(404),
-        status(422),
-        Fault::Drop,
-        Fault::Garbage,
-    ] {
+    for fault in [status(500), status(503), status(404), status(422), Fault::Drop, Fault::Garbage] {
         stand_in.forget_calls();
         stand_in.set_fault_for(listings(), fault.clone());
         let answer = nebulink.get(target).await;

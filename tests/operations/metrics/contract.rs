@@ -30,6 +30,8 @@ const REQUEST: &[(&str, &[&str])] = &[
             "/go",
             "/i",
             "/c",
+            "/go/tag/{name}/{value}",
+            "/go/tag/{name}",
             "/",
             "/kit",
             "/opensearch.xml",
