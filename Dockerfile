@@ -75,4 +75,7 @@ COPY --from=build /nebulink /usr/local/bin/nebulink
 USER 65532:65532
 # Redirects, and probes with metrics.
 EXPOSE 8080 9090
+# Here, because `docker run --health-cmd` needs a shell. Kubernetes has probes of its own, and ignores it. The first minute
+# is for reading a large snapshot.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["/usr/local/bin/nebulink", "health"]
 ENTRYPOINT ["/usr/local/bin/nebulink"]

@@ -117,6 +117,7 @@ impl App {
                 allowed_hosts: settings.nebuly.allowed_hosts.clone(),
                 projects: caches::project_names(settings),
                 max_wait: settings.redirect.max_wait,
+                max_batch: settings.limits.batch,
                 max_in_flight: settings.nebuly.max_in_flight,
                 request_timeout: settings.server.request_timeout,
                 extend_deadline,

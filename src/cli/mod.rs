@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod health;
 mod output;
 mod process;
 mod resolve;
@@ -46,8 +47,10 @@ enum Command {
     Serve,
     /// Serve on loopback with a built-in stand-in for Nebuly and sample items; needs nothing
     Demo,
-    /// Say what is wrong with the settings, show them without secrets, and try each key
-    Check,
+    /// Say what is wrong with the settings, try each key, and show the settings without secrets
+    Check(check::CheckArguments),
+    /// Ask the nebulink that runs with the same settings whether it is ready (0) or not (1)
+    Health,
     /// Print the URLs of links
     Resolve(resolve::ResolveArguments),
     /// Print the completion script for a shell
@@ -80,7 +83,8 @@ fn run() -> ExitCode {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&sources),
         Command::Demo => demo::run(&sources),
-        Command::Check => check::run(&sources),
+        Command::Check(arguments) => check::run(&sources, &arguments),
+        Command::Health => health::run(&sources),
         Command::Resolve(arguments) => resolve::run(&arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -79,3 +79,9 @@ pub trait LazyCaller: Send + Sync {
     /// The caller. It is determined by the first call, and kept.
     fn caller(&self) -> &Caller;
 }
+
+impl LazyCaller for Caller {
+    fn caller(&self) -> &Caller {
+        self
+    }
+}

@@ -11,7 +11,7 @@ use super::{AllowedHosts, InvalidId, Item, Kind, id};
 const CONVERSATION_NAMES: [&str; 2] = ["conversation.id", "conversation_id"];
 
 /// A text that a caller gave for an id, after the one percent-decoding that HTTP asks for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdText<'a> {
     /// The text.
     pub decoded: Cow<'a, str>,
@@ -20,7 +20,7 @@ pub struct IdText<'a> {
 }
 
 /// The items that a text may mean. The first is asked for; the others only while Nebuly does not know those before.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdCandidates<'a> {
     first: Item<'a>,
     kind_was_named: bool,

@@ -115,12 +115,14 @@ impl Nebuly {
         shared: &SharedClientState,
     ) -> Result<Self, ClientError> {
         metrics::describe();
+        let (http, way) = call::http_client(
+            options.certificate_authorities.as_deref(),
+            options.proxy.as_ref(),
+            options.connect_timeout,
+        )?;
         let api = NebulyApi {
-            http: call::http_client(
-                options.certificate_authorities.as_deref(),
-                options.proxy.as_ref(),
-                options.connect_timeout,
-            )?,
+            http,
+            way,
             endpoint: options.endpoint.clone(),
             allowed_hosts: options.allowed_hosts.clone(),
             keys: Arc::clone(&shared.keys),
@@ -165,6 +167,12 @@ impl Nebuly {
     #[must_use]
     pub fn tag_search(&self) -> TagSearchClient {
         TagSearchClient::new(Arc::clone(&self.side_calls), self.deadline)
+    }
+
+    /// Returns true if there is a key to call with.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        self.calls.key.has_key()
     }
 
     /// Checks the key with a call of its own. It bypasses circuit breaker and semaphore, and changes nothing for them.

@@ -33,7 +33,7 @@ mod tag_search;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use self::call::{ClientError, Endpoint, KeyCheck, POOL_MAX_IDLE};
+pub use self::call::{ClientError, Endpoint, KeyCheck, POOL_MAX_IDLE, Unreachable};
 pub use self::client::{Nebuly, NebulyOptions, SharedClientState};
 pub use self::details::DetailsClient;
 pub use self::key::{ApiKey, ApiKeySource, InvalidKey, ProjectKeys};

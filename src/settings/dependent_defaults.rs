@@ -19,9 +19,8 @@ const DURATIONS: [&str; 4] = ["nebuly.connect_timeout", "nebuly.attempt_timeout"
 /// The last of them, which has to be longer, so that there is time to write the response after the last attempt.
 const LONGEST: &str = "server.request_timeout";
 
-/// Each listener, with the other one.
-const LISTENERS: [(&str, &str); 2] =
-    [("server.listen", "server.management_listen"), ("server.management_listen", "server.listen")];
+/// The two listeners: the default of one depends on the other.
+pub(super) const LISTENERS: [&str; 2] = ["server.listen", "server.management_listen"];
 
 /// Adapts the defaults that do not fit to the settings that are set.
 pub(super) fn adapt_defaults(layers: Figment) -> Figment {
@@ -98,7 +97,8 @@ fn durations(layers: &Figment) -> Vec<NestedDuration> {
 /// Moves the listener that is not set to the next port, if the other one is set to its default port.
 fn listener(layers: &Figment) -> Option<Layer> {
     let address = |key| find(layers, key, of_text(parsed::<SocketAddr>("")));
-    LISTENERS.into_iter().find_map(|(key, other)| {
+    let [public, management] = LISTENERS;
+    [(public, management), (management, public)].into_iter().find_map(|(key, other)| {
         let ((mut own, false), (others, true)) = (address(key)?, address(other)?) else { return None };
         if !collide(own, others) {
             return None;

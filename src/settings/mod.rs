@@ -27,6 +27,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use figment::Figment;
@@ -35,6 +36,7 @@ pub use self::problem::{SettingProblem, SettingProblems, SettingSource};
 pub use self::reader::EffectiveSetting;
 pub use self::sections::*;
 
+use self::dependent_defaults::LISTENERS;
 use self::layer::Layer;
 use self::reader::SettingReader;
 use self::schema::{BrokenDefaults, NOT_YET, Schema};
@@ -125,33 +127,68 @@ impl Settings {
         Self::load_without(NOT_YET, sources)
     }
 
+    /// Reads all settings, and returns what is wrong beside what is right: a setting that cannot be read has its default.
+    pub fn inspect(
+        sources: &SettingSources,
+    ) -> Result<(LoadedSettings, Vec<SettingProblem>), SettingProblems> {
+        Self::inspect_without(NOT_YET, sources)
+    }
+
+    /// Reads `server.management_listen` alone, and no file but that of the settings. Other settings may be wrong: only a
+    /// problem with the listeners, or with a whole source, is an error.
+    pub fn management_listen(sources: &SettingSources) -> Result<SocketAddr, SettingProblems> {
+        let schema = Schema::embedded()?;
+        let (mut reader, _) = Self::reader(sources, &schema, &[]);
+        let address = ServerSettings::read(&mut reader)?.management_listen;
+        let (.., mut problems) = reader.finish();
+        problems.retain(|problem| problem.key.as_deref().is_none_or(|key| LISTENERS.contains(&key)));
+        if problems.is_empty() { Ok(address) } else { Err(SettingProblems::new(problems)) }
+    }
+
     /// [`Self::load`], with another list of settings that have no effect.
     fn load_without(not_yet: &[&str], sources: &SettingSources) -> Result<LoadedSettings, SettingProblems> {
+        let (loaded, problems) = Self::inspect_without(not_yet, sources)?;
+        if problems.is_empty() { Ok(loaded) } else { Err(SettingProblems::new(problems)) }
+    }
+
+    fn inspect_without(
+        not_yet: &[&str],
+        sources: &SettingSources,
+    ) -> Result<(LoadedSettings, Vec<SettingProblem>), SettingProblems> {
         let schema = Schema::embedded()?;
+        let (mut reader, project_is_named) = Self::reader(sources, &schema, not_yet);
+        let traces = reader.read_elsewhere(|problems| TracesSettings::read(&sources.environment, problems));
+        let settings = Self::read(&mut reader, project_is_named, traces)?;
+        dependent_defaults::check(&mut reader);
+        let (effective, warnings, problems) = reader.finish();
+        Ok((LoadedSettings { settings, effective, warnings }, problems))
+    }
+
+    /// Reads the sources and lays one upon the other. The flag is true if a project is named in them, even a wrong one.
+    fn reader<'a>(
+        sources: &SettingSources,
+        schema: &'a Schema,
+        not_yet: &'a [&'a str],
+    ) -> (SettingReader<'a>, bool) {
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let path = sources.config_file();
-        let file = path.as_ref().and_then(|path| file::read(path, &schema, &mut problems));
+        let file = path.as_ref().and_then(|path| file::read(path, schema, &mut problems));
         let file_is_broken = path.is_some() && file.is_none();
         let file_names_projects = file.as_ref().is_some_and(Layer::names_projects);
         let environment = environment::read(
             &sources.environment,
-            &schema,
+            schema,
             file_names_projects,
             &mut problems,
             &mut warnings,
         );
-        let traces = TracesSettings::read(&sources.environment, &mut problems);
-        let command_line = Layer::of_command_line(&sources.overrides, &schema, &mut problems);
+        let command_line = Layer::of_command_line(&sources.overrides, schema, &mut problems);
 
         let defaults = Layer::new(SettingSource::Default, schema.defaults().clone());
         let layers = [defaults].into_iter().chain(file).chain(environment.layers).chain(command_line);
         let figment = dependent_defaults::adapt_defaults(layers.fold(Figment::new(), Figment::merge));
-        let mut reader = SettingReader::new(figment, &schema, not_yet, problems, warnings);
         let project_is_named = file_is_broken || file_names_projects || environment.names_project;
-        let settings = Self::read(&mut reader, project_is_named, traces)?;
-        dependent_defaults::check(&mut reader);
-        let (effective, warnings) = reader.finish()?;
-        Ok(LoadedSettings { settings, effective, warnings })
+        (SettingReader::new(figment, schema, not_yet, problems, warnings), project_is_named)
     }
 
     fn read(

@@ -4,7 +4,7 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 use url::Url;
 
-use super::problem::{SettingProblem, SettingProblems, SettingSource, escaped};
+use super::problem::{SettingProblem, SettingSource, escaped};
 use super::schema::{BrokenDefaults, PROJECTS, Schema};
 use super::urls;
 use super::value::{Parsed, optional};
@@ -28,12 +28,13 @@ pub struct EffectiveSetting {
     pub value: String,
     /// The source of the value.
     pub source: SettingSource,
+    /// True if it does not differ from the default, whatever its source.
+    pub is_default: bool,
 }
 
 /// Takes settings out of the layers, and collects everything that is wrong with them.
 ///
-/// A setting that cannot be read has its default until the end, so that reading goes on and finds every other problem;
-/// [`SettingReader::finish`] then fails.
+/// A setting that cannot be read has its default, so that reading goes on and finds every other problem.
 pub(super) struct SettingReader<'a> {
     figment: Figment,
     merged: Value,
@@ -109,11 +110,12 @@ impl<'a> SettingReader<'a> {
         };
         let source = self.source_of(&value);
         let Some(setting) = self.accept(key, source.clone(), parse(&value)) else { return Ok(default) };
-        if setting != default && self.not_yet.contains(&key) {
+        let is_default = setting == default;
+        if !is_default && self.not_yet.contains(&key) {
             self.problems.push(SettingProblem::new(key, source.clone(), NO_EFFECT));
         }
         let value = show(&value, &setting);
-        self.effective.push(EffectiveSetting { key: key.to_owned(), value, source });
+        self.effective.push(EffectiveSetting { key: key.to_owned(), value, source, is_default });
         Ok(setting)
     }
 
@@ -149,7 +151,7 @@ impl<'a> SettingReader<'a> {
         let source = self.source_of(value);
         let setting = self.accept(&key, source.clone(), optional(parse)(value))??;
         let value = show(value, &setting);
-        self.effective.push(EffectiveSetting { key, value, source });
+        self.effective.push(EffectiveSetting { key, value, source, is_default: false });
         Some(setting)
     }
 
@@ -193,12 +195,14 @@ impl<'a> SettingReader<'a> {
         self.merged.find_ref(key).map_or(SettingSource::Default, |value| self.source_of(value))
     }
 
-    /// Returns the settings in effect and the warnings, or all problems if there are any.
-    pub(super) fn finish(self) -> Result<(Vec<EffectiveSetting>, Vec<SettingProblem>), SettingProblems> {
-        if self.problems.is_empty() {
-            return Ok((self.effective, self.warnings));
-        }
-        Err(SettingProblems::new(self.problems))
+    /// Reads settings that are in no layer, by a function that adds their problems.
+    pub(super) fn read_elsewhere<T>(&mut self, read: impl FnOnce(&mut Vec<SettingProblem>) -> T) -> T {
+        read(&mut self.problems)
+    }
+
+    /// Returns the settings in effect, the warnings and all problems.
+    pub(super) fn finish(self) -> (Vec<EffectiveSetting>, Vec<SettingProblem>, Vec<SettingProblem>) {
+        (self.effective, self.warnings, self.problems)
     }
 
     fn accept<T>(&mut self, key: &str, source: SettingSource, parsed: Parsed<T>) -> Option<T> {

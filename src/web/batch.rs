@@ -1,14 +1,13 @@
-//! Many links at once, as a paste asks for them: how many are resolved at a time, and until when.
+//! Many links at once, as batches and pastes ask for them: how many are resolved at a time, and until when.
 
-use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::{Stream, StreamExt as _, stream};
 
 use super::Web;
 use super::observability::{LinkOutcome, LinkStatus};
-use crate::domain::{IdCandidates, LazyCaller, Scope};
+use crate::domain::{Caller, IdCandidates, Scope};
 use crate::resolver::{Mode, Resolution, ResolveRequest};
 
 /// The time that is left for the answer of a request when its last links are given up.
@@ -19,6 +18,24 @@ const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
 pub(super) struct BatchLink {
     pub(super) candidates: IdCandidates<'static>,
     pub(super) scope: Scope,
+    /// Where it stands in the batch, from 0. A link that stands there several times is resolved once.
+    pub(super) positions: Vec<usize>,
+}
+
+/// A link of a batch, and what became of it.
+#[derive(Debug)]
+pub(super) struct BatchResult {
+    pub(super) link: BatchLink,
+    /// `None` if it was not known in time.
+    pub(super) resolution: Option<Resolution>,
+}
+
+impl BatchResult {
+    /// The outcome of the link.
+    pub(super) fn outcome(&self) -> LinkOutcome {
+        let resolution = self.resolution.as_ref();
+        resolution.map_or(LinkOutcome::Failed, |resolution| LinkStatus::of(resolution).outcome)
+    }
 }
 
 impl Web {
@@ -28,30 +45,47 @@ impl Web {
         began.checked_add(time).unwrap_or(began)
     }
 
-    /// Resolves the links of a batch, at most `nebuly.max_in_flight` at a time, and counts them. The result of a link is
-    /// `None` if it is not known by the deadline; what others wait for goes on.
-    pub(super) async fn resolve_batch(
-        &self,
-        links: &[&BatchLink],
-        caller: &dyn LazyCaller,
+    /// Resolves the links of a batch, at most `nebuly.max_in_flight` at a time, and counts them. They come as soon as they are
+    /// known, and by the deadline. It goes on only while it is polled, and ends when it is dropped; what others wait for goes
+    /// on.
+    pub(super) fn resolve_batch(
+        self: &Arc<Self>,
+        links: Vec<BatchLink>,
+        mode: Mode,
+        caller: Caller,
         deadline: Instant,
-    ) -> Vec<Option<Resolution>> {
-        let mut results: Vec<Option<Resolution>> = links.iter().map(|_| None).collect();
-        let resolve = async |(result, link): (&mut Option<Resolution>, &&BatchLink)| {
-            let (mode, wait) = (Mode::Cached, Duration::ZERO);
-            let request =
-                ResolveRequest { candidates: &link.candidates, scope: link.scope, mode, wait, caller };
-            *result = Some(self.resolver.resolve(&request).await);
+    ) -> impl Stream<Item = BatchResult> + Send + use<> {
+        let (web, caller) = (Arc::clone(self), Arc::new(caller));
+        let resolve = move |link| {
+            let (web, caller) = (Arc::clone(&web), Arc::clone(&caller));
+            async move {
+                // Those that are in memory need no wait, during which others had their turn.
+                tokio::task::coop::consume_budget().await;
+                let result = web.resolve_link(link, mode, &caller, deadline).await;
+                let kind = result.link.candidates.first().kind();
+                for _ in &result.link.positions {
+                    web.resolution_metrics.count(kind, result.outcome());
+                }
+                result
+            }
         };
-        let max_in_flight = Some(self.options.max_in_flight);
-        let all = stream::iter(results.iter_mut().zip(links)).for_each_concurrent(max_in_flight, resolve);
-        // What has not come by then stays `None`.
-        let _all_known = tokio::time::timeout_at(deadline.into(), pin!(all)).await.is_ok();
-        for (result, link) in results.iter().zip(links) {
-            let outcome =
-                result.as_ref().map_or(LinkOutcome::Failed, |result| LinkStatus::of(result).outcome);
-            self.resolution_metrics.count(link.candidates.first().kind(), outcome);
+        stream::iter(links).map(resolve).buffer_unordered(self.options.max_in_flight)
+    }
+
+    async fn resolve_link(
+        &self,
+        link: BatchLink,
+        mode: Mode,
+        caller: &Caller,
+        deadline: Instant,
+    ) -> BatchResult {
+        // A call that nobody waits for would cost the caller a token.
+        if Instant::now() >= deadline {
+            return BatchResult { link, resolution: None };
         }
-        results
+        let (candidates, scope) = (&link.candidates, link.scope);
+        let request = ResolveRequest { candidates, scope, mode, wait: Duration::ZERO, caller };
+        let resolved = tokio::time::timeout_at(deadline.into(), self.resolver.resolve(&request)).await;
+        BatchResult { resolution: resolved.ok(), link }
     }
 }

@@ -1,9 +1,8 @@
 //! The form of a page: who may send one, and its fields.
 
 use axum::body::Body;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
+use http::header::{HeaderName, ORIGIN};
 use http::request::Parts;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use percent_encoding::percent_decode;
 use url::Url;
 
@@ -11,10 +10,11 @@ use super::Web;
 use super::headers::single;
 use super::installation::Installation;
 use super::problem::Problem;
+use super::request_body::{is_sent_as, read_body};
 use crate::domain::LazyCaller;
 
-/// The longest body, in bytes.
-const MAX_BODY: usize = 1024 * 1024;
+/// The type of a form as browsers send it.
+const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -38,24 +38,11 @@ impl Form {
         if !is_from_our_page(web, parts) {
             return Err(Problem::CrossSite);
         }
-        if !is_urlencoded(&parts.headers) {
+        if !is_sent_as(&parts.headers, MEDIA_TYPE) {
             return Err(Problem::UnsupportedForm);
         }
-        let announced =
-            parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        if announced.is_some_and(|length: usize| length > MAX_BODY) {
-            return Err(Problem::TooLarge);
-        }
-        let place = web.form_places.take(caller.caller().fairness_key);
-        let _place = place.ok_or(Problem::TooManyBatches)?;
-        let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                Problem::TooLarge
-            } else {
-                Problem::InvalidRequest("The body of the request broke off.")
-            }
-        })?;
-        Self::parse(&body.to_bytes()).ok_or(Problem::UnsupportedForm)
+        let body = read_body(web, parts, body, caller).await?;
+        Self::parse(&body).ok_or(Problem::UnsupportedForm)
     }
 
     /// `None` if one of its fields is not UTF-8.
@@ -102,26 +89,8 @@ fn is_from_our_page(web: &Web, parts: &Parts) -> bool {
     })
 }
 
-/// Returns true if the body is a form as browsers send it, in UTF-8.
-fn is_urlencoded(headers: &HeaderMap) -> bool {
-    let Some(content_type) = single(headers, &CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-        return false;
-    };
-    let mut parts = content_type.split(';').map(str::trim);
-    let is_form =
-        parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"));
-    let is_utf8 = |parameter: &str| match parameter.split_once('=') {
-        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
-            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    };
-    is_form && parts.all(is_utf8) && !headers.contains_key(CONTENT_ENCODING)
-}
-
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
@@ -135,26 +104,6 @@ mod tests {
         assert_eq!(Form::parse(b"").unwrap(), Form::default());
         assert!(Form::parse(b"ids=%ff").is_none());
         assert!(Form::parse(b"ids=\xff").is_none());
-    }
-
-    #[test]
-    fn only_forms_in_utf_8_are_read() {
-        for (content_type, expected) in [
-            ("application/x-www-form-urlencoded", true),
-            ("Application/X-WWW-Form-Urlencoded; charset=UTF-8", true),
-            ("application/x-www-form-urlencoded;charset=\"utf-8\"", true),
-            ("application/x-www-form-urlencoded; charset=latin1", false),
-            ("multipart/form-data", false),
-            ("text/plain", false),
-            ("", false),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            assert_eq!(is_urlencoded(&headers), expected, "{content_type}");
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            assert!(!is_urlencoded(&headers));
-        }
-        assert!(!is_urlencoded(&HeaderMap::new()));
     }
 
     proptest! {

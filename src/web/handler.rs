@@ -20,9 +20,9 @@ use super::observability::{CLIENT_CLOSED_REQUEST, RequestId, RequestRecord, Requ
 use super::pages::{favicon, open_search, robots};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
-use super::route::{FixedRoute, Route};
+use super::route::{ApiRoute, FixedRoute, Route};
 use super::{Disconnected, Web};
-use super::{kit, negotiation, paste, redirect, tag};
+use super::{api, kit, negotiation, openapi, paste, redirect, tag};
 use crate::domain::{Item, LazyCaller};
 
 /// Answers a request, whatever its route. A defect that panics is a 500, not a closed connection.
@@ -75,7 +75,7 @@ async fn respond(
     };
     let answer = match (&principal, route) {
         (Err(problem), _) => (*problem).into(),
-        (Ok(principal), Route::Redirect(_) | Route::Tag(_) | Route::Fixed(_)) => {
+        (Ok(principal), Route::Redirect(_) | Route::Tag(_) | Route::Fixed(_) | Route::Api(_)) => {
             let caller = RequestCaller::new(&web.authenticator, principal, parts);
             let span = span.as_ref();
             let mut guard = DisconnectGuard { web, record: &unanswered, parts, span, is_armed: true };
@@ -85,9 +85,8 @@ async fn respond(
                     // Boxed, so that the future of a redirect stays small.
                     Route::Tag(route) => Box::pin(tag::answer(web, route, parts, &caller)).await,
                     Route::Fixed(route) => Box::pin(fixed(web, route, parts, body, &caller)).await,
-                    Route::Api(_) | Route::Unmatched | Route::WrongMethod { .. } => {
-                        Problem::UnknownPath.into()
-                    }
+                    Route::Api(route) => Box::pin(api::answer(web, route, parts, body, &caller)).await,
+                    Route::Unmatched | Route::WrongMethod { .. } => Problem::UnknownPath.into(),
                 }
             };
             let answer = match span {
@@ -97,7 +96,7 @@ async fn respond(
             guard.is_armed = false;
             answer
         }
-        (Ok(_), Route::Api(_) | Route::Unmatched) => Problem::UnknownPath.into(),
+        (Ok(_), Route::Unmatched) => Problem::UnknownPath.into(),
         (Ok(_), Route::WrongMethod { allow, .. }) => Problem::MethodNotAllowed { allow }.into(),
     };
     let RouteAnswer { result, item, outcome, links, is_cold } = answer;
@@ -141,6 +140,7 @@ async fn fixed(
     match route {
         FixedRoute::Paste => paste::answer(web, parts, body, caller).await,
         FixedRoute::Kit => kit::answer(web, parts, body, caller).await,
+        FixedRoute::OpenApi => openapi::answer(web).into(),
         FixedRoute::OpenSearch => match open_search(&Installation::of(web, parts).address_of("")) {
             Ok(description) => description.into(),
             Err(problem) => problem.into(),
@@ -209,7 +209,9 @@ impl Drop for DisconnectGuard<'_> {
         if self.is_armed && !std::thread::panicking() {
             // The item is read once more here: the requests that are answered keep nothing for this.
             let item = match self.record.route {
-                Route::Redirect(route) => LinkRequest::item(self.web, route, self.parts),
+                Route::Redirect(route) | Route::Api(ApiRoute::Link(route)) => {
+                    LinkRequest::item(self.web, route, self.parts)
+                }
                 _ => None,
             };
             self.web.record(&RequestRecord { item: item.as_ref(), ..*self.record }, self.span);

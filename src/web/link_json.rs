@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::link_address::{long_path, short_path};
 use super::problem::Problem;
@@ -10,39 +11,48 @@ use crate::domain::{IdCandidates, Item, Kind, ProjectIndex, ProjectName, Timesta
 use crate::resolver::{Found, Outcome, Resolution};
 
 /// A link as JSON. Members without a value are left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Link)]
 pub(crate) struct LinkJson {
     /// The position in the request, from 0: in NDJSON, whose lines come in any order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) index: Option<usize>,
-    /// `None` if the kind was left to be found out, and was not.
+    /// Left out if the kind was left to be found out, and was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^(interaction|conversation)$")]
     pub(crate) kind: Option<Cow<'static, str>>,
     /// In its canonical form; as it was sent if it is not valid.
     pub(crate) id: String,
     pub(crate) state: LinkState,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "uri")]
     pub(crate) url: Option<String>,
     /// The name of the project that has the item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) project: Option<String>,
     /// RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "date-time")]
     pub(crate) resolved_at: Option<String>,
     /// True if the URL was built from known ids, because Nebuly could not be asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) constructed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "uri")]
     pub(crate) long_url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "uri")]
     pub(crate) short_url: Option<String>,
     /// Why there is no URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) error: Option<ProblemJson>,
 }
 
 /// The state of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LinkState {
     /// It leads to a URL.
@@ -56,7 +66,8 @@ pub(crate) enum LinkState {
 }
 
 /// A problem as JSON (RFC 9457).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Problem)]
 pub(crate) struct ProblemJson {
     #[serde(rename = "type")]
     pub(crate) kind: Cow<'static, str>,
@@ -65,12 +76,18 @@ pub(crate) struct ProblemJson {
     pub(crate) detail: Cow<'static, str>,
     /// Not in a problem within another answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) request_id: Option<String>,
     /// Seconds. In a problem within another answer, which has no header for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) retry_after: Option<u32>,
+    /// The member of the body that is wrong or missing (RFC 6901).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pointer: Option<String>,
     /// The links to choose from, if several projects have the item.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
     pub(crate) links: Vec<LinkJson>,
 }
 
@@ -163,6 +180,10 @@ impl ProblemJson {
             detail: row.detail.into(),
             request_id: None,
             retry_after: problem.retry_after(),
+            pointer: match problem {
+                Problem::InvalidMember(member) => Some(member.pointer()),
+                _ => None,
+            },
             links: Vec::new(),
         }
     }

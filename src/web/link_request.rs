@@ -1,17 +1,20 @@
 //! A request for a link, as it is read from path and query.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::request::Parts;
 use url::Url;
 
 use super::Web;
 use super::installation::Installation;
+use super::negotiation::forbids_cached;
 use super::parameters::{Parameters, id_in_path, id_in_query};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::route::{IdLocation, LinkRoute, is_of_tags};
-use crate::domain::{AllowedHosts, IdCandidates, IdText, InvalidId, Item, Kind, PastedId, Scope};
+use crate::domain::{AllowedHosts, IdCandidates, IdText, InvalidId, Item, Kind, LazyCaller, PastedId, Scope};
+use crate::resolver::{Mode, ResolveRequest};
 
 /// A request for a link.
 pub(super) struct LinkRequest<'a> {
@@ -43,6 +46,17 @@ impl<'a> LinkRequest<'a> {
         Ok(Self { candidates, scope, parameters })
     }
 
+    /// The same for the resolver. If the caller wants to wait for the item, the request gets the time for it.
+    pub(super) fn to_resolve<'r>(
+        &'r self,
+        web: &Web,
+        parts: &Parts,
+        caller: &'r dyn LazyCaller,
+    ) -> ResolveRequest<'r> {
+        let (mode, wait) = mode_and_wait(web, parts, &self.parameters);
+        ResolveRequest { candidates: &self.candidates, scope: self.scope, mode, wait, caller }
+    }
+
     /// The item that a request names, if it names one.
     pub(super) fn item(web: &Web, route: LinkRoute, parts: &'a Parts) -> Option<Item<'a>> {
         Some(Self::read(web, route, parts).ok()?.candidates.into_first())
@@ -55,6 +69,16 @@ pub(super) fn scope(web: &Web, parameters: &Parameters<'_>) -> Result<Scope, Box
     let unknown =
         || ProblemResponse { received: Some(name.clone().into_owned()), ..Problem::UnknownProject.into() };
     web.project(name).map(Scope::Only).ok_or_else(|| Box::new(unknown()))
+}
+
+/// The way in which a request wants its link, and the time for which it waits for the item, which it is given.
+pub(super) fn mode_and_wait(web: &Web, parts: &Parts, parameters: &Parameters<'_>) -> (Mode, Duration) {
+    let refresh = parameters.refresh || forbids_cached(&parts.headers);
+    let wait = parameters.wait.min(web.options.max_wait);
+    if !wait.is_zero() {
+        (web.options.extend_deadline)(&parts.extensions, wait);
+    }
+    (if refresh { Mode::Refresh } else { Mode::Cached }, wait)
 }
 
 /// The text that a request has for an id, decoded once, as a page shows it.
@@ -98,9 +122,13 @@ fn pasted_own_link(web: &Web, route: LinkRoute, parts: &Parts, raw: &str) -> Opt
     if route.kind.is_some() || !raw.starts_with("http") {
         return None;
     }
-    let text = decoded(route, raw).ok()?;
-    let text = text.decoded.trim();
-    own_link(web, &Installation::of(web, parts), text, Some(&Url::parse(text).ok()?))
+    own_address(web, &Installation::of(web, parts), &decoded(route, raw).ok()?.decoded)
+}
+
+/// The link of this installation whose absolute address a text is.
+pub(super) fn own_address(web: &Web, installation: &Installation<'_>, text: &str) -> Option<PastedId> {
+    let text = text.trim();
+    own_link(web, installation, text, Some(&Url::parse(text).ok()?))
 }
 
 /// The text that stands for an id in a path below `server.base_path`, or in the query; still encoded.

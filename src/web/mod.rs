@@ -14,7 +14,10 @@
 //! | `link_page` | with `noredirect`: the page of the link, or its JSON |
 //! | `problem` | the table of everything that is no redirect |
 //! | `problem_response` | writes a problem as JSON or, if `negotiation` says so, as a page |
+//! | `api` | one link or many as JSON, for programs |
 //! | `paste`, `kit` | the page to paste ids into, and the templates for tools; `form` reads their forms |
+//! | `openapi` | the description of every path, made of the tables of routes and problems |
+//! | `request_body` | the body of a request: how it may be sent, and how much of it is read |
 //! | `batch`, `places` | many links at once: how many are resolved at a time, and how many batches run |
 //! | `pages` | what pages have in common, the pages of problems, the card for link preview robots, and fixed files |
 //! | `observability` | the id, the line in the log, the metrics and the span of a request |
@@ -23,6 +26,7 @@
 //! several of them write. `management` is the other listener: probes, metrics and the version.
 
 mod answer;
+mod api;
 mod batch;
 pub mod caller;
 mod cors;
@@ -40,6 +44,7 @@ mod link_request;
 pub mod management;
 mod negotiation;
 mod observability;
+mod openapi;
 mod pages;
 mod parameters;
 mod paste;
@@ -47,15 +52,17 @@ mod places;
 mod problem;
 mod problem_response;
 mod redirect;
+mod request_body;
 mod route;
 mod router;
 mod tag;
 mod tag_request;
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
 use url::Url;
 
@@ -79,12 +86,14 @@ pub struct Web {
     authenticator: Authenticator,
     resolution_metrics: ResolutionMetrics,
     request_metrics: RequestMetrics,
-    /// For the bodies of forms that are being read, of which each may be 1 MiB.
-    form_places: Places,
+    /// For the bodies that are being read, of which each may be 1 MiB.
+    body_places: Places,
     /// For batches and pastes.
     batch_places: Places,
     /// The `cache-control` of a redirect that browsers may keep.
     cacheable: HeaderValue,
+    /// The description for programs, as JSON; see `openapi`.
+    description: OnceLock<Bytes>,
 }
 
 /// Gives the request with these extensions so much more time.
@@ -116,7 +125,9 @@ pub struct WebOptions {
     pub projects: Vec<ProjectName>,
     /// The longest wait for an item that Nebuly does not know yet.
     pub max_wait: Duration,
-    /// The most links of a paste that are resolved at once.
+    /// The most links of a batch.
+    pub max_batch: usize,
+    /// The most links of a batch or paste that are resolved at once.
     pub max_in_flight: usize,
     /// The time that a request may take.
     pub request_timeout: Duration,
@@ -151,8 +162,9 @@ impl Web {
             authenticator: Authenticator::new(options.access.clone()),
             resolution_metrics: ResolutionMetrics::new(),
             request_metrics: RequestMetrics::new(options.recorder.clone()),
-            form_places: Places::new(16, 4),
+            body_places: Places::new(16, 4),
             batch_places: Places::new(8, 2),
+            description: OnceLock::new(),
             cacheable: cacheable.unwrap_or(headers::NO_STORE),
             options,
         }

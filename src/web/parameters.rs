@@ -76,9 +76,9 @@ impl<'a> Parameters<'a> {
                 "value" => parameters.value = Some(value),
                 "kind" => parameters.kind = Some(value),
                 "at" => parameters.at = Some(value),
-                "refresh" => parameters.refresh = switch(value)?,
-                "noredirect" => parameters.noredirect = switch(value)?,
-                "wait" => parameters.wait = duration(value)?,
+                "refresh" => parameters.refresh = switch(&decoded_parameter(value))?,
+                "noredirect" => parameters.noredirect = switch(&decoded_parameter(value))?,
+                "wait" => parameters.wait = duration(&decoded_parameter(value))?,
                 // A name that is not even text is unknown, like any other that is not configured.
                 "project" => parameters.project = Some(decoded_parameter(value)),
                 LOOKS => parameters.looks = value.parse().ok(),

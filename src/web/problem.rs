@@ -38,10 +38,16 @@ pub(crate) enum Problem {
     },
     /// 400: the value of a tag cannot be one.
     InvalidValue,
-    /// 413: the body of a form is longer than 1 MiB.
+    /// 413: the body is longer than 1 MiB.
     TooLarge,
+    /// 413: a batch has more links than `limits.batch`.
+    TooManyLinks,
     /// 415: the body of a form is not one, or not in UTF-8.
     UnsupportedForm,
+    /// 415: the body is not sent as JSON.
+    UnsupportedBody,
+    /// 422: a member of the body is missing, or not of its type.
+    InvalidMember(BodyMember),
     /// 403: another site sent the form.
     CrossSite,
     /// 401: the API token is missing or unknown.
@@ -88,6 +94,23 @@ pub(crate) enum Problem {
     Timeout,
     /// 500: a defect of ours.
     Internal,
+}
+
+/// A member of the body of a batch. A link is told by its position, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyMember {
+    /// The body itself.
+    Body,
+    /// The list of links.
+    Links,
+    /// A link.
+    Link(usize),
+    /// The id of a link.
+    Id(usize),
+    /// The kind of a link.
+    Kind(usize),
+    /// The project of a link.
+    Project(usize),
 }
 
 /// The step that a page offers.
@@ -150,9 +173,33 @@ impl Problem {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
                 kind: INVALID_REQUEST,
                 title: "This is too much text",
-                detail: "A form takes 1 MiB at a time.",
+                detail: "The body of a request has at most 1 MiB.",
                 advice: "The lines with ids are enough.",
                 remedy: Remedy::StartPage,
+            },
+            Self::TooManyLinks => ProblemRow {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                kind: INVALID_REQUEST,
+                title: "These are too many links",
+                detail: "A request takes at most as many links as limits.batch says: 1000, unless it is set.",
+                advice: "Send them in several requests.",
+                remedy: Remedy::None,
+            },
+            Self::UnsupportedBody => ProblemRow {
+                status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                kind: INVALID_REQUEST,
+                title: "This body cannot be read",
+                detail: "A body is sent as application/json, in UTF-8 and without a content encoding.",
+                advice: "Send the header Content-Type: application/json.",
+                remedy: Remedy::None,
+            },
+            Self::InvalidMember(member) => ProblemRow {
+                status: StatusCode::UNPROCESSABLE_ENTITY,
+                kind: INVALID_REQUEST,
+                title: "This request is not valid",
+                detail: member.rule(),
+                advice: "Correct the member that pointer names.",
+                remedy: Remedy::None,
             },
             Self::UnsupportedForm => ProblemRow {
                 status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -325,6 +372,9 @@ impl Problem {
             | Self::InvalidId { .. }
             | Self::InvalidValue
             | Self::TooLarge
+            | Self::TooManyLinks
+            | Self::UnsupportedBody
+            | Self::InvalidMember(_)
             | Self::UnsupportedForm
             | Self::CrossSite
             | Self::TokenRequired
@@ -341,6 +391,34 @@ impl Problem {
             | Self::Unavailable
             | Self::Timeout
             | Self::Internal => None,
+        }
+    }
+}
+
+impl BodyMember {
+    /// Where the member stands, or would stand (RFC 6901).
+    pub(super) fn pointer(self) -> String {
+        match self {
+            Self::Body => String::new(),
+            Self::Links => "/links".to_owned(),
+            Self::Link(position) => format!("/links/{position}"),
+            Self::Id(position) => format!("/links/{position}/id"),
+            Self::Kind(position) => format!("/links/{position}/kind"),
+            Self::Project(position) => format!("/links/{position}/project"),
+        }
+    }
+
+    /// The rule that it breaks.
+    const fn rule(self) -> &'static str {
+        match self {
+            Self::Body => "The body is an object with the member links.",
+            Self::Links => "The member links is a list.",
+            Self::Link(_) => "A link is an object with the member id.",
+            Self::Id(_) => "The id of a link is a string.",
+            Self::Kind(_) => {
+                "The kind of a link is interaction or conversation. Without it, the kind is found out."
+            }
+            Self::Project(_) => "The project of a link is a string. Without it, all projects are asked.",
         }
     }
 }

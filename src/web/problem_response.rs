@@ -2,13 +2,17 @@
 
 use axum::response::Response;
 use http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
 
 use super::Web;
-use super::link_address::SelfLink;
-use super::link_json::ProblemJson;
+use super::installation::Installation;
+use super::link_address::{SelfLink, long_path};
+use super::link_json::{LinkJson, ProblemJson};
 use super::observability::{LinkStatus, RequestId};
 use super::pages::{Choice, PagePolicy, page_response, problem_page, secure_response};
 use super::problem::Problem;
+use crate::domain::Item;
+use crate::resolver::Found;
 
 /// Loads a page again after some seconds (HTML, section "Refresh"). As a header, because a delayed `meta` is an obstacle
 /// that checkers of accessibility report, however long it waits.
@@ -35,6 +39,29 @@ impl From<Problem> for ProblemResponse {
 }
 
 impl ProblemResponse {
+    /// The links that an id stands for, to choose from. With `noredirect`, a page leads to their pages.
+    pub(super) fn ambiguous(
+        web: &Web,
+        parts: &Parts,
+        item: &Item<'_>,
+        found: &[Found],
+        noredirect: bool,
+    ) -> Self {
+        let installation = Installation::of(web, parts);
+        let context = web.link_json_context(&installation);
+        let noredirect = if noredirect { "&noredirect" } else { "" };
+        let choice = |found: &Found| Choice {
+            path: format!(
+                "{}{}{noredirect}",
+                web.options.base_path,
+                long_path(item, web.name_of(found.project))
+            ),
+            resolved_at: found.resolved_at,
+            json: LinkJson::resolved(&context, item, found),
+        };
+        Self { choices: found.iter().map(choice).collect(), ..Problem::Ambiguous.into() }
+    }
+
     /// Writes the answer: a page, or JSON.
     pub(super) fn into_response(self, web: &Web, as_page: bool, request_id: &RequestId) -> Response {
         let problem = self.problem;

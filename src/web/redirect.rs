@@ -1,7 +1,5 @@
 //! The redirect: asks the resolver for a link, and writes the answer.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
@@ -11,20 +9,16 @@ use http::request::Parts;
 use super::Web;
 use super::answer::RouteAnswer;
 use super::headers::{NO_ROBOTS, NO_STORE, X_ROBOTS_TAG};
-use super::installation::Installation;
-use super::link_address::{SelfLink, long_path};
-use super::link_json::LinkJson;
+use super::link_address::SelfLink;
 use super::link_page::{self, LinkPageAnswer, LinkPageRequest};
 use super::link_request::{LinkRequest, received_id};
-use super::negotiation::forbids_cached;
 use super::observability::{LinkOutcome, LinkStatus};
-use super::pages::{Choice, card, is_preview_robot};
-use super::parameters::Parameters;
+use super::pages::{card, is_preview_robot};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::route::LinkRoute;
-use crate::domain::{Item, LazyCaller, Scope, TargetUrl};
-use crate::resolver::{Found, Mode, Outcome, ResolveRequest};
+use crate::domain::{LazyCaller, Scope, TargetUrl};
+use crate::resolver::{Mode, Outcome};
 
 /// As many headers as a redirect has, so that their map is made once.
 const HEADERS: usize = 9;
@@ -36,26 +30,26 @@ pub(super) async fn answer<'a>(
     parts: &'a Parts,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'a> {
-    let LinkRequest { candidates, scope, parameters } = match LinkRequest::read(web, route, parts) {
+    let link_request = match LinkRequest::read(web, route, parts) {
         Ok(request) => request,
         Err(problem) => return problem.into(),
     };
     if web.options.unfurl && is_preview_robot(&parts.headers) {
-        let result = card(&candidates).map_err(|problem| Box::new(problem.into()));
-        return RouteAnswer::of_link(result, candidates.into_first(), None);
+        let result = card(&link_request.candidates).map_err(|problem| Box::new(problem.into()));
+        return RouteAnswer::of_link(result, link_request.candidates.into_first(), None);
     }
-    let (mode, wait) = mode_and_wait(web, parts, &parameters);
-    let request = ResolveRequest { candidates: &candidates, scope, mode, wait, caller };
+    let request = link_request.to_resolve(web, parts, caller);
     let resolution = web.resolver.resolve(&request).await;
+    let LinkRequest { candidates, scope, parameters } = &link_request;
     let link_status = LinkStatus::of(&resolution);
     let outcome = link_status.outcome;
     let link = || {
-        let project = match scope {
+        let project = match *scope {
             Scope::All => None,
             Scope::Only(project) => web.project_in_address(project),
         };
         let (noredirect, looks) = (parameters.noredirect, parameters.looks);
-        SelfLink::new(&web.options.base_path, &candidates, project, noredirect, looks)
+        SelfLink::new(&web.options.base_path, candidates, project, noredirect, looks)
     };
     let problem = match resolution.outcome {
         Outcome::Resolved(found) if parameters.noredirect => {
@@ -64,37 +58,23 @@ pub(super) async fn answer<'a>(
             let page = LinkPageRequest { web, parts, request, position, found, link_status, received, path };
             // Boxed, so that the future of a redirect stays small.
             let LinkPageAnswer { result, is_cold } = Box::pin(link_page::answer(page)).await;
-            let answer = RouteAnswer::of_link(result, candidates.into_first(), Some(outcome));
+            let answer = RouteAnswer::of_link(result, link_request.candidates.into_first(), Some(outcome));
             return RouteAnswer { is_cold: answer.is_cold || is_cold, ..answer };
         }
         Outcome::Resolved(found) => {
-            let result = redirect(web, found.url, mode, link_status);
-            return RouteAnswer::of_link(result, candidates.into_first(), Some(outcome));
+            let result = redirect(web, found.url, request.mode, link_status);
+            return RouteAnswer::of_link(result, link_request.candidates.into_first(), Some(outcome));
         }
         Outcome::Absent => Problem::NotFound.into(),
         Outcome::Ambiguous(found) => {
-            let installation = Installation::of(web, parts);
             let item = candidates.at(resolution.candidate);
-            let choice = |found: &Found| {
-                let item = item.as_ref().unwrap_or_else(|| candidates.first());
-                choice(web, &installation, item, found, parameters.noredirect)
-            };
-            ProblemResponse { choices: found.iter().map(choice).collect(), ..Problem::Ambiguous.into() }
+            let item = item.as_ref().unwrap_or_else(|| candidates.first());
+            ProblemResponse::ambiguous(web, parts, item, &found, parameters.noredirect)
         }
         Outcome::Failed(failure) => Problem::from(failure.cause).into(),
     };
     let problem = ProblemResponse { link_status: Some(link_status), link: Some(link()), ..problem };
-    RouteAnswer::of_link(Err(Box::new(problem)), candidates.into_first(), Some(outcome))
-}
-
-/// The way in which a request wants its link, and the time for which it waits for the item, which it is given.
-pub(super) fn mode_and_wait(web: &Web, parts: &Parts, parameters: &Parameters<'_>) -> (Mode, Duration) {
-    let refresh = parameters.refresh || forbids_cached(&parts.headers);
-    let wait = parameters.wait.min(web.options.max_wait);
-    if !wait.is_zero() {
-        (web.options.extend_deadline)(&parts.extensions, wait);
-    }
-    (if refresh { Mode::Refresh } else { Mode::Cached }, wait)
+    RouteAnswer::of_link(Err(Box::new(problem)), link_request.candidates.into_first(), Some(outcome))
 }
 
 /// The redirect to a URL that was found in this mode.
@@ -118,20 +98,4 @@ pub(super) fn redirect(
     *response.status_mut() = StatusCode::FOUND;
     *response.headers_mut() = headers;
     Ok(response)
-}
-
-/// One of the links that an id stands for.
-fn choice(
-    web: &Web,
-    installation: &Installation<'_>,
-    item: &Item<'_>,
-    found: &Found,
-    noredirect: bool,
-) -> Choice {
-    let path = long_path(item, web.name_of(found.project));
-    Choice {
-        path: format!("{}{path}{}", web.options.base_path, if noredirect { "&noredirect" } else { "" }),
-        resolved_at: found.resolved_at,
-        json: LinkJson::resolved(&web.link_json_context(installation), item, found),
-    }
 }

@@ -47,6 +47,8 @@ pub(super) enum FixedRoute {
     Paste,
     /// The templates for tools that embed links.
     Kit,
+    /// The description of every path, for programs.
+    OpenApi,
     /// The description of nebulink as a search engine, for browsers.
     OpenSearch,
     /// The mark.
@@ -189,7 +191,8 @@ impl ApiRoute {
         if path.strip_suffix('/').unwrap_or(path) == API_LINKS {
             return Self::Links;
         }
-        let link = API_PATHS.into_iter().find(|(prefix, _)| path.starts_with(prefix));
+        let with_id = |(prefix, _): &(&str, Kind)| path.len() > prefix.len() && path.starts_with(prefix);
+        let link = API_PATHS.into_iter().find(with_id);
         link.map_or(Self::Unmatched, |(prefix, kind)| {
             let (pattern, pattern_index) = (API_LINK, Self::FIRST_INDEX);
             Self::Link(LinkRoute { prefix, pattern, pattern_index, kind: Some(kind), id: IdLocation::Path })
@@ -208,13 +211,15 @@ impl ApiRoute {
 
 impl FixedRoute {
     /// Every one, in the order of the discriminants.
-    pub(super) const ALL: [Self; 5] = [Self::Paste, Self::Kit, Self::OpenSearch, Self::Favicon, Self::Robots];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Paste, Self::Kit, Self::OpenApi, Self::OpenSearch, Self::Favicon, Self::Robots];
 
     /// The path below `server.base_path`.
     pub(super) const fn path(self) -> &'static str {
         match self {
             Self::Paste => "/",
             Self::Kit => "/kit",
+            Self::OpenApi => "/openapi.json",
             Self::OpenSearch => "/opensearch.xml",
             Self::Favicon => "/favicon.svg",
             Self::Robots => "/robots.txt",
@@ -295,7 +300,6 @@ pub(super) fn is_of_tags(path: &str) -> bool {
     path.strip_prefix(TAGS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-#[cfg(test)]
 impl Route {
     /// One route for each pattern.
     pub(super) fn all() -> Vec<Self> {

@@ -9,10 +9,11 @@ use http::Method;
 
 use super::caller::AccessRule;
 use super::route::{ALLOW_FORM, ALLOW_GET, ApiRoute, FixedRoute, LinkRoute, Route, TAGS, TagRoute};
-use super::{Web, cors, handler};
+use super::{Web, cors, handler, openapi};
 
 /// Every path of the public listener, below `server.base_path`.
 pub fn public_router(web: Web) -> Router {
+    openapi::prepare(&web);
     let web = &Arc::new(web);
     let base = &web.options.base_path;
     let mut router = Router::new();

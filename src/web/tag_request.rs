@@ -121,17 +121,16 @@ fn moment(text: &str) -> Option<Timestamp> {
         if number < FIRST_IN_MILLISECONDS { number * 1000 } else { number }
     } else {
         let text = text.replace(' ', "+");
-        if !is_rfc3339(text.as_bytes()) {
-            return None;
-        }
-        let time: jiff::Timestamp = text.parse().ok()?;
+        let _date: jiff::civil::DateTime = local_part(&text)?.parse().ok()?;
+        // Only the last days that have a date of four digits are beyond the library.
+        let time: jiff::Timestamp = text.parse().unwrap_or(jiff::Timestamp::MAX);
         u64::try_from(time.as_millisecond()).unwrap_or_default()
     };
     Some(Timestamp::from_millis(millis.min(LAST_MOMENT)))
 }
 
-/// Returns true if a text has the form of RFC 3339; its digits may still be no date. The library reads more forms.
-fn is_rfc3339(text: &[u8]) -> bool {
+/// Date and time of a text that has the form of RFC 3339; its digits may still be none. The library reads more forms.
+fn local_part(text: &str) -> Option<&str> {
     const LOCAL: &[u8] = b"0000-00-00T00:00:00";
     let fits = |text: &[u8], form: &[u8]| {
         text.len() == form.len()
@@ -140,21 +139,19 @@ fn is_rfc3339(text: &[u8]) -> bool {
                 _ => byte.eq_ignore_ascii_case(form),
             })
     };
-    let Some((local, rest)) = text.split_at_checked(LOCAL.len()) else { return false };
-    let offset = match rest.strip_prefix(b".") {
+    let (local, rest) = text.split_at_checked(LOCAL.len())?;
+    let offset = match rest.strip_prefix('.') {
         None => rest,
-        Some(rest) => {
-            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            match rest.split_at_checked(digits) {
-                Some((_, offset)) if digits > 0 => offset,
-                _ => return false,
-            }
-        }
-    };
+        Some(rest) => Some(rest.trim_start_matches(|char: char| char.is_ascii_digit()))
+            .filter(|offset| offset.len() < rest.len())?,
+    }
+    .as_bytes();
     let is_offset = fits(offset, b"Z")
-        // Of hours up to 23.
-        || (fits(offset, b"+00:00") || fits(offset, b"-00:00")) && offset.get(1..3) < Some(b"24");
-    fits(local, LOCAL) && is_offset
+        // Hours up to 23, and minutes up to 59.
+        || (fits(offset, b"+00:00") || fits(offset, b"-00:00"))
+            && offset.get(1..3) < Some(b"24")
+            && offset.get(4..6) < Some(b"60");
+    (is_offset && fits(local.as_bytes(), LOCAL)).then_some(local)
 }
 
 /// The window around a time: a day to both sides, widened to full hours, so that times close to each other share it.
@@ -195,6 +192,9 @@ mod tests {
             ("18446744073709551615", Some(LAST_MOMENT)),
             ("99999999999999999999999999", Some(LAST_MOMENT)),
             ("9999-12-29T12:00:00Z", Some(LAST_MOMENT)),
+            ("9999-12-31T23:59:59Z", Some(LAST_MOMENT)),
+            ("0000-01-01T00:00:00Z", Some(0)),
+            ("2026-11-20T10:00:60Z", Some(NOW + 59_000)),
         ] {
             assert_eq!(moment(text).map(Timestamp::as_millis), expected, "{text}");
         }
@@ -218,6 +218,7 @@ mod tests {
             "2026-11-20T10:00:00+0100",
             "2026-11-20T10:00:00+01",
             "2026-11-20T10:00:00+24:00",
+            "2026-11-20T10:00:00+01:60",
             "2026-11-20T10:00:00+01:00[Europe/Rome]",
             "2026-11-20T24:00:00Z",
             "2026-02-30T10:00:00Z",

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api;
 mod callers;
 mod calls_to_nebuly;
 mod details;
@@ -22,6 +23,7 @@ mod kit;
 mod limits;
 mod link_page;
 mod listings;
+mod openapi;
 mod outage;
 mod paste;
 mod projects;

@@ -107,7 +107,7 @@ async fn every_request_is_counted_with_its_route_method_and_status() {
         ("unmatched", "GET", "404", 1.0),
         ("unmatched", "POST", "405", 1.0),
         ("unmatched", "other", "405", 1.0),
-        ("unmatched", "OPTIONS", "204", 1.0),
+        ("/api/v1/links", "OPTIONS", "204", 1.0),
     ] {
         let labels = [("route", route), ("method", method), ("status", status)];
         for name in ["nebulink_http_requests_total", "nebulink_http_request_duration_seconds_count"] {

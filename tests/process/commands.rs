@@ -1,6 +1,6 @@
 //! The program as a process: its commands, exit codes and signals.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -168,63 +168,6 @@ async fn wrong_settings_are_reported_all_at_once_and_exit_with_2() {
     })
     .await;
     assert_eq!(code, 2);
-}
-
-#[tokio::test]
-async fn check_shows_the_settings_without_secrets_and_tries_each_key() {
-    let stand_in = stand_in().await;
-    let check = |key: &str, base: String| {
-        let mut command = command(&stand_in);
-        command.arg("check").env("NEBULY_API_KEY", key).env("NEBULY_API_BASE_URL", base);
-        run(command)
-    };
-    let (code, out, complaint) = check(KEY, stand_in.api_base_url()).await;
-    assert_eq!((code, complaint.as_str()), (0, ""), "{out}");
-    assert!(
-        out.contains("cache.ttl") && out.contains("NEBULINK__SERVER__LISTEN") && out.contains("valid"),
-        "{out}"
-    );
-    assert!(!out.contains(KEY), "{out}");
-    let (code, out, _) = check("nk-canary-wrong", stand_in.api_base_url()).await;
-    assert!(code == 1 && out.contains("401") && !out.contains("canary"), "{out}");
-    let (code, out, _) = check(KEY, format!("{}/elsewhere", stand_in.platform_url())).await;
-    assert!(code == 1 && out.contains("api_base_url is wrong"), "{out}");
-    stand_in.stop().await;
-    let (code, out, _) = check(KEY, stand_in.api_base_url()).await;
-    assert!(code == 1 && out.contains("cannot be reached"), "{out}");
-}
-
-#[tokio::test]
-async fn what_is_probably_not_meant_is_said_by_check_and_logged_at_start() {
-    let stand_in = stand_in().await;
-    let variable = ("NEBULINK__ACCESS__IDENTITY_HEADER", "x-auth-request-email");
-    let mut check = command(&stand_in);
-    check.arg("check").envs([variable]);
-    let (code, out, _) = run(check).await;
-    let problem = "set without server.trusted_proxies";
-    assert!(
-        code == 0 && out.contains("Warnings:\n  access.identity_header") && out.contains(problem),
-        "{out}"
-    );
-
-    let mut serve = command(&stand_in);
-    serve.envs([variable]);
-    let mut running = Running(serve.spawn().unwrap());
-    let mut line = String::new();
-    BufReader::new(running.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains("access.identity_header") && line.contains(problem), "{line}");
-}
-
-#[tokio::test]
-async fn a_key_in_a_file_is_read_without_its_line_end() {
-    let stand_in = stand_in().await;
-    stand_in.add_conversation(KEY, "abc");
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), format!("{KEY}\n")).unwrap();
-    let mut command = command(&stand_in);
-    command.arg("check").env_remove("NEBULY_API_KEY").env("NEBULY_API_KEY_FILE", file.path());
-    let (code, out, complaint) = run(command).await;
-    assert_eq!(code, 0, "{out}{complaint}");
 }
 
 #[tokio::test]

@@ -150,11 +150,11 @@ async fn a_pipe_as_the_file_of_api_tokens_ends_the_start_and_later_leaves_the_to
         let authorization = format!("Bearer {token}");
         request(process.address, "GET", "/api/v1/links", &[("authorization", &authorization)]).await.status
     };
-    assert_eq!((status(TOKEN).await, status("0123456789-unknown").await), (404, 401));
+    assert_eq!((status(TOKEN).await, status("0123456789-unknown").await), (405, 401));
     replace_by_fifo(&path);
     let alarm = process.logged("failed to reload access.api_tokens_file").await;
     assert!(alarm.contains("ERROR") && alarm.contains(NO_REGULAR_FILE), "{alarm}");
-    assert_eq!((status(TOKEN).await, status("0123456789-unknown").await), (404, 401));
+    assert_eq!((status(TOKEN).await, status("0123456789-unknown").await), (405, 401));
     ends(process).await;
 
     for name in ["check", "serve"] {
@@ -178,7 +178,8 @@ async fn a_settings_file_may_be_a_pipe_and_one_that_nobody_writes_to_is_not_wait
         command
     };
     let complaint = refused("check", check()).await;
-    assert_eq!(complaint, format!("nebulink: {}: cannot be read: timed out\n", path.display()));
+    let reason = format!("nebulink: {}: cannot be read: timed out\n", path.display());
+    assert_eq!(complaint, format!("{reason}nebulink: 1 problem with the settings\n"));
 
     let mut command = check();
     command.arg("check");

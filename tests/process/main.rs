@@ -9,12 +9,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check;
 mod clock;
 mod commands;
 mod demo;
 mod files;
+mod health;
 mod large_snapshot;
 mod memory_limit;
+mod openapi;
 mod panic_log;
 mod resolve_command;
 mod secrets;

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::answer::{BodyError, StatusMeaning, read_body};
 use super::endpoint::Endpoint;
+use super::unreachable::{Peer, Way};
 use crate::domain::{AllowedHosts, Answer, CallFailure, Cause};
 use crate::http_client;
 use crate::nebuly::backoff::retry_after;
@@ -44,6 +45,8 @@ pub enum ClientError {
 /// The API as one project calls it.
 pub(in crate::nebuly) struct NebulyApi {
     pub(in crate::nebuly) http: Client,
+    /// The way that `http` takes.
+    pub(in crate::nebuly) way: Way,
     pub(in crate::nebuly) endpoint: Endpoint,
     pub(in crate::nebuly) allowed_hosts: AllowedHosts,
     /// No URL may contain one of them.
@@ -87,7 +90,7 @@ pub(in crate::nebuly) fn http_client(
     certificate_authorities: Option<&[u8]>,
     proxy: Option<&SecretString>,
     connect_timeout: Duration,
-) -> Result<Client, ClientError> {
+) -> Result<(Client, Way), ClientError> {
     let authorities = match certificate_authorities {
         Some(pem) => http_client::authorities(pem).ok_or(ClientError::CertificateAuthorities)?,
         None => http_client::public_authorities(),
@@ -99,10 +102,14 @@ pub(in crate::nebuly) fn http_client(
         .retry(reqwest::retry::never())
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .pool_max_idle_per_host(POOL_MAX_IDLE);
+    let mut way = Way { proxy: None, connect_timeout };
     if let Some(proxy) = proxy {
-        builder = builder.proxy(Proxy::all(proxy.expose_secret()).map_err(|_| ClientError::Proxy)?);
+        let url = Url::parse(proxy.expose_secret()).map_err(|_| ClientError::Proxy)?;
+        way.proxy = Some(Peer::of(&url, true));
+        builder = builder.proxy(Proxy::all(url).map_err(|_| ClientError::Proxy)?);
     }
-    builder.build().map_err(|error| ClientError::Http(error.without_url()))
+    let client = builder.build().map_err(|error| ClientError::Http(error.without_url()))?;
+    Ok((client, way))
 }
 
 impl NebulyApi {
@@ -215,6 +222,6 @@ impl CallError {
 }
 
 /// The cause of a failure, as an error of the HTTP client tells it.
-pub(super) fn cause_of(error: &reqwest::Error) -> Cause {
+fn cause_of(error: &reqwest::Error) -> Cause {
     if error.is_timeout() { Cause::Timeout } else { Cause::Unavailable }
 }

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
-use super::answer::{MAX_DEEP_LINK_BODY, StatusMeaning, read_body};
-use super::api::{JSON, NebulyApi, cause_of};
+use super::answer::{BodyError, StatusMeaning, read_body};
+use super::api::{JSON, NebulyApi};
+use super::listing::MAX_LISTING_BODY;
+use super::unreachable::{Obstacle, Unreachable};
 use crate::domain::{CallFailure, Cause, Kind};
 use crate::nebuly::key::ApiKey;
 use crate::nebuly::metrics::CallResult;
 
 /// The outcome of checking a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyCheck {
     /// Nebuly accepts the key.
     Valid,
@@ -23,7 +26,9 @@ pub enum KeyCheck {
     NoKey,
     /// Another API than Nebuly's answers: `api_base_url` is wrong.
     WrongAddress(u16),
-    /// There was no conclusive answer.
+    /// There was no answer.
+    Unreachable(Unreachable),
+    /// The answer says nothing of the key.
     Failed(CallFailure),
 }
 
@@ -42,7 +47,7 @@ impl NebulyApi {
         let Ok(url) = self.endpoint.listing(Kind::Interaction) else { return failed(Cause::Internal, None) };
         let request = self
             .http
-            .post(url)
+            .post(url.clone())
             .header(AUTHORIZATION, key.authorization().clone())
             .header(ACCEPT, JSON)
             .header(CONTENT_TYPE, JSON)
@@ -50,18 +55,31 @@ impl NebulyApi {
         let answered = tokio::time::timeout(timeout, async {
             let response = request.send().await?;
             let status = response.status().as_u16();
-            let body = read_body(response, MAX_DEEP_LINK_BODY).await;
-            Ok::<_, reqwest::Error>((status, body))
-        });
-        match answered.await {
-            Err(_elapsed) => failed(Cause::Timeout, None),
-            Ok(Err(error)) => failed(cause_of(&error), None),
-            Ok(Ok((200, Ok(body)))) if serde_json::from_slice::<serde_json::Value>(&body).is_ok() => {
-                KeyCheck::Valid
+            match read_body(response, MAX_LISTING_BODY).await {
+                Err(BodyError::Broken(error)) => Err(error),
+                Err(BodyError::TooLarge) => Ok((status, None)),
+                Ok(body) => Ok((status, Some(body))),
             }
-            Ok(Ok((status @ (401 | 403), _))) => KeyCheck::Rejected(status),
-            Ok(Ok((status @ (200..=399 | 404 | 405), _))) => KeyCheck::WrongAddress(status),
-            Ok(Ok((status, _))) => {
+        });
+        let (status, body) = match answered.await {
+            Err(_elapsed) => {
+                let stuck = self.way.timed_out(&url, Obstacle::AnswerTimeout(timeout)).await;
+                return KeyCheck::Unreachable(stuck);
+            }
+            Ok(Err(error)) => return KeyCheck::Unreachable(self.way.obstacle(&url, &error).await),
+            Ok(Ok(answer)) => answer,
+        };
+        let is_json = body.is_some_and(|body| serde_json::from_slice::<IgnoredAny>(&body).is_ok());
+        match (status, &self.way.proxy) {
+            (200, _) if is_json => KeyCheck::Valid,
+            (401 | 403, _) => KeyCheck::Rejected(status),
+            // Without TLS there is no tunnel: the proxy answers in place of Nebuly.
+            (407, Some(proxy)) => KeyCheck::Unreachable(Unreachable {
+                peer: proxy.clone(),
+                obstacle: Obstacle::ProxyCredentials,
+            }),
+            (200..=399 | 404 | 405, _) => KeyCheck::WrongAddress(status),
+            _ => {
                 let cause = match StatusMeaning::of(status) {
                     StatusMeaning::Throttled => Cause::Overloaded { retry_after: None },
                     StatusMeaning::Outage | StatusMeaning::Failed => Cause::Unavailable,
@@ -75,12 +93,14 @@ impl NebulyApi {
 
 impl KeyCheck {
     /// The result as metrics name it, if a call was made.
-    pub(in crate::nebuly) const fn result(&self) -> Option<CallResult> {
+    pub(in crate::nebuly) fn result(&self) -> Option<CallResult> {
         match self {
             Self::NoKey => None,
             Self::Valid => Some(CallResult::Ok),
             Self::Rejected(_) => Some(CallResult::Rejected),
             Self::WrongAddress(_) => Some(CallResult::BadAnswer),
+            Self::Unreachable(unreachable) if unreachable.obstacle.is_timeout() => Some(CallResult::Timeout),
+            Self::Unreachable(_) => Some(CallResult::Failed),
             Self::Failed(failure) => Some(CallResult::of(failure.cause)),
         }
     }

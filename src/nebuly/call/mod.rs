@@ -7,6 +7,7 @@ mod endpoint;
 mod key_check;
 mod listing;
 mod trace;
+mod unreachable;
 
 pub(super) use self::answer::{MAX_DEEP_LINK_BODY, accept_url};
 pub(super) use self::api::{ApiCall, CallError, CallOutcome, NebulyApi, http_client};
@@ -19,3 +20,4 @@ pub(super) use self::trace::{
     CONVERSATION_DETAIL, CallNames, CallSpans, DEEP_LINK, GET_INTERACTION_AGGREGATES, GET_INTERACTIONS,
     INTERACTION_DETAIL,
 };
+pub use self::unreachable::Unreachable;

@@ -160,7 +160,7 @@ impl KeyHolder {
     }
 
     /// Returns true if there is a key to call with, rejected or not.
-    pub(super) fn has_key(&self) -> bool {
+    pub(in crate::nebuly) fn has_key(&self) -> bool {
         self.keys.load().is_some()
     }
 

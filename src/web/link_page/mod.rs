@@ -12,6 +12,7 @@ use http::header::HeaderValue;
 use http::request::Parts;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use self::details::{DetailRow, ShownValue};
 
@@ -46,14 +47,18 @@ pub(super) struct LinkPageRequest<'a> {
 type FoundDetails = Result<Arc<Details>, Problem>;
 
 /// A link with its details, as JSON.
-#[derive(Serialize)]
-struct LinkWithDetails<'a> {
+#[derive(Serialize, ToSchema)]
+pub(super) struct LinkWithDetails<'a> {
     #[serde(flatten)]
-    link: LinkJson,
+    pub(super) link: LinkJson,
+    /// The fields of `preview.fields`, as Nebuly gave them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<BTreeMap<&'a str, Value>>,
+    #[schema(nullable = false)]
+    pub(super) details: Option<BTreeMap<&'a str, Value>>,
+    /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    details_error: Option<ProblemJson>,
+    #[schema(nullable = false)]
+    pub(super) details_error: Option<ProblemJson>,
 }
 
 #[derive(Template)]

@@ -39,8 +39,8 @@ const METHODS: usize = STANDARD_METHODS.len() + 1;
 
 /// Our statuses, the commonest first, and 499 for clients that disconnected. Another status would be counted as well,
 /// at the price of a look-up each time.
-const STATUSES: [u16; 17] =
-    [302, 404, 200, 429, 400, 401, 403, 405, 409, 413, 415, 204, 499, 500, 502, 503, 504];
+const STATUSES: [u16; 18] =
+    [302, 404, 200, 429, 400, 401, 403, 405, 409, 413, 415, 422, 204, 499, 500, 502, 503, 504];
 
 /// The name of a method, if it is a standard one.
 pub(super) fn standard_name(method: &Method) -> Option<&'static str> {

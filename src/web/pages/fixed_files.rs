@@ -12,7 +12,7 @@ use crate::web::problem::Problem;
 const A_DAY: HeaderValue = HeaderValue::from_static("public, max-age=86400");
 
 /// How long a browser may keep what depends on the address that was asked for: an hour.
-const AN_HOUR: HeaderValue = HeaderValue::from_static("private, max-age=3600");
+pub(in crate::web) const AN_HOUR: HeaderValue = HeaderValue::from_static("private, max-age=3600");
 
 /// The mark. It is the same in the header of each page.
 const MARK: &str = include_str!("../../../templates/mark.svg");

@@ -23,7 +23,7 @@ mod time_text;
 mod visible_text;
 
 pub(super) use self::card::{card, card_of_tag};
-pub(super) use self::fixed_files::{favicon, open_search, robots};
+pub(super) use self::fixed_files::{AN_HOUR, favicon, open_search, robots};
 pub(super) use self::frame::{Frame, Section};
 pub(super) use self::page_response::{PagePolicy, page_response, secure_response};
 pub(super) use self::preview_robot::is_preview_robot;

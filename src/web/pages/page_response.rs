@@ -47,9 +47,9 @@ pub(in crate::web) fn page_response(status: StatusCode, page: String, policy: Pa
 pub(in crate::web) fn secure_response(
     status: StatusCode,
     content_type: HeaderValue,
-    body: String,
+    body: impl Into<Body>,
 ) -> Response {
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);

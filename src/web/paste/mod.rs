@@ -9,11 +9,13 @@
 mod home_page;
 mod results_page;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
+use futures_util::StreamExt as _;
 use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
@@ -30,6 +32,7 @@ use super::link_request::own_link;
 use super::negotiation::wants_page;
 use super::problem::Problem;
 use crate::domain::{LazyCaller, PastedId, PastedText, ProjectName, Scope};
+use crate::resolver::Mode;
 
 /// Answers a request for the page, or the text that its form sent.
 pub(super) async fn answer(
@@ -111,13 +114,15 @@ fn unusable(web: &Web, parts: &Parts, form: PasteForm<'_>, why: UnusableText) ->
 
 /// Looks ids up, in the project that was chosen unless a link of ours names another.
 async fn look_up(
-    web: &Web,
+    web: &Arc<Web>,
     ids: Vec<PastedId>,
     chosen: Option<&ProjectName>,
     caller: &dyn LazyCaller,
     deadline: Instant,
 ) -> Vec<PastedLink> {
-    let link = |id: PastedId| {
+    let mut links = Vec::with_capacity(ids.len());
+    let mut to_resolve = Vec::new();
+    for (position, id) in ids.into_iter().enumerate() {
         let name = id.project.as_deref().or(chosen.map(ProjectName::as_str));
         let scope = match name.map(|name| web.project(name)) {
             None => Ok(Scope::All),
@@ -125,16 +130,22 @@ async fn look_up(
         };
         let link = id.candidates.map_err(NoLinkReason::InvalidId).and_then(|candidates| {
             let scope = scope?;
-            Ok(BatchLink { candidates, scope })
+            Ok(BatchLink { candidates, scope, positions: vec![position] })
         });
-        (id.text, link)
-    };
-    let links: Vec<_> = ids.into_iter().map(link).collect();
-    let to_resolve: Vec<_> = links.iter().filter_map(|(_, link)| link.as_ref().ok()).collect();
-    let mut resolutions = web.resolve_batch(&to_resolve, caller, deadline).await.into_iter();
-    let with_resolution = |(text, link)| match link {
-        Ok(link) => PastedLink::Link { link, resolution: resolutions.next().flatten() },
-        Err(why) => PastedLink::NoLink { text, why },
-    };
-    links.into_iter().map(with_resolution).collect()
+        links.push(link.map_or_else(
+            |why| Some(PastedLink::NoLink { text: id.text, why }),
+            |link| {
+                to_resolve.push(link);
+                None
+            },
+        ));
+    }
+    let mut results = pin!(web.resolve_batch(to_resolve, Mode::Cached, caller.caller().clone(), deadline));
+    while let Some(result) = results.next().await {
+        let position = result.link.positions.first();
+        if let Some(link) = position.and_then(|position| links.get_mut(*position)) {
+            *link = Some(PastedLink::Link(result));
+        }
+    }
+    links.into_iter().flatten().collect()
 }

@@ -8,10 +8,9 @@ use super::home_page::PasteForm;
 use crate::domain::{CallFailure, Cause, InvalidId, ProjectName, Scope};
 use crate::resolver::{Found, Outcome, Resolution};
 use crate::web::Web;
-use crate::web::batch::BatchLink;
+use crate::web::batch::{BatchLink, BatchResult};
 use crate::web::installation::Installation;
 use crate::web::link_address::{SelfLink, long_path, short_path};
-use crate::web::observability::LinkStatus;
 use crate::web::pages::{Frame, PagePolicy, Section, VisibleText, page_response};
 use crate::web::problem::Problem;
 
@@ -29,12 +28,7 @@ pub(super) enum PastedLink {
         why: NoLinkReason,
     },
     /// It was looked up.
-    Link {
-        /// The link.
-        link: BatchLink,
-        /// The result; `None` if it was not known in time.
-        resolution: Option<Resolution>,
-    },
+    Link(BatchResult),
 }
 
 /// The reason why a text names no link.
@@ -183,7 +177,7 @@ fn row<'a>(web: &'a Web, installation: &Installation<'_>, number: usize, link: &
                 state: RowState::NoLink(reason, rule),
             }
         }
-        PastedLink::Link { link, resolution } => {
+        PastedLink::Link(BatchResult { link, resolution }) => {
             row_of_link(web, installation, number, link, resolution.as_ref())
         }
     }
@@ -271,8 +265,7 @@ impl PastedLink {
     pub(super) fn is_cold(&self) -> bool {
         match self {
             Self::NoLink { .. } => false,
-            Self::Link { resolution: None, .. } => true,
-            Self::Link { resolution: Some(resolution), .. } => LinkStatus::of(resolution).outcome.is_cold(),
+            Self::Link(result) => result.outcome().is_cold(),
         }
     }
 }
