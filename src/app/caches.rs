@@ -10,12 +10,14 @@ use tokio::time::timeout;
 
 use super::background::Background;
 use super::error::StartError;
-use super::nebuly_clients::{NebulyClients, ids, read_authorities};
+use super::nebuly_clients::{NebulyClients, ids, nebuly_clients_of, read_authorities};
 use crate::cache::snapshot::{self, LinkFilter, SnapshotError, SnapshotFile};
 use crate::cache::{
     MemoryCache, MemoryDetailsCache, MemoryTagCache, SharedCache, SharedCacheOptions, SharedCacheWriter,
 };
-use crate::domain::{Clock, Construction, ItemDetails, Lifetimes, ProjectName, SharedLinks, TaggedItems};
+use crate::domain::{
+    Clock, Construction, ItemDetails, Lifetimes, ProjectName, SharedLinks, SystemClock, TaggedItems,
+};
 use crate::nebuly::{Nebuly, ProjectKeys};
 use crate::resolver::{
     Construct, Policy, Resolver, ResolverDependencies, ResolverDetails, ResolverProject, ResolverTags,
@@ -27,6 +29,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// The longest that the shutdown waits for the snapshot to be written.
 const LAST_SAVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The memory for the links of a command, in bytes: duplicates that are near each other cost one call.
+const SIZE_FOR_COMMANDS: u64 = 1 << 20;
 
 /// The caches in memory, with the tasks that load and save it beside the resolver.
 pub(super) struct Caches {
@@ -54,24 +59,14 @@ pub(super) fn build(
     let (shared, shared_writer) = shared_cache(settings, lifetimes, &keys, &clock)?.unzip();
     let details = Arc::<MemoryDetailsCache>::default();
     let tags = Arc::new(MemoryTagCache::new(settings.cache.negative_ttl));
-    let dependencies = ResolverDependencies {
+    let parts = ResolverParts {
         details: resolver_details(settings, &clients, &details),
         tags: resolver_tags(settings, &clients, &tags),
-        memory: Arc::new(memory.clone()),
+        memory: memory.clone(),
         shared: shared.map(|shared| Arc::new(shared) as Arc<dyn SharedLinks>),
-        projects: clients.into_iter().zip(&settings.projects).map(resolver_project).collect(),
-        construction: Construction::new(&settings.nebuly.platform_url, settings.nebuly.allowed_hosts.clone()),
         clock: Arc::clone(&clock),
     };
-    let policy = Policy {
-        lifetimes,
-        deadline: settings.nebuly.deadline,
-        construct: match (settings.nebuly.resolve, settings.redirect.on_outage) {
-            (Resolve::Construct, _) => Construct::Always,
-            (Resolve::Api, OnOutage::Construct) => Construct::InOutages,
-            (Resolve::Api, OnOutage::Error) => Construct::Never,
-        },
-    };
+    let resolver = resolver(settings, clients, parts);
     let caches = Caches {
         memory,
         details,
@@ -81,7 +76,48 @@ pub(super) fn build(
         shared_writer,
         clock,
     };
-    Ok((Resolver::new(dependencies, policy), caches))
+    Ok((resolver, caches))
+}
+
+/// Builds a resolver that asks Nebuly, and its keys, for a command that ends soon: it remembers only the latest links, and has
+/// neither snapshot nor shared cache. No connection is made yet.
+pub fn resolver_of(settings: &Settings) -> Result<(Resolver, Arc<ProjectKeys>), StartError> {
+    let NebulyClients { clients, keys } = nebuly_clients_of(settings, None)?;
+    let memory = MemoryCache::new(SIZE_FOR_COMMANDS);
+    let parts =
+        ResolverParts { details: None, tags: None, memory, shared: None, clock: Arc::new(SystemClock) };
+    Ok((resolver(settings, clients, parts), keys))
+}
+
+/// The parts of a resolver that depend on what it is for.
+struct ResolverParts {
+    details: Option<ResolverDetails>,
+    tags: Option<ResolverTags>,
+    memory: MemoryCache,
+    shared: Option<Arc<dyn SharedLinks>>,
+    clock: Arc<dyn Clock>,
+}
+
+fn resolver(settings: &Settings, clients: Vec<Nebuly>, parts: ResolverParts) -> Resolver {
+    let dependencies = ResolverDependencies {
+        details: parts.details,
+        tags: parts.tags,
+        memory: Arc::new(parts.memory),
+        shared: parts.shared,
+        projects: clients.into_iter().zip(&settings.projects).map(resolver_project).collect(),
+        construction: Construction::new(&settings.nebuly.platform_url, settings.nebuly.allowed_hosts.clone()),
+        clock: parts.clock,
+    };
+    let policy = Policy {
+        lifetimes: lifetimes(&settings.cache),
+        deadline: settings.nebuly.deadline,
+        construct: match (settings.nebuly.resolve, settings.redirect.on_outage) {
+            (Resolve::Construct, _) => Construct::Always,
+            (Resolve::Api, OnOutage::Construct) => Construct::InOutages,
+            (Resolve::Api, OnOutage::Error) => Construct::Never,
+        },
+    };
+    Resolver::new(dependencies, policy)
 }
 
 impl Caches {

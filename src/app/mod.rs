@@ -21,7 +21,7 @@ use tracing::field::display;
 
 use self::background::Background;
 use self::caches::Caches;
-pub use self::caches::{check_shared_cache, check_snapshot};
+pub use self::caches::{check_shared_cache, check_snapshot, resolver_of};
 use self::descriptors::Descriptors;
 pub use self::error::StartError;
 use self::listeners::Serving;

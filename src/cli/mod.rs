@@ -51,7 +51,7 @@ enum Command {
     Check(check::CheckArguments),
     /// Ask the nebulink that runs with the same settings whether it is ready (0) or not (1)
     Health,
-    /// Print the URLs of links
+    /// Print the URLs of links: from Nebuly, a running nebulink or a snapshot
     Resolve(resolve::ResolveArguments),
     /// Print the completion script for a shell
     Completions {
@@ -85,7 +85,7 @@ fn run() -> ExitCode {
         Command::Demo => demo::run(&sources),
         Command::Check(arguments) => check::run(&sources, &arguments),
         Command::Health => health::run(&sources),
-        Command::Resolve(arguments) => resolve::run(&arguments),
+        Command::Resolve(arguments) => resolve::run(&arguments, &sources),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "nebulink", &mut script);

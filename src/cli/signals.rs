@@ -18,6 +18,16 @@ const SIGNALS: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 /// The exit code of a process that a signal ended is this plus the signal's number, as in shells.
 const KILLED: i32 = 128;
 
+/// Lets each signal end a command at once. Only the first process of a container needs that: it would ignore them.
+pub(super) fn end_at_once() -> io::Result<()> {
+    if std::process::id() == 1 {
+        for signal in SIGNALS {
+            flag::register_conditional_shutdown(signal, KILLED + signal, Arc::new(AtomicBool::new(true)))?;
+        }
+    }
+    Ok(())
+}
+
 /// The signals that end the program, caught.
 pub(super) struct Signals {
     is_starting: Arc<AtomicBool>,

@@ -18,7 +18,7 @@ use tower_http::cors::CorsLayer;
 
 use super::Web;
 use super::handler::finish;
-use super::headers::{NO_STORE, X_REQUEST_ID};
+use super::headers::{CACHE_STATUS, NO_STORE, SERVER_TIMING, X_REQUEST_ID};
 use super::observability::{RequestId, RequestRecord};
 use super::route::{ApiRoute, Route};
 
@@ -41,8 +41,8 @@ pub(super) fn around(router: Router, web: &Arc<Web>) -> Router {
     let rules = CorsLayer::new()
         .allow_origin(origins.collect::<Vec<_>>())
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE])
-        .expose_headers([RETRY_AFTER, X_REQUEST_ID])
+        .allow_headers([AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, X_REQUEST_ID])
+        .expose_headers([CACHE_STATUS, RETRY_AFTER, SERVER_TIMING, X_REQUEST_ID])
         .max_age(MAX_AGE);
     let web = Arc::clone(web);
     router.layer(rules).layer(from_fn(move |request, next| answer(Arc::clone(&web), request, next)))

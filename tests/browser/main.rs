@@ -19,6 +19,7 @@ mod every_page;
 mod keyboard;
 mod kit;
 mod link_page;
+mod other_origins;
 mod site;
 mod start_page;
 mod view;

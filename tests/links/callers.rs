@@ -308,6 +308,8 @@ async fn browsers_on_listed_origins_alone_may_read_api_paths() {
         assert_eq!(allowed(&answer).as_deref(), Some(origin));
         assert_eq!(answer.header("access-control-allow-credentials"), None);
         assert_eq!(answer.header("vary"), Some("origin"));
+        let exposed = "cache-status,retry-after,server-timing,x-request-id";
+        assert_eq!(answer.header("access-control-expose-headers"), Some(exposed));
 
         let asks = [
             ("origin", origin),
@@ -318,7 +320,10 @@ async fn browsers_on_listed_origins_alone_may_read_api_paths() {
         assert_eq!((preflight.status, preflight.body.as_str()), (204, ""), "{preflight:?}");
         assert_eq!(allowed(&preflight).as_deref(), Some(origin));
         assert_eq!(preflight.header("access-control-allow-methods"), Some("GET,POST"));
-        assert_eq!(preflight.header("access-control-allow-headers"), Some("authorization,content-type"));
+        assert_eq!(
+            preflight.header("access-control-allow-headers"),
+            Some("authorization,cache-control,content-type,x-request-id")
+        );
         assert_eq!(preflight.header("access-control-allow-credentials"), None);
         assert_eq!(preflight.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(preflight.header("referrer-policy"), Some("no-referrer"));

@@ -12,6 +12,7 @@
 mod support;
 
 mod api;
+mod api_page;
 mod callers;
 mod calls_to_nebuly;
 mod details;

@@ -14,8 +14,8 @@ pub struct Lines<R> {
 pub enum Line<'a> {
     /// The whole line.
     Whole(&'a [u8]),
-    /// The line is longer than [`Lines::<R>::MAX_LEN`], and was skipped.
-    TooLong,
+    /// The line is longer than [`Lines::<R>::MAX_LEN`]: this is how it begins, and the rest was skipped.
+    TooLong(&'a [u8]),
 }
 
 impl<R: BufRead> Lines<R> {
@@ -39,7 +39,7 @@ impl<R: BufRead> Lines<R> {
             None if self.line.len() <= Self::MAX_LEN => Ok(Some(Line::Whole(&self.line))),
             None => {
                 self.source.skip_until(b'\n')?;
-                Ok(Some(Line::TooLong))
+                Ok(Some(Line::TooLong(&self.line)))
             }
         }
     }
@@ -57,7 +57,10 @@ mod tests {
         while let Some(line) = lines.read().unwrap() {
             found.push(match line {
                 Line::Whole(line) => Some(line.to_vec()),
-                Line::TooLong => None,
+                Line::TooLong(beginning) => {
+                    assert!(text.windows(beginning.len()).any(|part| part == beginning));
+                    None
+                }
             });
         }
         found

@@ -109,7 +109,7 @@ impl<R: io::Read> SnapshotReader<R> {
     pub fn read(&mut self) -> Result<Option<Result<SnapshotLink<'_>, BrokenLine>>, SnapshotError> {
         let record = match self.next_line()? {
             Some(Line::Whole(line)) => LinkRecord::parse(VERSION, line),
-            Some(Line::TooLong) => None,
+            Some(Line::TooLong(_)) => None,
             None => return Ok(None),
         };
         Ok(Some(record.and_then(link).ok_or(BrokenLine)))

@@ -1,13 +1,18 @@
-//! The ids to resolve as they are read, and the URLs and complaints that are printed for them.
+//! The ids to resolve, as they are read: from the arguments, or from standard input while others are resolved.
 
 use std::io::{self, BufRead};
+use std::thread;
 
 use clap::ValueEnum;
-use url::Url;
+use futures_util::{Stream, stream};
+use tokio::sync::mpsc;
 
 use crate::cache::snapshot::{Line, Lines};
-use crate::cli::output::complain;
-use crate::domain::{AllowedHosts, Kind, TargetUrl};
+use crate::domain::{IdCandidates, IdText, InvalidId, Kind};
+use crate::web::{LinkJson, Problem};
+
+/// The ids that are read ahead: a batch, so that a fast source fills the next one while others are under way.
+const READ_AHEAD: usize = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum KindArgument {
@@ -24,56 +29,179 @@ impl KindArgument {
     }
 }
 
-/// Prints on standard error why an id has no URL.
-pub(super) fn complain_of(id: &str, why: &str) {
-    complain(&format!("{id:?}: {why}"));
+/// An id to resolve.
+#[derive(Debug)]
+pub(super) struct AskedId {
+    /// The id as it was given. Bytes that are not UTF-8 are replaced.
+    pub(super) text: String,
+    pub(super) kind: Kind,
+    /// The items that it may mean.
+    pub(super) candidates: Result<IdCandidates<'static>, InvalidId>,
+    /// The bytes that it takes in its source, with the line end.
+    pub(super) len: u64,
+    /// True for an empty line, which asks for nothing.
+    pub(super) is_empty_line: bool,
 }
 
-/// Reads ids, one a line; empty lines are skipped.
-pub(super) fn read_ids(source: impl BufRead) -> io::Result<Vec<String>> {
-    let mut lines = Lines::new(source);
-    let mut ids = Vec::new();
-    while let Some(line) = lines.read()? {
-        let Line::Whole(line) = line else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a line is far too long for an id"));
-        };
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.is_empty() {
-            // An id that is not UTF-8 is never found, and is shown in the complaint.
-            ids.push(String::from_utf8_lossy(line).into_owned());
+/// The ids in their order. A thread reads them, no further ahead than [`READ_AHEAD`].
+pub(super) struct Ids {
+    receiver: mpsc::Receiver<io::Result<AskedId>>,
+    /// An error behind ids that are still to be resolved.
+    error: Option<io::Error>,
+}
+
+impl AskedId {
+    fn new(kind: Kind, text: String) -> Self {
+        let candidates =
+            IdCandidates::of_kind(kind, IdText::from(text.as_str())).map(IdCandidates::into_owned);
+        let len = text.len() as u64;
+        Self { text, kind, candidates, len, is_empty_line: false }
+    }
+
+    fn of_line(kind: Kind, line: &Line<'_>) -> Self {
+        match line {
+            Line::Whole(bytes) => {
+                let bare = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+                // An id that is not UTF-8 is never found, and is shown in the complaint.
+                let id = Self::new(kind, String::from_utf8_lossy(bare).into_owned());
+                Self { len: bytes.len() as u64 + 1, is_empty_line: bare.is_empty(), ..id }
+            }
+            Line::TooLong(beginning) => {
+                let text = String::from_utf8_lossy(beginning).into_owned();
+                let len = beginning.len() as u64;
+                Self { text, kind, candidates: Err(InvalidId::TooLong), len, is_empty_line: false }
+            }
         }
     }
-    Ok(ids)
 }
 
-/// Checks a URL as everywhere, except that any host is allowed.
-pub(super) fn well_formed(text: &str) -> Option<TargetUrl> {
-    let mut hosts = AllowedHosts::default();
-    hosts.allow_host_of(&Url::parse(text).ok()?).ok()?;
-    TargetUrl::accept(text, &hosts, |_| false).ok()
+impl AskedId {
+    /// Its link, if it cannot be an id.
+    pub(super) fn invalid(&self, why: InvalidId) -> LinkJson {
+        let kind = Some(self.kind);
+        LinkJson::invalid(kind, self.text.clone(), Problem::InvalidId { why, kind })
+    }
+}
+
+impl Ids {
+    /// These ids.
+    pub(super) fn given(kind: KindArgument, ids: Vec<String>) -> io::Result<Self> {
+        let kind = kind.kind();
+        Self::read_by(move |ids_read| {
+            for id in ids {
+                // Nobody receives them any more once the printing has ended.
+                if ids_read.blocking_send(Ok(AskedId::new(kind, id))).is_err() {
+                    break;
+                }
+            }
+        })
+    }
+
+    /// The lines of this source, one id a line.
+    pub(super) fn lines_of<R: BufRead>(
+        kind: KindArgument,
+        source: impl FnOnce() -> R + Send + 'static,
+    ) -> io::Result<Self> {
+        let kind = kind.kind();
+        Self::read_by(move |ids_read| {
+            let mut lines = Lines::new(source());
+            while let Some(line) = lines.read().transpose() {
+                let id = line.map(|line| AskedId::of_line(kind, &line));
+                let is_last = id.is_err();
+                if ids_read.blocking_send(id).is_err() || is_last {
+                    break;
+                }
+            }
+        })
+    }
+
+    fn read_by(read: impl FnOnce(&mpsc::Sender<io::Result<AskedId>>) + Send + 'static) -> io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        thread::Builder::new().name("ids".to_owned()).spawn(move || read(&sender))?;
+        Ok(Self { receiver, error: None })
+    }
+
+    /// The ids one by one.
+    pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<AskedId>> {
+        stream::unfold(self.receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
+    }
+
+    /// The next ids: those that have been read, at most `limit`, and at least one. None at the end.
+    pub(super) async fn next_batch(&mut self, limit: usize) -> io::Result<Vec<AskedId>> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let mut read = Vec::new();
+        self.receiver.recv_many(&mut read, limit.max(1)).await;
+        let mut ids = Vec::with_capacity(read.len());
+        for id in read {
+            match id {
+                Ok(id) => ids.push(id),
+                Err(error) if ids.is_empty() => return Err(error),
+                // It is the last.
+                Err(error) => self.error = Some(error),
+            }
+        }
+        Ok(ids)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn ids_are_read_one_a_line() {
-        assert_eq!(read_ids(&b"a\n\nb c\r\n\xff\nlast"[..]).unwrap(), ["a", "b c", "\u{fffd}", "last"]);
-        assert!(read_ids(vec![b'x'; 1 << 20].as_slice()).is_err());
+    async fn texts_of(mut ids: Ids, limit: usize) -> Vec<String> {
+        let mut texts = Vec::new();
+        loop {
+            let batch = ids.next_batch(limit).await.unwrap();
+            assert!(batch.len() <= limit);
+            if batch.is_empty() {
+                return texts;
+            }
+            texts.extend(batch.into_iter().map(|id| id.text));
+        }
     }
 
-    #[test]
-    fn only_a_well_formed_url_is_printed() {
-        assert!(well_formed("https://any.example/x").is_some());
-        for text in [
-            "http://any.example/x",
-            "javascript:alert(1)",
-            "https://a@any.example/",
-            "https://any.example/\u{1b}[0m",
-            "",
-        ] {
-            assert_eq!(well_formed(text), None, "{text:?}");
+    #[tokio::test]
+    async fn ids_are_read_one_a_line_and_each_line_counts() {
+        let read = || Ids::lines_of(KindArgument::Conversation, || &b"a\n\nb c\r\n\xff\nlast"[..]).unwrap();
+        for limit in [1, 2, 1000] {
+            assert_eq!(texts_of(read(), limit).await, ["a", "", "b c", "\u{fffd}", "last"]);
         }
+        let given = Ids::given(KindArgument::Conversation, vec!["a".to_owned(), String::new()]).unwrap();
+        assert_eq!(texts_of(given, 1000).await, ["a", ""]);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_far_too_long_is_an_id_that_is_too_long() {
+        let line = vec![b'x'; 1 << 20];
+        let mut ids = Ids::lines_of(KindArgument::Conversation, move || io::Cursor::new(line)).unwrap();
+        let batch = ids.next_batch(10).await.unwrap();
+        let [id] = &batch[..] else { panic!("{}", batch.len()) };
+        assert_eq!(id.candidates.as_ref().err(), Some(&InvalidId::TooLong));
+        assert!(id.text.len() < 100_000);
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_source_comes_behind_the_ids_before_it() {
+        struct Failing;
+        impl io::Read for Failing {
+            fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("on purpose"))
+            }
+        }
+        let source = || io::BufReader::new(io::Read::chain(&b"a\nb\n"[..], Failing));
+        let mut ids = Ids::lines_of(KindArgument::Conversation, source).unwrap();
+        let mut texts = Vec::new();
+        let error = loop {
+            match ids.next_batch(1000).await {
+                Ok(batch) => texts.extend(batch.into_iter().map(|id| id.text)),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(
+            (texts, error.to_string()),
+            (vec!["a".to_owned(), "b".to_owned()], "on purpose".to_owned())
+        );
     }
 }

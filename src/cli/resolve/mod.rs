@@ -1,28 +1,58 @@
-//! `nebulink resolve`: `snapshot` looks ids up in a file, `server` asks a running nebulink.
+//! `nebulink resolve`: prints where links lead.
+//!
+//! | file | job |
+//! |---|---|
+//! | `ids` | reads the ids, no further ahead than needed |
+//! | `nebuly`, `server`, `snapshot` | look them up: with the keys of the settings, at a running nebulink, in a file |
+//! | `answer` | an id with its link, on its way to be printed |
+//! | `patience` | how long to wait for others who are busy |
+//! | `printer` | prints the answers, and the progress |
+//!
+//! Reading, looking up and printing each have a thread, so that none of them waits for a slow terminal or pipe of another.
 
+mod answer;
 mod ids;
+mod nebuly;
+mod patience;
+mod printer;
 mod server;
 mod snapshot;
 
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs::{File, Metadata};
+use std::io::{self, BufWriter, IsTerminal as _, Stdin};
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
 
-use self::ids::{KindArgument, read_ids};
-use self::server::NebulinkClient;
-use self::snapshot::SnapshotLookup;
+use self::answer::Answers;
+use self::ids::{Ids, KindArgument};
+use self::nebuly::NebulyLookup;
+use self::printer::{Printer, progress};
+use self::server::{NebulinkClient, ServerOptions};
+use self::snapshot::{KeptLinks, SnapshotLookup};
 use super::output::{FAILED, WRONG_USAGE, complain, failed};
-use super::process::on_runtime;
+use super::process::{keep_secrets, on_runtime};
+use super::serve::load;
+use super::signals;
+use crate::app::resolver_of;
+use crate::settings::SettingSources;
 
 /// The argument that reads the ids from standard input.
 const STANDARD_INPUT: &str = "-";
 
+/// The answers that wait to be printed.
+const ANSWERS: usize = 1000;
+
 /// The ids to resolve, and where to look them up.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct ResolveArguments {
     /// The kind of items that the ids are of
     #[arg(value_enum)]
@@ -32,41 +62,65 @@ pub(super) struct ResolveArguments {
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
 
-    /// The snapshot to look them up in, as `cache.snapshot_file` names one. Needs neither network nor settings; tells how
-    /// links were when it was written, however old, and checks only the form of their URLs, as it knows no allowed hosts
-    #[arg(long, value_name = "FILE", conflicts_with = "server")]
-    from: Option<PathBuf>,
+    /// Print each link as JSON, one a line, in place of its URL
+    #[arg(long)]
+    json: bool,
 
     /// A running nebulink to ask, such as `https://go.example.com`, with its base path if it has one. Needs no settings.
-    /// Its limits for each caller hold for you as well
+    /// Its limits for each caller hold for you as well, and are waited for
     #[arg(long, value_name = "URL")]
     server: Option<String>,
 
-    /// How long to wait for each of the server's answers; longer than its own `server.request_timeout`
-    #[arg(long, value_name = "DURATION", default_value = "35s", conflicts_with = "from", value_parser = humantime::parse_duration)]
-    timeout: Duration,
+    /// The file of an API token for the server
+    #[arg(long, value_name = "FILE", requires = "server", conflicts_with = "from")]
+    token_file: Option<PathBuf>,
 
     /// Certificates (PEM) that the server's must be signed by, in place of the public roots
     #[arg(long, value_name = "FILE", requires = "server", conflicts_with = "from")]
     ca_file: Option<PathBuf>,
+
+    /// How long to wait for each of the server's answers; longer than its own `server.request_timeout`
+    #[arg(long, value_name = "DURATION", default_value = "35s", requires = "server", conflicts_with = "from", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+
+    /// A snapshot to look the ids up in, as `cache.snapshot_file` names one. Needs neither network nor settings; tells how
+    /// links were when it was written, however old, and checks only the form of their URLs, as it knows no allowed hosts
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    from: Option<PathBuf>,
 }
+
+const AFTER_HELP: &str = "\
+Without --server and --from, Nebuly is asked with the keys of the settings, and nothing else is needed.
+
+Each id has one line of output, in the order of the ids: an empty one if it has no URL. Why it has none is said on
+standard error. An empty line of standard input has an empty line, too, and is no failure. With --json such a link has
+its state and error.
+
+Exit codes: 0 all have a URL, 1 something was not found or failed, 2 wrong usage or settings.";
 
 /// Where links are looked up.
-enum LookupSource<'a> {
-    Snapshot(&'a Path),
-    Server(NebulinkClient),
+enum LookupSource {
+    Nebuly(Box<NebulyLookup>),
+    Server(Box<NebulinkClient>),
+    Snapshot(SnapshotLookup),
 }
 
-/// Prints the URL of each id, one a line, in their order, and complains on standard error of those that are not found.
-pub(super) fn run(arguments: &ResolveArguments) -> ExitCode {
-    let source = match arguments.lookup_source() {
+/// Prints where the links of some ids lead.
+pub(super) fn run(arguments: &ResolveArguments, sources: &SettingSources) -> ExitCode {
+    if arguments.ids.len() > 1 && arguments.ids.iter().any(|id| id == STANDARD_INPUT) {
+        complain("`-` reads ids from standard input and stands alone");
+        return ExitCode::from(WRONG_USAGE);
+    }
+    // As the first process of a container it would otherwise ignore them.
+    if let Err(error) = signals::end_at_once() {
+        return failed(&error.into());
+    }
+    keep_secrets();
+    let source = match arguments.lookup_source(sources) {
         Ok(source) => source,
-        Err(why) => {
-            complain(&why);
-            return ExitCode::from(WRONG_USAGE);
-        }
+        Err(code) => return code,
     };
-    match resolve(arguments, source) {
+    match arguments.resolve(&source) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => failed(&error),
@@ -74,54 +128,100 @@ pub(super) fn run(arguments: &ResolveArguments) -> ExitCode {
 }
 
 impl ResolveArguments {
-    /// Returns where to look, or an error of the arguments that clap does not see.
-    fn lookup_source(&self) -> Result<LookupSource<'_>, String> {
-        let source = match (&self.from, &self.server) {
-            (Some(snapshot), _) => LookupSource::Snapshot(snapshot),
-            (None, Some(server)) => {
-                let base = server::base(server).map_err(|error| error.to_string())?;
-                let server = NebulinkClient::new(base, self.ca_file.as_deref(), self.timeout);
-                LookupSource::Server(server.map_err(|error| format!("{error:#}"))?)
-            }
-            (None, None) => {
-                return Err(
-                    "--from FILE or --server URL is needed: a snapshot to look the ids up in, or a running \
-                            nebulink to ask"
-                        .to_owned(),
-                );
-            }
+    fn reads_standard_input(&self) -> bool {
+        self.ids == [STANDARD_INPUT]
+    }
+
+    /// Where to look, or the exit code after a complaint.
+    fn lookup_source(&self, sources: &SettingSources) -> Result<LookupSource, ExitCode> {
+        let wrong = |why: String| {
+            complain(&why);
+            ExitCode::from(WRONG_USAGE)
         };
-        if self.ids.len() > 1 && self.ids.iter().any(|id| id == STANDARD_INPUT) {
-            return Err("`-` reads ids from standard input and stands alone".to_owned());
+        if let Some(snapshot) = &self.from {
+            let lookup = SnapshotLookup::read(snapshot, &self.kept_links());
+            let lookup = lookup.map_err(|error| failed(&error.into()))?;
+            if lookup.broken > 0 {
+                complain(&format!("{} broken lines of the snapshot were skipped", lookup.broken));
+            }
+            return Ok(LookupSource::Snapshot(lookup));
         }
-        Ok(source)
+        if let Some(server) = &self.server {
+            let base = server::base(server).map_err(|error| wrong(error.to_string()))?;
+            let (authorities, token_file) = (self.ca_file.as_deref(), self.token_file.as_deref());
+            let options = ServerOptions { authorities, token_file, timeout: self.timeout };
+            let client = NebulinkClient::new(&base, &options).map_err(|error| wrong(format!("{error:#}")))?;
+            return Ok(LookupSource::Server(Box::new(client)));
+        }
+        let settings = load(sources)?.settings;
+        let (resolver, keys) =
+            resolver_of(&settings).map_err(|error| wrong(format!("{:#}", anyhow::Error::new(error))))?;
+        keys.last_file_errors().iter().for_each(|error| complain(error));
+        Ok(LookupSource::Nebuly(Box::new(NebulyLookup::new(resolver, &settings))))
+    }
+
+    /// The links that are needed of a snapshot.
+    fn kept_links(&self) -> KeptLinks {
+        if self.reads_standard_input() {
+            KeptLinks::All(self.kind.kind())
+        } else {
+            KeptLinks::of(self.kind.kind(), &self.ids)
+        }
+    }
+
+    /// Returns true if all ids have a URL.
+    fn resolve(&self, source: &LookupSource) -> anyhow::Result<bool> {
+        let (ids, progress) = if self.reads_standard_input() {
+            (Ids::lines_of(self.kind, || io::stdin().lock()), progress_of_input())
+        } else {
+            (Ids::given(self.kind, self.ids.clone()), ProgressBar::hidden())
+        };
+        let ids = ids.context("the thread that reads the ids could not be started")?;
+        let (sender, answers) = mpsc::channel(ANSWERS);
+        let output = BufWriter::new(io::stdout());
+        let printer = Printer::new(output, io::stdout().is_terminal(), self.json, progress);
+        let printing = thread::Builder::new().name("printer".to_owned()).spawn(|| printer.print_all(answers));
+        let printing = printing.context("the thread that prints could not be started")?;
+        on_runtime(1, async {
+            look_up(source, ids, sender).await;
+            Ok(())
+        })?;
+        let result =
+            printing.join().map_err(|_panic| anyhow::anyhow!("the thread that prints has panicked"))?;
+        match result {
+            // The reader has closed the pipe.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            result => result.context("standard output cannot be written to"),
+        }
     }
 }
 
-/// Returns true if all were found.
-fn resolve(arguments: &ResolveArguments, source: LookupSource<'_>) -> anyhow::Result<bool> {
-    let ids = match arguments.ids.as_slice() {
-        [id] if id == STANDARD_INPUT => {
-            read_ids(io::stdin().lock()).context("standard input cannot be read")?
-        }
-        ids => ids.to_vec(),
-    };
-    let kind = arguments.kind;
-    let printed = match source {
-        LookupSource::Snapshot(snapshot) => {
-            let mut lookup = SnapshotLookup::new(kind, ids);
-            lookup.read(snapshot)?;
-            let mut output = io::BufWriter::new(io::stdout().lock());
-            lookup.print(&mut output).and_then(|all| output.flush().map(|()| all))
-        }
-        LookupSource::Server(server) => {
-            // Each line is written at once: somebody may be waiting for it.
-            on_runtime(1, async { Ok(server.print(kind, &ids, &mut io::stdout().lock()).await) })?
+/// Looks all ids up, unless nothing can be printed any more.
+async fn look_up(source: &LookupSource, ids: Ids, answers: Answers) {
+    let looking_up = async {
+        match source {
+            LookupSource::Nebuly(nebuly) => nebuly.answer(ids, &answers).await,
+            LookupSource::Server(client) => server::answer(client, ids, &answers).await,
+            LookupSource::Snapshot(snapshot) => snapshot.answer(ids, &answers).await,
         }
     };
-    match printed {
-        // The reader has closed the pipe.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        result => result.context("standard output cannot be written to"),
+    tokio::select! {
+        () = looking_up => {}
+        () = answers.closed() => {}
     }
+}
+
+/// The progress through standard input. Where that is typed, it would be in the way.
+fn progress_of_input() -> ProgressBar {
+    let input = io::stdin();
+    if input.is_terminal() {
+        return ProgressBar::hidden();
+    }
+    progress(input_len(&input))
+}
+
+/// The bytes of the input, if it is a file.
+fn input_len(input: &Stdin) -> Option<u64> {
+    let file = File::from(input.as_fd().try_clone_to_owned().ok()?);
+    file.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.len())
 }

@@ -1,13 +1,11 @@
 //! The outcome of a link, and the headers and the metric that follow from it.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use metrics::Counter;
 
 use crate::domain::{CallFailure, Cause, Kind};
 use crate::resolver::{AnswerSource, Calls, Mode, Outcome, Resolution};
-
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+use crate::web::headers::{CACHE_STATUS, SERVER_TIMING};
 
 /// The outcome of a link; docs/metrics.md lists what each one means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Required};
 
 use super::parameters::{
-    self, any_in_path, id_in_path, ids_in_query, kind_in_path, tag_name_in_path, tag_value,
+    self, any_in_path, id_in_path, id_of_kind_in_path, ids_in_query, kind_in_path, tag_name_in_path,
+    tag_value,
 };
 use super::problem_answers::{bare_answers, problem_answers};
 use super::{examples, headers};
@@ -166,10 +167,8 @@ fn redirect_answers() -> Vec<(StatusCode, Response)> {
 }
 
 fn api_link() -> Described {
-    let operation = operation(API, "get_link", "One link")
-        .description(Some("Kind and id as in `/go/interaction/{id}` and `/go/conversation/{id}`."))
-        .parameter(kind_in_path())
-        .parameter(id_in_path(None, false));
+    let operation =
+        operation(API, "get_link", "One link").parameter(kind_in_path()).parameter(id_of_kind_in_path());
     let operation = parameters::add(operation, parameters::LINK);
     let link = with_body("The link.")
         .content(JSON, content(Ref::from_schema_name("Link"), examples::value(&examples::link())));

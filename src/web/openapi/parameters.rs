@@ -144,13 +144,13 @@ pub(super) fn id_in_path(kind: Option<Kind>, takes_short_code: bool) -> Paramete
              slash as `%2F`."
         }
     };
-    ParameterBuilder::new()
-        .name("id")
-        .parameter_in(ParameterIn::Path)
-        .required(Required::True)
-        .description(Some(description))
-        .schema(Some(id(kind, takes_short_code)))
-        .build()
+    in_path("id", description, id(kind, takes_short_code))
+}
+
+/// The id of an item whose kind is another part of the path.
+pub(super) fn id_of_kind_in_path() -> Parameter {
+    let description = "The UUID of an interaction; or the id of a conversation: 1 to 512 bytes, percent-encoded, a slash as `%2F`.";
+    in_path("id", description, id(None, false))
 }
 
 /// The same in a query, under either of its names.
@@ -206,24 +206,17 @@ pub(super) fn tag_value(location: IdLocation) -> Parameter {
 
 /// A part of the path that is not looked at.
 pub(super) fn any_in_path(name: &str) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Path)
-        .required(Required::True)
-        .description(Some("As in the request that is asked about."))
-        .schema(Some(text()))
-        .build()
+    in_path(name, "As in the request that is asked about.", text())
 }
 
 /// The kind in a path.
 pub(super) fn kind_in_path() -> Parameter {
-    ParameterBuilder::new()
-        .name("kind")
-        .parameter_in(ParameterIn::Path)
-        .required(Required::True)
-        .description(Some("The kind of the item."))
-        .schema(Some(Ref::from_schema_name("Kind")))
-        .build()
+    in_path("kind", "The kind of the item.", Ref::from_schema_name("Kind"))
+}
+
+fn in_path(name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    let parameter = ParameterBuilder::from(query(name, description, schema));
+    parameter.parameter_in(ParameterIn::Path).required(Required::True).build()
 }
 
 fn query(name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {

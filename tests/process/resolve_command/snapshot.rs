@@ -57,14 +57,14 @@ fn urls_are_printed_in_the_order_of_the_ids() {
 fn what_is_not_found_is_named_while_the_others_are_printed() {
     let file = snapshot(&[line("conversation", "a", "1")]);
     let found = look_up(&file, "conversation", &["x\u{1b}[31m", "a", "", "gone\u{202e}"]);
-    assert_eq!((found.code, found.output.as_str()), (1, "https://any.example/1\n"));
+    assert_eq!((found.code, found.lines()), (1, vec!["", "https://any.example/1", "", ""]));
     let errors: Vec<_> = found.errors.lines().collect();
     assert_eq!(
         errors,
         [
-            r#"nebulink: "x\u{1b}[31m": it has a control character"#,
-            r#"nebulink: "": it is empty"#,
-            r#"nebulink: "gone\u{202e}": not found"#,
+            r#"nebulink: "x\u{1b}[31m": This request is not valid: The id has a control character."#,
+            r#"nebulink: "": This request is not valid: The id is empty."#,
+            r#"nebulink: "gone\u{202e}": Not in the snapshot: The snapshot has no link of this id. Nebuly may have the item all the same."#,
         ]
     );
 }
@@ -85,6 +85,37 @@ fn ids_may_come_from_standard_input() {
 }
 
 #[test]
+fn an_id_is_cleaned_as_everywhere_if_the_snapshot_does_not_have_it_as_it_is() {
+    let file = snapshot(&[
+        line("conversation", "a", "1"),
+        line("conversation", "\"b\"", "2"),
+        line("conversation", "b", "3"),
+    ]);
+    let found = look_up(&file, "conversation", &["conversation.id:a", "\"b\""]);
+    assert_eq!((found.code, found.lines()), (0, vec!["https://any.example/1", "https://any.example/2"]));
+    let input = b"conversation.id:a\n\"b\"\n";
+    let read = run(&["conversation", "-", "--from", file.path().to_str().unwrap()], input);
+    assert_eq!((read.code, read.output), (0, found.output));
+}
+
+#[test]
+fn as_json_a_link_says_what_the_snapshot_says_of_it() {
+    let file = snapshot(&[line("interaction", UUID, "1")]);
+    let found = run(
+        &["interaction", "-", "--json", "--from", file.path().to_str().unwrap()],
+        format!("{UUID}\n\nx").as_bytes(),
+    );
+    assert_eq!(found.code, 1);
+    let expected = json!({
+        "kind": "interaction", "id": UUID, "state": "resolved", "url": "https://any.example/1", "project": "default",
+        "resolved_at": "2020-01-02T03:04:05Z",
+    });
+    let links = found.json();
+    assert_eq!(links[0], expected);
+    assert_eq!((&links[1]["state"], &links[2]["state"]), (&json!("invalid"), &json!("invalid")));
+}
+
+#[test]
 fn what_was_found_for_a_named_project_counts_only_where_nothing_else_is_known() {
     let file = snapshot(&[
         of_a_project("p", "both", "1"),
@@ -95,8 +126,11 @@ fn what_was_found_for_a_named_project_counts_only_where_nothing_else_is_known() 
         of_a_project("q", "two", "6"),
     ]);
     let found = look_up(&file, "conversation", &["both", "one", "two"]);
-    assert_eq!((found.code, found.output.as_str()), (1, "https://any.example/2\nhttps://any.example/4\n"));
-    assert_eq!(found.errors, "nebulink: \"two\": several projects have it\n");
+    assert_eq!((found.code, found.lines()), (1, vec!["https://any.example/2", "https://any.example/4", ""]));
+    assert!(found.errors.starts_with("nebulink: \"two\": Several projects have this conversation: "));
+    let links = run(&["--from", file.path().to_str().unwrap(), "conversation", "two", "--json"], b"").json();
+    let choices = &links[0]["error"]["links"];
+    assert_eq!((&choices[0]["url"], &choices[1]["project"]), (&json!("https://any.example/5"), &json!("q")));
 }
 
 #[test]
@@ -105,11 +139,11 @@ fn broken_lines_are_passed_over_and_their_urls_never_printed() {
     bad["url"] = "javascript:alert(1)".into();
     let file = snapshot(&[json!(null), bad, line("conversation", "a", "1"), json!("x".repeat(100_000))]);
     let found = look_up(&file, "conversation", &["a", "bad"]);
-    assert_eq!((found.code, found.output.as_str()), (1, "https://any.example/1\n"));
-    assert_eq!(
-        found.errors,
-        "nebulink: 3 broken lines of the snapshot were skipped\nnebulink: \"bad\": not found\n"
-    );
+    assert_eq!((found.code, found.output.as_str()), (1, "https://any.example/1\n\n"));
+    let errors: Vec<_> = found.errors.lines().collect();
+    let [skipped, bad] = errors[..] else { panic!("{errors:?}") };
+    assert_eq!(skipped, "nebulink: 3 broken lines of the snapshot were skipped");
+    assert!(bad.starts_with("nebulink: \"bad\": Not in the snapshot: "), "{bad}");
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! An id with its link, on its way to be printed.
+
+use std::io;
+
+use tokio::sync::mpsc;
+
+use super::ids::AskedId;
+use crate::domain::{AllowedHosts, TargetUrl};
+use crate::web::{LinkJson, LinkState, ProblemJson};
+
+/// The most characters of a text from outside that are shown.
+const MAX_SHOWN: usize = 600;
+
+/// An id, and its link.
+#[derive(Debug)]
+pub(super) struct AnsweredId {
+    pub(super) id: AskedId,
+    pub(super) link: LinkJson,
+}
+
+/// The reason why the rest of the ids is not resolved, safe for a terminal.
+#[derive(Debug)]
+pub(super) struct GivenUp(pub(super) String);
+
+/// Something to print.
+#[derive(Debug)]
+pub(super) enum Printout {
+    Answer(Box<AnsweredId>),
+    /// Something to know while nothing else comes.
+    Notice(String),
+    /// The last of all.
+    GivenUp(GivenUp),
+}
+
+/// Takes the answers, in the order of the ids. It is closed once nothing can be printed any more.
+pub(super) type Answers = mpsc::Sender<Printout>;
+
+/// The only reading that can fail is that of standard input.
+impl From<io::Error> for GivenUp {
+    fn from(error: io::Error) -> Self {
+        Self(format!("standard input cannot be read: {error}"))
+    }
+}
+
+impl From<Result<AnsweredId, GivenUp>> for Printout {
+    fn from(result: Result<AnsweredId, GivenUp>) -> Self {
+        match result {
+            Ok(answer) => Self::Answer(Box::new(answer)),
+            Err(given_up) => Self::GivenUp(given_up),
+        }
+    }
+}
+
+impl AnsweredId {
+    /// Returns true if the id could not be looked up: neither its URL nor its absence is known.
+    pub(super) fn is_failure(&self) -> bool {
+        let has_choice = self.link.error.as_ref().is_some_and(|error| !error.links.is_empty());
+        self.link.state == LinkState::Failed && !has_choice
+    }
+}
+
+/// Checks a URL as everywhere, except that any host is allowed.
+pub(super) fn well_formed(text: &str) -> Option<TargetUrl> {
+    let mut hosts = AllowedHosts::default();
+    hosts.allow_host_of(&url::Url::parse(text).ok()?).ok()?;
+    TargetUrl::accept(text, &hosts, |_| false).ok()
+}
+
+/// A problem in its own words, on one line.
+pub(super) fn words(problem: &ProblemJson) -> String {
+    printable(&format!("{}: {}", problem.title, problem.detail))
+}
+
+/// Escapes text from outside, so that it cannot control a terminal.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for char in text.chars().take(MAX_SHOWN) {
+        if char == ' ' || char.is_ascii_graphic() {
+            shown.push(char);
+        } else {
+            shown.extend(char.escape_default());
+        }
+    }
+    // It is ASCII by now, so this cannot cut a character.
+    shown.truncate(MAX_SHOWN);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_well_formed_url_is_printed() {
+        assert!(well_formed("https://any.example/x").is_some());
+        for text in [
+            "http://any.example/x",
+            "javascript:alert(1)",
+            "https://a@any.example/",
+            "https://any.example/\u{1b}[0m",
+            "",
+        ] {
+            assert_eq!(well_formed(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn text_from_outside_cannot_control_a_terminal() {
+        assert_eq!(printable("it is \"a\"\u{1b}[31m\u{202e}\n"), "it is \"a\"\\u{1b}[31m\\u{202e}\\n");
+        assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_SHOWN);
+    }
+}

@@ -1,0 +1,55 @@
+//! The check of a link that a server sent, before it is printed.
+
+use url::Url;
+
+use crate::cli::resolve::answer::well_formed;
+use crate::cli::resolve::ids::AskedId;
+use crate::domain::{IdCandidates, ProjectName};
+use crate::web::{LinkJson, LinkState, Problem, ProblemJson};
+
+/// The link of an id that was asked for; `None` if it is not a link of this id. A URL that may not be opened makes it one
+/// that failed, and other members that are not valid are left out.
+pub(super) fn checked(link: LinkJson, id: &AskedId) -> Option<LinkJson> {
+    let kind = Some(id.kind.as_str().into());
+    if link.kind != kind || !is_id_of(&link.id, id) {
+        return None;
+    }
+    let state = link.state;
+    let url = link.url.filter(|url| state == LinkState::Resolved && well_formed(url).is_some());
+    let (state, error) = match (state, &url) {
+        (LinkState::Resolved, Some(_)) => (state, None),
+        (LinkState::Resolved, None) => (LinkState::Failed, Some(ProblemJson::of(Problem::BadAnswer))),
+        (LinkState::Absent | LinkState::Invalid | LinkState::Failed, _) => {
+            let mut error = link.error?;
+            error.links = error.links.into_iter().filter_map(|choice| checked(choice, id)).collect();
+            (state, Some(error))
+        }
+    };
+    Some(LinkJson {
+        index: None,
+        kind,
+        id: link.id,
+        state,
+        project: link.project.filter(|name| ProjectName::try_from(name.as_str()).is_ok()),
+        resolved_at: link.resolved_at.filter(|time| time.parse::<jiff::Timestamp>().is_ok()),
+        constructed: link.constructed && url.is_some(),
+        long_url: link.long_url.filter(|url| is_address(url)),
+        short_url: link.short_url.filter(|url| is_address(url)),
+        url,
+        error,
+    })
+}
+
+/// Returns true if a server may answer with this id: it is the one that was sent, its canonical form, or a cleaned spelling.
+fn is_id_of(answered: &str, id: &AskedId) -> bool {
+    let is_meant = |candidates: &IdCandidates<'_>| {
+        candidates.first().id() == answered || candidates.others().iter().any(|item| item.id() == answered)
+    };
+    answered == id.text || id.candidates.as_ref().is_ok_and(is_meant)
+}
+
+/// Returns true if a text may be an address of the installation.
+fn is_address(text: &str) -> bool {
+    let is_web = |url: Url| matches!(url.scheme(), "http" | "https");
+    text.bytes().all(|byte| byte.is_ascii_graphic()) && Url::parse(text).is_ok_and(is_web)
+}
