@@ -206,7 +206,7 @@ impl Settings {
             redirect: RedirectSettings::read(reader)?,
             limits: LimitsSettings::read(reader)?,
             preview: PreviewSettings::read(reader, &access, &nebuly)?,
-            lookup: LookupSettings::read(reader)?,
+            lookup: LookupSettings::read(reader, &nebuly)?,
             log: LogSettings::read(reader)?,
             server,
             nebuly,

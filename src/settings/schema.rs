@@ -20,7 +20,7 @@ pub(super) const SECRETS: [&str; 2] = ["nebuly.proxy", "shared_cache.url"];
 
 /// Settings whose function this version does not have yet. A value other than the default is a problem: silently doing
 /// nothing would be worse. An entry leaves when its function arrives.
-pub(super) const NOT_YET: &[&str] = &["lookup.tags", "lookup.window"];
+pub(super) const NOT_YET: &[&str] = &[];
 
 /// The prefix of the variables of all settings. Two underscores, because Kubernetes sets `NEBULINK_PORT` and the
 /// like for a Service called `nebulink`.

@@ -50,7 +50,7 @@
 
 {{- /* Settings that the program refuses, because it has no function for them yet. */}}
 {{- define "nebulink.notYet" -}}
-[lookup.tags, lookup.window]
+[]
 {{- end }}
 
 {{- define "nebulink.checkSettings" -}}

@@ -132,7 +132,7 @@ fn the_defaults_are_those_of_the_design() {
 
 #[test]
 fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another_spelling_is_not() {
-    let listed = [("lookup.tags", "ticket_id", ""), ("lookup.window", "31d", "2160h")];
+    let listed: [(&str, &str, &str); 0] = [];
     for key in NOT_YET {
         assert!(listed.iter().any(|(tried, ..)| tried == key), "{key} is not tried");
     }
