@@ -12,10 +12,16 @@ use super::background::Background;
 use super::error::StartError;
 use super::nebuly_clients::{NebulyClients, ids, nebuly_clients_of, read_authorities};
 use crate::cache::snapshot::{self, LinkFilter, SnapshotError, SnapshotFile};
-use crate::cache::{MemoryCache, MemoryDetailsCache, SharedCache, SharedCacheOptions, SharedCacheWriter};
-use crate::domain::{Clock, Construction, ItemDetails, Lifetimes, ProjectName, SharedLinks, SystemClock};
+use crate::cache::{
+    MemoryCache, MemoryDetailsCache, MemoryTagCache, SharedCache, SharedCacheOptions, SharedCacheWriter,
+};
+use crate::domain::{
+    Clock, Construction, ItemDetails, Lifetimes, ProjectName, SharedLinks, SystemClock, TaggedItems,
+};
 use crate::nebuly::{Nebuly, ProjectKeys};
-use crate::resolver::{Construct, Policy, Resolver, ResolverDependencies, ResolverDetails, ResolverProject};
+use crate::resolver::{
+    Construct, Policy, Resolver, ResolverDependencies, ResolverDetails, ResolverProject, ResolverTags,
+};
 use crate::settings::{self, OnOutage, Resolve, Settings};
 
 /// The pause between two rounds of housekeeping of the caches in memory.
@@ -31,6 +37,7 @@ const SIZE_FOR_COMMANDS: u64 = 1 << 20;
 pub(super) struct Caches {
     memory: MemoryCache,
     details: Arc<MemoryDetailsCache>,
+    tags: Arc<MemoryTagCache>,
     snapshot: Option<SnapshotFile>,
     snapshot_interval: Duration,
     shared_writer: Option<SharedCacheWriter>,
@@ -51,8 +58,10 @@ pub(super) fn build(
     let memory = MemoryCache::new(settings.cache.max_size);
     let (shared, shared_writer) = shared_cache(settings, lifetimes, &keys, &clock)?.unzip();
     let details = Arc::<MemoryDetailsCache>::default();
+    let tags = Arc::new(MemoryTagCache::new(settings.cache.negative_ttl));
     let parts = ResolverParts {
         details: resolver_details(settings, &clients, &details),
+        tags: resolver_tags(settings, &clients, &tags),
         memory: memory.clone(),
         shared: shared.map(|shared| Arc::new(shared) as Arc<dyn SharedLinks>),
         clock: Arc::clone(&clock),
@@ -61,6 +70,7 @@ pub(super) fn build(
     let caches = Caches {
         memory,
         details,
+        tags,
         snapshot: snapshot(settings, lifetimes, keys)?,
         snapshot_interval: settings.cache.snapshot_interval,
         shared_writer,
@@ -74,13 +84,15 @@ pub(super) fn build(
 pub fn resolver_of(settings: &Settings) -> Result<(Resolver, Arc<ProjectKeys>), StartError> {
     let NebulyClients { clients, keys } = nebuly_clients_of(settings, None)?;
     let memory = MemoryCache::new(SIZE_FOR_COMMANDS);
-    let parts = ResolverParts { details: None, memory, shared: None, clock: Arc::new(SystemClock) };
+    let parts =
+        ResolverParts { details: None, tags: None, memory, shared: None, clock: Arc::new(SystemClock) };
     Ok((resolver(settings, clients, parts), keys))
 }
 
 /// The parts of a resolver that depend on what it is for.
 struct ResolverParts {
     details: Option<ResolverDetails>,
+    tags: Option<ResolverTags>,
     memory: MemoryCache,
     shared: Option<Arc<dyn SharedLinks>>,
     clock: Arc<dyn Clock>,
@@ -89,6 +101,7 @@ struct ResolverParts {
 fn resolver(settings: &Settings, clients: Vec<Nebuly>, parts: ResolverParts) -> Resolver {
     let dependencies = ResolverDependencies {
         details: parts.details,
+        tags: parts.tags,
         memory: Arc::new(parts.memory),
         shared: parts.shared,
         projects: clients.into_iter().zip(&settings.projects).map(resolver_project).collect(),
@@ -122,7 +135,7 @@ impl Caches {
 
     /// Starts the tasks that keep the caches. The saver is for the last snapshot at shutdown.
     pub(super) fn start(self, background: &mut Background) -> SnapshotSaver {
-        let Self { memory, details, snapshot, snapshot_interval, shared_writer, clock } = self;
+        let Self { memory, details, tags, snapshot, snapshot_interval, shared_writer, clock } = self;
         if let Some(writer) = shared_writer {
             let writer = Arc::new(Mutex::new(writer));
             background.supervise("shared_cache_writer", move || {
@@ -136,7 +149,7 @@ impl Caches {
         }
         background.supervise("housekeeping", {
             let memory = memory.clone();
-            move || housekeep(memory.clone(), Arc::clone(&details), Arc::clone(&clock))
+            move || housekeep(memory.clone(), Arc::clone(&details), Arc::clone(&tags), Arc::clone(&clock))
         });
         let saver = SnapshotSaver { memory, snapshot };
         if saver.snapshot.is_some() {
@@ -147,12 +160,18 @@ impl Caches {
     }
 }
 
-async fn housekeep(memory: MemoryCache, details: Arc<MemoryDetailsCache>, clock: Arc<dyn Clock>) {
+async fn housekeep(
+    memory: MemoryCache,
+    details: Arc<MemoryDetailsCache>,
+    tags: Arc<MemoryTagCache>,
+    clock: Arc<dyn Clock>,
+) {
     let mut interval = tokio::time::interval(HOUSEKEEPING);
     loop {
         interval.tick().await;
         memory.housekeep();
         details.housekeep(clock.monotonic());
+        tags.housekeep(clock.monotonic());
     }
 }
 
@@ -275,6 +294,23 @@ fn resolver_details(
         settings.preview.fields.iter().map(|field| Arc::from(field.as_str())).collect();
     let client = |client: &Nebuly| Box::new(client.details(Arc::clone(&fields))) as Box<dyn ItemDetails>;
     Some(ResolverDetails { projects: clients.iter().map(client).collect(), cache: Arc::clone(cache) as _ })
+}
+
+/// The clients that search for tags, if any may be looked up and Nebuly is called at all.
+fn resolver_tags(
+    settings: &Settings,
+    clients: &[Nebuly],
+    cache: &Arc<MemoryTagCache>,
+) -> Option<ResolverTags> {
+    if settings.lookup.tags.is_empty() || settings.nebuly.resolve == Resolve::Construct {
+        return None;
+    }
+    let client = |client: &Nebuly| Box::new(client.tag_search()) as Box<dyn TaggedItems>;
+    Some(ResolverTags {
+        projects: clients.iter().map(client).collect(),
+        cache: Arc::clone(cache) as _,
+        window: settings.lookup.window,
+    })
 }
 
 fn cause_of(error: &SnapshotError) -> Option<String> {

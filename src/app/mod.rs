@@ -126,6 +126,7 @@ impl App {
                 access_log: telemetry::access_log(&settings.log),
                 access: access(settings, api_tokens_file.as_ref(), clock),
                 unfurl: settings.preview.unfurl,
+                lookup_tags: settings.lookup.tags.iter().map(|tag| tag.as_str().into()).collect(),
                 sample_text,
                 recorder: metrics.recorder(),
                 tracer: telemetry::tracing(settings.traces.as_ref(), traces.as_ref()),

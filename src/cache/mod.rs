@@ -1,11 +1,12 @@
 //! Adapters for caches: the links in memory, the links that replicas share, and the snapshot file; and the details of
-//! items, in memory alone.
+//! items and the tags that were looked up, in memory alone.
 
 mod details;
 mod link_record;
 mod memory;
 mod shared;
 pub mod snapshot;
+mod tags;
 
 /// The properties of parsers of foreign bytes.
 #[cfg(any(test, fuzzing))]
@@ -17,3 +18,4 @@ pub mod fuzzing {
 pub use details::MemoryDetailsCache;
 pub use memory::MemoryCache;
 pub use shared::{SharedCache, SharedCacheError, SharedCacheOptions, SharedCacheWriter};
+pub use tags::MemoryTagCache;

@@ -11,7 +11,7 @@ use super::process::on_runtime;
 use super::serve::{in_process, load};
 use super::signals::Signals;
 use crate::app::{App, Listeners, log_options};
-use crate::demo::{Demo, DemoProject, SampleLink};
+use crate::demo::{Demo, DemoProject, SampleLink, SampleTag};
 use crate::domain::ProjectName;
 use crate::settings::{ApiKeySetting, ProjectSettings, SettingSources};
 use crate::telemetry;
@@ -69,6 +69,7 @@ fn sources_of(demo: &Demo, sources: &SettingSources) -> SettingSources {
         ("server.management_listen".to_owned(), MANAGEMENT_LISTEN.to_owned()),
         ("log.access".to_owned(), "none".to_owned()),
         ("preview.details".to_owned(), "true".to_owned()),
+        ("lookup.tags".to_owned(), demo.tagged().name.to_owned()),
     ];
     overrides.retain(|(key, _)| !sources.overrides.iter().any(|(given, _)| given == key));
     overrides.extend(sources.overrides.iter().cloned());
@@ -101,10 +102,13 @@ The page above has a piece of a log to try. Or click a link:
         let _infallible = writeln!(text, "  {}\n      {}", url(nebulink, &link), link.title);
     }
     let with_details = format!("{}&noredirect", url(nebulink, &demo.detailed()));
+    let SampleTag { name, value, title } = demo.tagged();
     let _infallible = write!(
         text,
         "
 With details:    {with_details}
+By its tag:      {nebulink}/go/tag/{name}?value={value}
+                 ({title})
 In two projects: {}
 Not there:       {}
 Not yet:         {}

@@ -39,6 +39,9 @@ pub enum InvalidId {
     /// A pasted address whose host is none that links may lead to.
     #[error("the address is not one of Nebuly's pages")]
     ForeignUrl,
+    /// A pasted link that looks a tag up.
+    #[error("the link looks a tag up, and has no id")]
+    TagLink,
 }
 
 /// The checked id of a conversation.

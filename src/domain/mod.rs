@@ -9,7 +9,7 @@
 //! | `freshness` | decides whether a link is fresh, stale or expired, and when it is refreshed |
 //! | `construction`, `url_pattern` | building URLs from known ids; the part that the URLs of a project share |
 //! | `project`, `time` | names, indexes and sets of projects; time as a value, so that freshness reads no clock |
-//! | `deep_links`, `details`, `tag_search`, `link_cache`, `caller` | the interfaces that the resolver needs and the adapters implement |
+//! | `deep_links`, `details`, `tag_search`, `link_cache`, `tag_cache`, `caller` | the interfaces that the resolver needs and the adapters implement |
 //! | `fuzzing_back_end` | a model of servers in front of Nebuly; only in tests and under cargo-fuzz |
 
 mod caller;
@@ -27,6 +27,7 @@ mod link_cache;
 mod pasted_text;
 mod project;
 mod short_code;
+mod tag_cache;
 mod tag_search;
 mod target;
 mod time;
@@ -48,6 +49,7 @@ pub use link_cache::{
 };
 pub use pasted_text::{PastedId, PastedText, ReadOwnLink};
 pub use project::{InvalidProjectName, ProjectIndex, ProjectName, ProjectSet, Scope};
+pub use tag_cache::{CachedTag, TagCache, TagKey, TaggedItem};
 pub use tag_search::{NewestFuture, Tag, TagSearch, TaggedItems, TimeRange};
 pub use target::{ContainsKey, RefusedUrl, TargetUrl};
 pub use time::{CLOCK_SKEW, Clock, MonotonicTime, SystemClock, Timestamp};

@@ -93,6 +93,12 @@ impl ProjectSet {
         Self(self.0 | other.0)
     }
 
+    /// The projects of this set that are not in the other one.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Returns true if a project is among them.
     #[must_use]
     pub const fn contains(self, project: ProjectIndex) -> bool {

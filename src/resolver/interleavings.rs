@@ -133,6 +133,7 @@ fn resolver(
         construction: Construction::new(&Url::parse("https://go.example").unwrap(), AllowedHosts::default()),
         clock: Arc::new(Always(60_000)),
         details: None,
+        tags: None,
     };
     let lifetimes = Lifetimes {
         ttl: Duration::from_secs(30),

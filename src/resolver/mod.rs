@@ -1,5 +1,5 @@
 //! Resolves links: decides from where a request is answered, when Nebuly is asked, and what is cached of its answers. The
-//! details of items come from here as well.
+//! details of items come from here as well, and the items that a tag leads to.
 //!
 //! In this order, stopping at the first answer: fresh in memory; stale in memory, with one refresh in the background; the
 //! shared cache; Nebuly; a constructed URL; an error. If a text may mean several items, they are tried in their
@@ -14,6 +14,7 @@
 //! | `project_query` | asking several projects |
 //! | `projects` | the projects' order, and the ids from which their URLs are built |
 //! | `details` | the details of items, from the cache or from Nebuly |
+//! | `tags` | look-ups by tag, from the cache or from Nebuly |
 
 mod details;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod project_query;
 mod projects;
 mod resolution;
 mod single_flight;
+mod tags;
 #[cfg(test)]
 #[cfg(not(feature = "interleavings"))]
 mod tests;
@@ -32,17 +34,21 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+
 pub use self::details::ResolverDetails;
 use self::link_store::LinkStore;
 use self::prepaid_rate_limit::PrepaidRateLimit;
 pub use self::projects::ResolverProject;
 use self::projects::ResolverProjects;
 pub use self::resolution::{AnswerSource, Calls, Found, Mode, Outcome, Resolution, ResolveRequest};
-use self::single_flight::{Abandoned, Joined, SingleFlight};
+use self::single_flight::{Joined, Lead, SingleFlight};
+use self::tags::TagResolver;
+pub use self::tags::{ResolverTags, TagLookup, TaggedLink};
 use crate::domain::{
-    Answer, CallFailure, Caller, Cause, Clock, Construction, Details, FairnessKey, Item, LazyCaller,
-    Lifetimes, LinkCache, ProjectIndex, ProjectSet, RateLimit, Scope, SharedLinks, Timestamp, Unlimited,
-    retry_after,
+    Answer, CallFailure, Caller, Cause, Clock, Construction, Details, FairnessKey, IdCandidates, Item,
+    LazyCaller, Lifetimes, LinkCache, ProjectIndex, ProjectSet, Scope, SharedLinks, TaggedItem, Timestamp,
+    Unlimited, retry_after,
 };
 
 /// The first pause of a request that waits for an item before it asks again; it doubles each time.
@@ -51,19 +57,16 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// The most flights that a caller follows one after the other, each of which ended for a reason that was its leader's
-/// alone.
-const MAX_FOLLOWED: usize = 4;
-
 /// Resolves links.
 ///
 /// However many callers ask for one item at once, and whichever of them disconnects, one resolution runs, and its answer is
 /// cached. Errors are not cached.
 pub struct Resolver {
     store: Arc<LinkStore>,
-    flights: SingleFlight,
+    flights: SingleFlight<(Scope, Item<'static>), Found>,
     policy: Policy,
     details: Option<ResolverDetails>,
+    tags: Option<TagResolver>,
 }
 
 /// The choices of the operator.
@@ -102,12 +105,16 @@ pub struct ResolverDependencies {
     pub clock: Arc<dyn Clock>,
     /// Where the details of items come from. `None`: nobody sees any.
     pub details: Option<ResolverDetails>,
+    /// Where tags are looked up. `None`: nowhere.
+    pub tags: Option<ResolverTags>,
 }
 
 impl Resolver {
     /// A resolver that follows this policy.
     #[must_use]
     pub fn new(dependencies: ResolverDependencies, policy: Policy) -> Self {
+        let clock = Arc::clone(&dependencies.clock);
+        let tags = dependencies.tags.map(|tags| TagResolver::new(tags, policy.lifetimes, clock));
         let store = LinkStore {
             memory: dependencies.memory,
             shared: dependencies.shared,
@@ -120,6 +127,7 @@ impl Resolver {
             flights: SingleFlight::default(),
             policy,
             details: dependencies.details,
+            tags,
         }
     }
 
@@ -169,37 +177,65 @@ impl Resolver {
         details.of(project, item.clone().into_owned(), caller, &*self.store.clock).await
     }
 
+    /// Returns true if tags can be looked up.
+    #[must_use]
+    pub const fn has_tags(&self) -> bool {
+        self.tags.is_some()
+    }
+
+    /// Looks a tag up, and resolves the link of the item that is found. Without [`Self::has_tags`] it is a defect to ask.
+    ///
+    /// If several projects have an item with the tag, there is a link for each. The source of the answer is that of the
+    /// look-up alone; for several links, that of one which waited for a call, if any did.
+    pub async fn look_up(&self, lookup: &TagLookup<'_>) -> Resolution<TaggedLink> {
+        let Some(tags) = &self.tags else { return Resolution::failed(Cause::Internal) };
+        let mut pauses = Pauses::of(lookup.wait);
+        let mut answer = self.look_up_once(tags, lookup, lookup.mode).await;
+        while answer.is_absent() && pauses.wait().await {
+            let again = self.look_up_once(tags, lookup, Mode::Refresh).await;
+            if again.is_rate_limited() {
+                break;
+            }
+            answer = again.after(answer.source);
+        }
+        answer.with_sources_together()
+    }
+
     async fn resolve_cold(&self, request: &ResolveRequest<'_>) -> Resolution {
         if self.policy.construct == Construct::Always {
             return self.construct_always(request);
         }
-        let until = deadline(request.wait);
-        let mut resolution = self.resolve_once(request, request.mode).await;
-        let mut pause = FIRST_WAIT;
-        while resolution.outcome == Outcome::Absent {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            // The last attempt is made just when the time is up.
-            tokio::time::sleep(pause.min(left)).await;
-            pause = (pause * 2).min(LONGEST_WAIT);
-            let again = self.resolve_once(request, Mode::Refresh).await;
-            if let Outcome::Failed(CallFailure { cause: Cause::RateLimited { .. }, .. }) = again.outcome {
+        let attempt_until = || deadline(self.policy.deadline);
+        let mut pauses = Pauses::of(request.wait);
+        let mut resolution = self.resolve_once(request, request.mode, attempt_until(), false).await;
+        while resolution.outcome == Outcome::Absent && pauses.wait().await {
+            let again = self.resolve_once(request, Mode::Refresh, attempt_until(), false).await;
+            if again.is_rate_limited() {
                 break;
             }
             resolution = again.after(resolution.source);
         }
+        self.or_constructed(request, resolution)
+    }
+
+    /// The resolution, or the URL that may be constructed in its place.
+    fn or_constructed(&self, request: &ResolveRequest<'_>, resolution: Resolution) -> Resolution {
         match resolution.outcome {
             Outcome::Failed(failure) => self.construct_in_outage(request, failure).unwrap_or(resolution),
             _ => resolution,
         }
     }
 
-    /// Resolves one candidate after the other, until a project has one.
-    async fn resolve_once(&self, request: &ResolveRequest<'_>, mode: Mode) -> Resolution {
+    /// Resolves one candidate after the other by this deadline, until a project has one. `begun` if calls were made for this
+    /// request already: then its rate limit is not asked again.
+    async fn resolve_once(
+        &self,
+        request: &ResolveRequest<'_>,
+        mode: Mode,
+        until: Instant,
+        begun: bool,
+    ) -> Resolution {
         let ResolveRequest { candidates, scope, .. } = *request;
-        let until = deadline(self.policy.deadline);
         let others = candidates.others();
         let cached = |item: &Item<'_>| (mode == Mode::Cached).then(|| self.cached(scope, item)).flatten();
         let known = cached(candidates.first());
@@ -211,7 +247,7 @@ impl Resolver {
         }
         let mut resolution = match known {
             Some(known) => known,
-            None => self.ask(request, candidates.first(), mode, until, false).await,
+            None => self.ask(request, candidates.first(), mode, until, begun).await,
         };
         for (position, other) in (1..).zip(&others) {
             match resolution.outcome {
@@ -221,7 +257,7 @@ impl Resolver {
                         hit
                     } else {
                         // A request whose first call was made is finished, whatever it costs.
-                        let begun = matches!(resolution.source, AnswerSource::Nebuly(_));
+                        let begun = begun || matches!(resolution.source, AnswerSource::Nebuly(_));
                         self.ask(request, other, mode, until, begun).await
                     };
                     resolution = next.after(resolution.source).of_candidate(position);
@@ -235,6 +271,42 @@ impl Resolver {
             }
         }
         resolution
+    }
+
+    async fn look_up_once(
+        &self,
+        tags: &TagResolver,
+        lookup: &TagLookup<'_>,
+        mode: Mode,
+    ) -> Resolution<TaggedLink> {
+        let until = deadline(self.policy.deadline);
+        let Resolution { outcome, source, candidate } = tags.newest(lookup, mode, until).await;
+        let link = async |found: TaggedItem| {
+            // The only project's links are shared with callers who name an id.
+            let scope = match self.store.projects.only(Scope::All) {
+                Some(_) => Scope::All,
+                None => Scope::Only(found.project),
+            };
+            let request = ResolveRequest {
+                candidates: &IdCandidates::of_item(found.item.clone()),
+                scope,
+                mode,
+                wait: Duration::ZERO,
+                caller: lookup.caller,
+            };
+            // A request whose first call was made is finished, whatever it costs.
+            let begun = matches!(source, AnswerSource::Nebuly(_));
+            let link = self.resolve_once(&request, mode, until, begun).await;
+            let link = self.or_constructed(&request, link);
+            TaggedLink { item: found.item, scope, link }
+        };
+        let outcome = match outcome {
+            Outcome::Resolved(found) => Outcome::Resolved(link(found).await),
+            Outcome::Ambiguous(found) => Outcome::Ambiguous(join_all(found.into_iter().map(link)).await),
+            Outcome::Absent => Outcome::Absent,
+            Outcome::Failed(failure) => Outcome::Failed(failure),
+        };
+        Resolution { outcome, source, candidate }
     }
 
     /// Looks an item up in memory. If the link is stale, starts its refresh in the background.
@@ -251,7 +323,8 @@ impl Resolver {
         let item = item.clone().into_owned();
         let background = Caller { fairness_key: FairnessKey::Refresh, rate_limit: Arc::new(Unlimited) };
         let until = deadline(self.policy.deadline);
-        let Joined::Leader(lead) = self.flights.join(scope, &item, &background, until) else { return };
+        let key = (scope, item.clone());
+        let Joined::Leader(lead) = self.flights.join(&key, &background, until) else { return };
         let options = lead.call_options(false);
         let store = Arc::clone(&self.store);
         drop(lead.run(async move { store.refresh_if_due(scope, item, options).await }));
@@ -272,53 +345,17 @@ impl Resolver {
         let Caller { fairness_key, rate_limit } = request.caller.caller().clone();
         let tokens = Arc::new(PrepaidRateLimit::new(rate_limit));
         let caller = Caller { fairness_key, rate_limit: Arc::clone(&tokens) as _ };
-        let pay = || if begun { Ok(()) } else { tokens.try_acquire(self.store.first_calls(scope, &item)) };
-        let mut followed = 0;
-        loop {
-            let (flight, is_leader) = match self.flights.join(scope, &item, &caller, until) {
-                Joined::Follower(flight) => (flight, false),
-                Joined::Leader(lead) => {
-                    // Not before, because a follower needs no token.
-                    if let Err(wait) = pay() {
-                        lead.abandon();
-                        return self.rate_limited(scope, item, mode, wait).await;
-                    }
-                    let options = lead.call_options(self.constructible(request).is_none());
-                    let (store, item) = (Arc::clone(&self.store), item.clone());
-                    (lead.run(async move { store.resolve(scope, item, mode, options).await }), true)
-                }
-            };
-            let follows_on = !is_leader && followed < MAX_FOLLOWED;
-            let leader_has_less_time = flight.deadline() < until;
-            let result = if flight.deadline() > until {
-                // The flight goes on for callers with more time.
-                let waited = tokio::time::timeout_at(until.into(), flight.wait()).await;
-                waited.unwrap_or(Ok(Resolution::OUT_OF_TIME))
-            } else {
-                flight.wait().await
-            };
-            match result {
-                Err(Abandoned) => {
-                    if let Err(wait) = pay() {
-                        return self.rate_limited(scope, item, mode, wait).await;
-                    }
-                }
-                // The leader ran out of time or tokens: this caller may have more.
-                Ok(result) if follows_on && leader_has_less_time && result.is_out_of_time() => followed += 1,
-                Ok(result) if follows_on && result.is_rate_limited() => {
-                    followed += 1;
-                    if let Err(wait) = pay() {
-                        return self.rate_limited(scope, item, mode, wait).await;
-                    }
-                }
-                // This caller wants Nebuly to be asked.
-                Ok(result)
-                    if follows_on && mode == Mode::Refresh && result.source == AnswerSource::Shared =>
-                {
-                    followed += 1;
-                }
-                Ok(result) => return self.conclude(result, scope, &item, mode, !is_leader),
-            }
+        let pay = || if begun { Ok(()) } else { tokens.prepay(self.store.first_calls(scope, &item)) };
+        let may_retry = self.constructible(request).is_none();
+        let begin = |lead: &Lead<_, _>| {
+            let (options, store, item) =
+                (lead.call_options(may_retry), Arc::clone(&self.store), item.clone());
+            async move { store.resolve(scope, item, mode, options).await }
+        };
+        let key = (scope, item.clone());
+        match self.flights.resolve(&key, &caller, mode, until, pay, begin).await {
+            Ok(result) => self.conclude(result, scope, &item, mode),
+            Err(wait) => self.rate_limited(scope, item, mode, wait).await,
         }
     }
 
@@ -334,19 +371,12 @@ impl Resolver {
             return hit;
         }
         if let Some(result) = self.store.take_shared(scope, &item).await {
-            return self.conclude(result, scope, &item, Mode::Cached, false);
+            return self.conclude(result.for_caller(Mode::Cached, false), scope, &item, Mode::Cached);
         }
         Resolution::failed(Cause::RateLimited { retry_after: retry_after(wait) }).for_caller(mode, false)
     }
 
-    fn conclude(
-        &self,
-        result: Resolution,
-        scope: Scope,
-        item: &Item<'static>,
-        mode: Mode,
-        collapsed: bool,
-    ) -> Resolution {
+    fn conclude(&self, result: Resolution, scope: Scope, item: &Item<'static>, mode: Mode) -> Resolution {
         if let Outcome::Failed(_) = result.outcome
             && let Some(hit) = self.cached(scope, item)
         {
@@ -356,7 +386,7 @@ impl Resolver {
         if result.source == AnswerSource::Stale && mode == Mode::Cached {
             self.cached(scope, item);
         }
-        result.for_caller(mode, collapsed)
+        result
     }
 
     /// The URL that may be constructed in an outage. Only if the caller named the kind: otherwise the text may mean several
@@ -392,6 +422,30 @@ impl Resolver {
             _ => Outcome::Ambiguous(found),
         };
         Resolution::new(outcome, AnswerSource::Constructed)
+    }
+}
+
+/// The growing pauses of a request that waits for an item before it asks again.
+struct Pauses {
+    until: Instant,
+    next: Duration,
+}
+
+impl Pauses {
+    /// The pauses of this time.
+    fn of(wait: Duration) -> Self {
+        Self { until: deadline(wait), next: FIRST_WAIT }
+    }
+
+    /// Waits for the next attempt, the last of which is made just when the time is up. Returns false at once after that.
+    async fn wait(&mut self) -> bool {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        tokio::time::sleep(self.next.min(left)).await;
+        self.next = (self.next * 2).min(LONGEST_WAIT);
+        true
     }
 }
 

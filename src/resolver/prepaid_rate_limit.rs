@@ -18,16 +18,22 @@ impl PrepaidRateLimit {
     pub(super) fn new(rate_limit: Arc<dyn RateLimit>) -> Self {
         Self { rate_limit, tokens: AtomicU32::new(0) }
     }
-}
 
-impl RateLimit for PrepaidRateLimit {
-    /// Takes the tokens in advance, unless some are left.
-    fn try_acquire(&self, calls: u32) -> Result<(), Duration> {
+    /// Takes the tokens for the first calls in advance, unless some are left. Without a token nothing is taken, and the error
+    /// is the time until there is one.
+    pub(super) fn prepay(&self, calls: u32) -> Result<(), Duration> {
         if self.tokens.load(Ordering::Relaxed) == 0 {
             self.rate_limit.try_acquire(calls)?;
             self.tokens.fetch_add(calls, Ordering::Relaxed);
         }
         Ok(())
+    }
+}
+
+impl RateLimit for PrepaidRateLimit {
+    /// Takes them as [`Self::acquire`] does, at once: the resolution has begun.
+    fn try_acquire(&self, calls: u32) -> Result<(), Duration> {
+        (0..calls).try_for_each(|_| self.acquire(Duration::ZERO).map(drop))
     }
 
     fn acquire(&self, at_most: Duration) -> Result<Duration, Duration> {

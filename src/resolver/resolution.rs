@@ -29,26 +29,26 @@ pub enum Mode {
     Refresh,
 }
 
-/// The answer to a request for a link.
+/// The answer to a request: by default, for a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolution {
+pub struct Resolution<T = Found> {
     /// The result.
-    pub outcome: Outcome,
+    pub outcome: Outcome<T>,
     /// Where the answer came from.
     pub source: AnswerSource,
     /// The position of the candidate that it is about, counted from 0: see [`IdCandidates::at`].
     pub candidate: usize,
 }
 
-/// The result of a resolution: the URL that the link leads to, or the reason why there is none.
+/// The result of a resolution: by default, the URL that the link leads to, or the reason why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Outcome<T = Found> {
     /// The link leads to a URL.
-    Resolved(Found),
+    Resolved(T),
     /// No project has the item.
     Absent,
-    /// Several projects have a conversation of this id.
-    Ambiguous(Vec<Found>),
+    /// Several projects have a conversation of this id, or an item with this tag.
+    Ambiguous(Vec<T>),
     /// It could not be found out: Nebuly could not be asked, or its answer was not usable.
     Failed(CallFailure),
 }
@@ -99,9 +99,9 @@ impl AnswerSource {
     }
 }
 
-impl Resolution {
+impl<T> Resolution<T> {
     /// A resolution of the first candidate.
-    pub(super) const fn new(outcome: Outcome, source: AnswerSource) -> Self {
+    pub(super) const fn new(outcome: Outcome<T>, source: AnswerSource) -> Self {
         Self { outcome, source, candidate: 0 }
     }
 
@@ -136,8 +136,11 @@ impl Resolution {
     }
 
     /// Returns true if the time was up before a call could begin.
-    pub(super) fn is_out_of_time(&self) -> bool {
-        self.outcome == Self::OUT_OF_TIME.outcome
+    pub(super) const fn is_out_of_time(&self) -> bool {
+        matches!(
+            self.outcome,
+            Outcome::Failed(CallFailure { cause: Cause::Overloaded { retry_after: None }, status: None })
+        )
     }
 
     /// Returns true if the rate limit of the caller that led the flight refused it.
@@ -151,7 +154,7 @@ impl Resolution {
         match (&mut self.source, earlier) {
             (AnswerSource::Nebuly(calls), AnswerSource::Nebuly(before)) => calls.duration += before.duration,
             (source @ AnswerSource::Memory, AnswerSource::Nebuly(before))
-                if self.outcome == Outcome::Absent =>
+                if matches!(self.outcome, Outcome::Absent) =>
             {
                 *source = AnswerSource::Nebuly(before);
             }

@@ -83,6 +83,7 @@ fn resolver(
         construction: Construction::new(&Url::parse("https://go.example").unwrap(), AllowedHosts::default()),
         clock: Arc::new(SystemClock),
         details: None,
+        tags: None,
     };
     let policy = Policy { lifetimes, deadline: Duration::from_secs(60), construct: Construct::Never };
     (Arc::new(Resolver::new(dependencies, policy)), calls)

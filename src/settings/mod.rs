@@ -39,7 +39,7 @@ pub use self::sections::*;
 use self::dependent_defaults::LISTENERS;
 use self::layer::Layer;
 use self::reader::SettingReader;
-use self::schema::{BrokenDefaults, NOT_YET, Schema};
+use self::schema::{BrokenDefaults, Schema};
 use crate::files::FilePath;
 
 /// All settings, validated. `config/default.toml` explains each of them.
@@ -124,39 +124,16 @@ impl fmt::Debug for SettingSources {
 impl Settings {
     /// Reads all settings. Only files that settings name are read, and of API keys not even those.
     pub fn load(sources: &SettingSources) -> Result<LoadedSettings, SettingProblems> {
-        Self::load_without(NOT_YET, sources)
+        let (loaded, problems) = Self::inspect(sources)?;
+        if problems.is_empty() { Ok(loaded) } else { Err(SettingProblems::new(problems)) }
     }
 
     /// Reads all settings, and returns what is wrong beside what is right: a setting that cannot be read has its default.
     pub fn inspect(
         sources: &SettingSources,
     ) -> Result<(LoadedSettings, Vec<SettingProblem>), SettingProblems> {
-        Self::inspect_without(NOT_YET, sources)
-    }
-
-    /// Reads `server.management_listen` alone, and no file but that of the settings. Other settings may be wrong: only a
-    /// problem with the listeners, or with a whole source, is an error.
-    pub fn management_listen(sources: &SettingSources) -> Result<SocketAddr, SettingProblems> {
         let schema = Schema::embedded()?;
-        let (mut reader, _) = Self::reader(sources, &schema, &[]);
-        let address = ServerSettings::read(&mut reader)?.management_listen;
-        let (.., mut problems) = reader.finish();
-        problems.retain(|problem| problem.key.as_deref().is_none_or(|key| LISTENERS.contains(&key)));
-        if problems.is_empty() { Ok(address) } else { Err(SettingProblems::new(problems)) }
-    }
-
-    /// [`Self::load`], with another list of settings that have no effect.
-    fn load_without(not_yet: &[&str], sources: &SettingSources) -> Result<LoadedSettings, SettingProblems> {
-        let (loaded, problems) = Self::inspect_without(not_yet, sources)?;
-        if problems.is_empty() { Ok(loaded) } else { Err(SettingProblems::new(problems)) }
-    }
-
-    fn inspect_without(
-        not_yet: &[&str],
-        sources: &SettingSources,
-    ) -> Result<(LoadedSettings, Vec<SettingProblem>), SettingProblems> {
-        let schema = Schema::embedded()?;
-        let (mut reader, project_is_named) = Self::reader(sources, &schema, not_yet);
+        let (mut reader, project_is_named) = Self::reader(sources, &schema);
         let traces = reader.read_elsewhere(|problems| TracesSettings::read(&sources.environment, problems));
         let settings = Self::read(&mut reader, project_is_named, traces)?;
         dependent_defaults::check(&mut reader);
@@ -164,12 +141,19 @@ impl Settings {
         Ok((LoadedSettings { settings, effective, warnings }, problems))
     }
 
+    /// Reads `server.management_listen` alone, and no file but that of the settings. Other settings may be wrong: only a
+    /// problem with the listeners, or with a whole source, is an error.
+    pub fn management_listen(sources: &SettingSources) -> Result<SocketAddr, SettingProblems> {
+        let schema = Schema::embedded()?;
+        let (mut reader, _) = Self::reader(sources, &schema);
+        let address = ServerSettings::read(&mut reader)?.management_listen;
+        let (.., mut problems) = reader.finish();
+        problems.retain(|problem| problem.key.as_deref().is_none_or(|key| LISTENERS.contains(&key)));
+        if problems.is_empty() { Ok(address) } else { Err(SettingProblems::new(problems)) }
+    }
+
     /// Reads the sources and lays one upon the other. The flag is true if a project is named in them, even a wrong one.
-    fn reader<'a>(
-        sources: &SettingSources,
-        schema: &'a Schema,
-        not_yet: &'a [&'a str],
-    ) -> (SettingReader<'a>, bool) {
+    fn reader<'a>(sources: &SettingSources, schema: &'a Schema) -> (SettingReader<'a>, bool) {
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let path = sources.config_file();
         let file = path.as_ref().and_then(|path| file::read(path, schema, &mut problems));
@@ -188,7 +172,7 @@ impl Settings {
         let layers = [defaults].into_iter().chain(file).chain(environment.layers).chain(command_line);
         let figment = dependent_defaults::adapt_defaults(layers.fold(Figment::new(), Figment::merge));
         let project_is_named = file_is_broken || file_names_projects || environment.names_project;
-        (SettingReader::new(figment, schema, not_yet, problems, warnings), project_is_named)
+        (SettingReader::new(figment, schema, problems, warnings), project_is_named)
     }
 
     fn read(
@@ -206,7 +190,7 @@ impl Settings {
             redirect: RedirectSettings::read(reader)?,
             limits: LimitsSettings::read(reader)?,
             preview: PreviewSettings::read(reader, &access, &nebuly)?,
-            lookup: LookupSettings::read(reader)?,
+            lookup: LookupSettings::read(reader, &nebuly)?,
             log: LogSettings::read(reader)?,
             server,
             nebuly,

@@ -10,9 +10,6 @@ use super::urls;
 use super::value::{Parsed, optional};
 use crate::files::FilePath;
 
-/// The message about a setting of [`NOT_YET`](super::schema::NOT_YET).
-pub(super) const NO_EFFECT: &str = "has no effect in this version";
-
 /// Shown in place of an empty setting.
 const NOT_SET: &str = "(not set)";
 
@@ -39,7 +36,6 @@ pub(super) struct SettingReader<'a> {
     figment: Figment,
     merged: Value,
     schema: &'a Schema,
-    not_yet: &'a [&'a str],
     problems: Vec<SettingProblem>,
     warnings: Vec<SettingProblem>,
     effective: Vec<EffectiveSetting>,
@@ -55,19 +51,17 @@ pub(super) struct ProjectEntry {
 }
 
 impl<'a> SettingReader<'a> {
-    /// Reads from all layers. `problems` and `warnings` are those that were found in the layers; `not_yet` are the
-    /// keys of settings that have no effect yet.
+    /// Reads from all layers. `problems` and `warnings` are those that were found in the layers.
     pub(super) fn new(
         figment: Figment,
         schema: &'a Schema,
-        not_yet: &'a [&'a str],
         problems: Vec<SettingProblem>,
         warnings: Vec<SettingProblem>,
     ) -> Self {
         // Our layers always have data; without any, each setting would be reported as missing.
         let merged = figment.find_value("").unwrap_or_else(|_| Value::from(Dict::new()));
         let (effective, unreadable) = (Vec::new(), Vec::new());
-        Self { figment, merged, schema, not_yet, problems, warnings, effective, unreadable }
+        Self { figment, merged, schema, problems, warnings, effective, unreadable }
     }
 
     /// Reads a setting that is no secret.
@@ -111,9 +105,6 @@ impl<'a> SettingReader<'a> {
         let source = self.source_of(&value);
         let Some(setting) = self.accept(key, source.clone(), parse(&value)) else { return Ok(default) };
         let is_default = setting == default;
-        if !is_default && self.not_yet.contains(&key) {
-            self.problems.push(SettingProblem::new(key, source.clone(), NO_EFFECT));
-        }
         let value = show(&value, &setting);
         self.effective.push(EffectiveSetting { key: key.to_owned(), value, source, is_default });
         Ok(setting)

@@ -18,10 +18,6 @@ pub(super) const PROJECT_KEYS: [&str; 5] =
 /// Settings that hold a secret, and so are never taken from the command line, which every user of a machine can read.
 pub(super) const SECRETS: [&str; 2] = ["nebuly.proxy", "shared_cache.url"];
 
-/// Settings whose function this version does not have yet. A value other than the default is a problem: silently doing
-/// nothing would be worse. An entry leaves when its function arrives.
-pub(super) const NOT_YET: &[&str] = &["lookup.tags", "lookup.window"];
-
 /// The prefix of the variables of all settings. Two underscores, because Kubernetes sets `NEBULINK_PORT` and the
 /// like for a Service called `nebulink`.
 pub(super) const VARIABLE_PREFIX: &str = "NEBULINK__";

@@ -71,6 +71,7 @@ async fn answer(web: Arc<Web>, request: Request, next: Next) -> Response {
             method: &Method::OPTIONS,
             status: response.status(),
             identity: None,
+            tag: None,
             item: None,
             outcome: None,
             links: None,

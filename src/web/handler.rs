@@ -23,7 +23,7 @@ use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::route::{ApiRoute, FixedRoute, Route};
 use super::{Disconnected, Web};
-use super::{api, kit, negotiation, openapi, paste, redirect};
+use super::{api, kit, negotiation, openapi, paste, redirect, tag};
 use crate::domain::{Item, LazyCaller};
 
 /// Answers a request, whatever its route. A defect that panics is a 500, not a closed connection.
@@ -66,6 +66,7 @@ async fn respond(
         method: &parts.method,
         status: CLIENT_CLOSED_REQUEST,
         identity: principal.as_ref().ok().and_then(|principal| principal.identity),
+        tag: web.tag_of(route).map(|tag| &**tag),
         item: None,
         outcome: None,
         links: None,
@@ -75,7 +76,7 @@ async fn respond(
     };
     let answer = match (&principal, route) {
         (Err(problem), _) => (*problem).into(),
-        (Ok(principal), Route::Redirect(_) | Route::Fixed(_) | Route::Api(_)) => {
+        (Ok(principal), Route::Redirect(_) | Route::Tag(_) | Route::Fixed(_) | Route::Api(_)) => {
             let caller = RequestCaller::new(&web.authenticator, principal, parts);
             let span = span.as_ref();
             let mut guard = DisconnectGuard { web, record: &unanswered, parts, span, is_armed: true };
@@ -83,6 +84,7 @@ async fn respond(
                 match route {
                     Route::Redirect(route) => redirect::answer(web, route, parts, &caller).await,
                     // Boxed, so that the future of a redirect stays small.
+                    Route::Tag(route) => Box::pin(tag::answer(web, route, parts, &caller)).await,
                     Route::Fixed(route) => Box::pin(fixed(web, route, parts, body, &caller)).await,
                     Route::Api(route) => Box::pin(api::answer(web, route, parts, body, &caller)).await,
                     Route::Unmatched | Route::WrongMethod { .. } => Problem::UnknownPath.into(),

@@ -66,6 +66,7 @@ impl LateRecord {
             method: &self.method,
             status: self.status,
             identity: self.identity.as_deref(),
+            tag: self.web.tag_of(self.route).map(|tag| &**tag),
             item: self.item.as_ref(),
             outcome: self.outcome,
             links: self.links,

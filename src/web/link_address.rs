@@ -1,5 +1,7 @@
 //! The addresses of a link, below `server.base_path`. They are built from the link, never from a request's target.
 
+use std::borrow::Cow;
+
 use crate::domain::{IdCandidates, Item, Kind, ProjectName};
 use crate::text::percent_encoded;
 
@@ -34,9 +36,9 @@ fn with_project(mut path: String, project: Option<&ProjectName>) -> String {
 /// A link as it was asked for, to ask for it again.
 #[derive(Debug)]
 pub(super) struct SelfLink {
-    /// `None` if it was left to be found out.
-    pub(super) kind: Option<Kind>,
-    /// The id as the caller meant it.
+    /// The kind of the id as a page names it, or the name of the tag.
+    pub(super) label: Cow<'static, str>,
+    /// The id as the caller meant it, or the value of the tag.
     pub(super) id: String,
     /// How often the page of an unknown item has loaded itself again; `None` if it was told to stop.
     pub(super) looks: Option<u8>,
@@ -70,12 +72,25 @@ impl SelfLink {
             Some(kind) => format!("{base_path}/go/{kind}?id={encoded}"),
             None => format!("{base_path}/go?id={encoded}"),
         };
+        let label = kind.map_or("Id", Kind::label).into();
+        Self::at(path, label, id, project, noredirect, looks)
+    }
+
+    /// The link at this address, before its last parameters are added.
+    pub(super) fn at(
+        path: String,
+        label: Cow<'static, str>,
+        id: String,
+        project: Option<&ProjectName>,
+        noredirect: bool,
+        looks: Option<u8>,
+    ) -> Self {
         let noredirect = if noredirect { "&noredirect" } else { "" };
         let only = project.map(|project| OnlyProject {
             name: project.to_string(),
             path_in_all: format!("{path}{noredirect}"),
         });
         let path = with_project(path, project) + noredirect;
-        Self { kind, id, looks, only, path }
+        Self { label, id, looks, only, path }
     }
 }

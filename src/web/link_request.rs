@@ -1,6 +1,7 @@
 //! A request for a link, as it is read from path and query.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::request::Parts;
 use url::Url;
@@ -11,7 +12,7 @@ use super::negotiation::forbids_cached;
 use super::parameters::{Parameters, id_in_path, id_in_query};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
-use super::route::{IdLocation, LinkRoute};
+use super::route::{IdLocation, LinkRoute, is_of_tags};
 use crate::domain::{AllowedHosts, IdCandidates, IdText, InvalidId, Item, Kind, LazyCaller, PastedId, Scope};
 use crate::resolver::{Mode, ResolveRequest};
 
@@ -41,16 +42,7 @@ impl<'a> LinkRequest<'a> {
             let problem = Problem::InvalidId { why, kind: route.kind };
             Box::new(ProblemResponse { received: Some(received.into_owned()), ..problem.into() })
         })?;
-        let scope = match &parameters.project {
-            None => Scope::All,
-            Some(name) => {
-                let unknown = || ProblemResponse {
-                    received: Some(name.clone().into_owned()),
-                    ..Problem::UnknownProject.into()
-                };
-                Scope::Only(web.project(name).ok_or_else(|| Box::new(unknown()))?)
-            }
-        };
+        let scope = scope(web, &parameters)?;
         Ok(Self { candidates, scope, parameters })
     }
 
@@ -61,12 +53,7 @@ impl<'a> LinkRequest<'a> {
         parts: &Parts,
         caller: &'r dyn LazyCaller,
     ) -> ResolveRequest<'r> {
-        let refresh = self.parameters.refresh || forbids_cached(&parts.headers);
-        let mode = if refresh { Mode::Refresh } else { Mode::Cached };
-        let wait = self.parameters.wait.min(web.options.max_wait);
-        if !wait.is_zero() {
-            (web.options.extend_deadline)(&parts.extensions, wait);
-        }
+        let (mode, wait) = mode_and_wait(web, parts, &self.parameters);
         ResolveRequest { candidates: &self.candidates, scope: self.scope, mode, wait, caller }
     }
 
@@ -76,6 +63,24 @@ impl<'a> LinkRequest<'a> {
     }
 }
 
+/// The projects that a request wants to be asked.
+pub(super) fn scope(web: &Web, parameters: &Parameters<'_>) -> Result<Scope, Box<ProblemResponse>> {
+    let Some(name) = &parameters.project else { return Ok(Scope::All) };
+    let unknown =
+        || ProblemResponse { received: Some(name.clone().into_owned()), ..Problem::UnknownProject.into() };
+    web.project(name).map(Scope::Only).ok_or_else(|| Box::new(unknown()))
+}
+
+/// The way in which a request wants its link, and the time for which it waits for the item, which it is given.
+pub(super) fn mode_and_wait(web: &Web, parts: &Parts, parameters: &Parameters<'_>) -> (Mode, Duration) {
+    let refresh = parameters.refresh || forbids_cached(&parts.headers);
+    let wait = parameters.wait.min(web.options.max_wait);
+    if !wait.is_zero() {
+        (web.options.extend_deadline)(&parts.extensions, wait);
+    }
+    (if refresh { Mode::Refresh } else { Mode::Cached }, wait)
+}
+
 /// The text that a request has for an id, decoded once, as a page shows it.
 pub(super) fn received_id(web: &Web, route: LinkRoute, parts: &Parts) -> Option<String> {
     let path = parts.uri.path().get(web.options.base_path.len()..)?;
@@ -83,8 +88,8 @@ pub(super) fn received_id(web: &Web, route: LinkRoute, parts: &Parts) -> Option<
     Some(decoded(route, raw).ok()?.decoded.into_owned())
 }
 
-/// Reads a pasted link of this installation, of which it takes kind, id and project: an absolute address, or a path. It
-/// returns `None` for any other text. The URL is the text's, if it is one.
+/// Reads a pasted link of this installation, of which it takes kind, id and project: an absolute address, or a path. A link
+/// that looks a tag up is not valid, because it has no id. It returns `None` for any other text. The URL is the text's, if it is one.
 pub(super) fn own_link(
     web: &Web,
     installation: &Installation<'_>,
@@ -97,6 +102,10 @@ pub(super) fn own_link(
         let target = text.strip_prefix(&web.options.base_path)?.split('#').next()?;
         target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)))
     };
+    if is_of_tags(path) {
+        // The item that it leads to would have to be looked up first.
+        return Some(PastedId { text: text.to_owned(), candidates: Err(InvalidId::TagLink), project: None });
+    }
     let route = LinkRoute::of(path)?;
     let parameters = Parameters::parse(query).ok()?;
     let raw = raw_id(route, path, &parameters).ok()?;

@@ -10,6 +10,7 @@
 //! | `caller` | who asks, and whether they may |
 //! | `link_request` | reads a link from path and query (`parameters`) |
 //! | `redirect` | asks the resolver for it, and writes the redirect |
+//! | `tag_request`, `tag` | the same for a look-up by tag |
 //! | `link_page` | with `noredirect`: the page of the link, or its JSON |
 //! | `problem` | the table of everything that is no redirect |
 //! | `problem_response` | writes a problem as JSON or, if `negotiation` says so, as a page |
@@ -55,9 +56,11 @@ mod redirect;
 mod request_body;
 mod route;
 mod router;
+mod tag;
+mod tag_request;
 
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -72,6 +75,7 @@ pub use self::observability::{
 use self::observability::{RequestMetrics, ResolutionMetrics};
 use self::places::Places;
 pub(crate) use self::problem::Problem;
+use self::route::Route;
 pub use self::router::public_router;
 use crate::domain::{AllowedHosts, ProjectIndex, ProjectName};
 use crate::resolver::Resolver;
@@ -143,6 +147,8 @@ pub struct WebOptions {
     pub access: Access,
     /// True if link preview robots get a card.
     pub unfurl: bool,
+    /// The names of the tags that may be looked up.
+    pub lookup_tags: Vec<Arc<str>>,
     /// Counts the requests.
     pub recorder: MetricsRecorder,
     /// Starts the spans of requests. Without it nothing is traced.
@@ -152,7 +158,10 @@ pub struct WebOptions {
 impl Web {
     /// Prepares everything that can be prepared before the first request.
     #[must_use]
-    pub fn new(resolver: Resolver, options: WebOptions) -> Self {
+    pub fn new(resolver: Resolver, mut options: WebOptions) -> Self {
+        if !resolver.has_tags() {
+            options.lookup_tags.clear();
+        }
         let cacheable = HeaderValue::try_from(format!("private, max-age={}", options.max_age.as_secs()));
         Self {
             resolver,
@@ -176,6 +185,14 @@ impl Web {
     /// The name of a project.
     fn name_of(&self, project: ProjectIndex) -> Option<&ProjectName> {
         self.options.projects.get(project.position())
+    }
+
+    /// The name of the tag that a route looks up.
+    fn tag_of(&self, route: Route) -> Option<&Arc<str>> {
+        match route {
+            Route::Tag(tag) => self.options.lookup_tags.get(tag.position),
+            _ => None,
+        }
     }
 
     /// The name of a project, where addresses of links have one: as soon as there are two projects.

@@ -9,19 +9,27 @@ use super::problem::Problem;
 use super::route::IdLocation;
 use crate::domain::{IdText, InvalidId};
 
+/// The names of the parameter that holds an id.
+pub(super) const ID_NAMES: [&str; 2] = ["id", "external_id"];
+
 /// The parameter by which the page of an unknown item counts how often it has loaded itself again.
 pub(super) const LOOKS: &str = "looks";
 
-/// Names that may stand in a query once. `external_id` is what Zendesk's clickthrough calls the id.
-const LISTED: [&str; 6] = ["id", "external_id", "noredirect", "refresh", "wait", "project"];
-
-/// Names of other paths' parameters: some templates have them where they do nothing.
-const OF_OTHER_PATHS: [&str; 3] = ["value", "kind", "at"];
+/// Names that may stand in a query once, also where they do nothing: the last three are for tags. `external_id` is what
+/// Zendesk's clickthrough calls the id.
+const LISTED: [&str; 9] =
+    ["id", "external_id", "noredirect", "refresh", "wait", "project", "value", "kind", "at"];
 
 /// The parameters of a request. Those that are not listed are ignored.
 #[derive(Debug)]
 pub(super) struct Parameters<'a> {
     id: Option<&'a str>,
+    /// The value of a tag, still encoded.
+    pub(super) value: Option<&'a str>,
+    /// The kind of the item with a tag, still encoded.
+    pub(super) kind: Option<&'a str>,
+    /// The time of the item with a tag, still encoded.
+    pub(super) at: Option<&'a str>,
     /// True if Nebuly is to be asked although the cache may know the link.
     pub(super) refresh: bool,
     /// The longest wait for an item that Nebuly does not know yet.
@@ -39,6 +47,9 @@ impl<'a> Parameters<'a> {
     pub(super) fn parse(query: Option<&'a str>) -> Result<Self, Problem> {
         let mut parameters = Self {
             id: None,
+            value: None,
+            kind: None,
+            at: None,
             refresh: false,
             wait: Duration::ZERO,
             project: None,
@@ -62,11 +73,14 @@ impl<'a> Parameters<'a> {
                     return Err(Problem::InvalidRequest("The id is given twice, as id and as external_id."));
                 }
                 "id" | "external_id" => parameters.id = Some(value),
-                "refresh" => parameters.refresh = switch(&decode(value, true).unwrap_or_default())?,
-                "noredirect" => parameters.noredirect = switch(&decode(value, true).unwrap_or_default())?,
-                "wait" => parameters.wait = duration(&decode(value, true).unwrap_or_default())?,
+                "value" => parameters.value = Some(value),
+                "kind" => parameters.kind = Some(value),
+                "at" => parameters.at = Some(value),
+                "refresh" => parameters.refresh = switch(&decoded_parameter(value))?,
+                "noredirect" => parameters.noredirect = switch(&decoded_parameter(value))?,
+                "wait" => parameters.wait = duration(&decoded_parameter(value))?,
                 // A name that is not even text is unknown, like any other that is not configured.
-                "project" => parameters.project = Some(decode(value, true).unwrap_or_default()),
+                "project" => parameters.project = Some(decoded_parameter(value)),
                 LOOKS => parameters.looks = value.parse().ok(),
                 _ => {}
             }
@@ -82,15 +96,15 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// The first part of a query behind the id that is no parameter of ours. A tool that encodes nothing makes one of an id with
-/// `&`, or with `?` in a path.
-pub(super) fn unknown_behind_id(query: &str, id: IdLocation) -> Option<&str> {
+/// The first part of a query behind the id, or the value of a tag, that is no parameter of ours. A tool that encodes nothing
+/// makes one of an id with `&`, or with `?` in a path. `names` are those of the parameter that holds it.
+pub(super) fn unknown_behind<'a>(query: &'a str, names: &[&str], id: IdLocation) -> Option<&'a str> {
     let mut is_behind_id = id == IdLocation::Path;
     query.split('&').filter(|pair| !pair.is_empty()).find(|pair| {
         let name = decode(pair.split_once('=').map_or(*pair, |(name, _)| name), true).unwrap_or_default();
-        let is_ours = LISTED.contains(&&*name) || OF_OTHER_PATHS.contains(&&*name) || name == LOOKS;
+        let is_ours = LISTED.contains(&&*name) || name == LOOKS;
         let is_unknown = is_behind_id && !is_ours;
-        is_behind_id |= matches!(&*name, "id" | "external_id");
+        is_behind_id |= names.contains(&&*name);
         is_unknown
     })
 }
@@ -104,6 +118,11 @@ pub(super) fn id_in_query(raw: &str) -> Result<IdText<'_>, InvalidId> {
 /// The text that stands for an id in a path.
 pub(super) fn id_in_path(raw: &str) -> Result<IdText<'_>, InvalidId> {
     Ok(IdText { decoded: decoded(raw, false)?, with_plus: None })
+}
+
+/// Decodes the value of a parameter that is no id; empty if it is not UTF-8.
+pub(super) fn decoded_parameter(raw: &str) -> Cow<'_, str> {
+    decode(raw, true).unwrap_or_default()
 }
 
 fn decoded(raw: &str, plus_is_space: bool) -> Result<Cow<'_, str>, InvalidId> {
@@ -184,6 +203,10 @@ mod tests {
             ("wait=1s&wait=1s", false),
             ("project=a&project=b", false),
             ("noredirect&noredirect=1", false),
+            ("value=a&value=a", false),
+            ("kind=a&kind=b", false),
+            ("at=a&at=b", false),
+            ("value=%ff&kind=nonsense&at=", true),
             ("refresh=maybe", false),
             ("wait=soon", false),
             ("wait=", false),
@@ -211,8 +234,8 @@ mod tests {
             ("id=a&%70roject=p", None, None),
             ("id=a&%ff", Some("%ff"), Some("%ff")),
         ] {
-            assert_eq!(unknown_behind_id(query, IdLocation::Query), in_query, "{query}");
-            assert_eq!(unknown_behind_id(query, IdLocation::Path), in_path, "{query}");
+            assert_eq!(unknown_behind(query, &ID_NAMES, IdLocation::Query), in_query, "{query}");
+            assert_eq!(unknown_behind(query, &ID_NAMES, IdLocation::Path), in_path, "{query}");
         }
     }
 

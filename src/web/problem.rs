@@ -12,6 +12,12 @@ const RETRY_AFTER_DEFAULT: u32 = 5;
 /// The one type of whatever is wrong with a request itself.
 const INVALID_REQUEST: &str = "urn:nebulink:invalid-request";
 
+/// The one type of an id and of a tag that Nebuly does not know.
+const NOT_FOUND: &str = "urn:nebulink:not-found";
+
+/// The one type of an id and of a tag that several projects know.
+const AMBIGUOUS: &str = "urn:nebulink:ambiguous";
+
 /// The one type of too many calls and too many texts.
 const OVERLOADED: &str = "urn:nebulink:overloaded";
 
@@ -30,6 +36,8 @@ pub(crate) enum Problem {
         /// The kind that the request named.
         kind: Option<Kind>,
     },
+    /// 400: the value of a tag cannot be one.
+    InvalidValue,
     /// 413: the body is longer than 1 MiB.
     TooLarge,
     /// 413: a batch has more links than `limits.batch`.
@@ -52,6 +60,8 @@ pub(crate) enum Problem {
     UnknownProject,
     /// 404: Nebuly does not know the id.
     NotFound,
+    /// 404: Nebuly has no item with the tag in the window, or not the item that it had.
+    TagNotFound,
     /// 405.
     MethodNotAllowed {
         /// The value of `Allow`.
@@ -59,6 +69,8 @@ pub(crate) enum Problem {
     },
     /// 409: several projects have a conversation of this id.
     Ambiguous,
+    /// 409: several projects have an item with the tag.
+    AmbiguousTag,
     /// 502: Nebuly rejects our key.
     KeyRejected,
     /// 502: Nebuly's answer is no URL that may be used.
@@ -149,6 +161,14 @@ impl Problem {
                 advice: "Check that the whole id was copied.",
                 remedy: Remedy::Paste,
             },
+            Self::InvalidValue => ProblemRow {
+                status: StatusCode::BAD_REQUEST,
+                kind: INVALID_REQUEST,
+                title: "This request is not valid",
+                detail: "The value of a tag is 1 to 512 bytes of text without control characters, and no part of it is . or ..",
+                advice: "Check that the whole value was copied.",
+                remedy: Remedy::None,
+            },
             Self::TooLarge => ProblemRow {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
                 kind: INVALID_REQUEST,
@@ -231,10 +251,18 @@ impl Problem {
             },
             Self::NotFound => ProblemRow {
                 status: StatusCode::NOT_FOUND,
-                kind: "urn:nebulink:not-found",
+                kind: NOT_FOUND,
                 title: "Not in Nebuly yet",
                 detail: "Nebuly does not know this id. The item may not have been ingested yet.",
                 advice: "A new one usually appears within a minute. Otherwise check the id.",
+                remedy: Remedy::TryAgain,
+            },
+            Self::TagNotFound => ProblemRow {
+                status: StatusCode::NOT_FOUND,
+                kind: NOT_FOUND,
+                title: "Not in Nebuly yet",
+                detail: "Nebuly has nothing with this tag in the time that was searched. It may not have been ingested yet.",
+                advice: "A new item usually appears within a minute. Otherwise check the value.",
                 remedy: Remedy::TryAgain,
             },
             Self::MethodNotAllowed { .. } => ProblemRow {
@@ -247,9 +275,17 @@ impl Problem {
             },
             Self::Ambiguous => ProblemRow {
                 status: StatusCode::CONFLICT,
-                kind: "urn:nebulink:ambiguous",
+                kind: AMBIGUOUS,
                 title: "Several projects have this conversation",
                 detail: "More than one project has a conversation with this id.",
+                advice: "Choose the one that you mean.",
+                remedy: Remedy::None,
+            },
+            Self::AmbiguousTag => ProblemRow {
+                status: StatusCode::CONFLICT,
+                kind: AMBIGUOUS,
+                title: "Several projects have this tag",
+                detail: "More than one project has an item with this tag.",
                 advice: "Choose the one that you mean.",
                 remedy: Remedy::None,
             },
@@ -320,6 +356,11 @@ impl Problem {
         }
     }
 
+    /// Returns true if the item may still come.
+    pub(super) const fn is_not_found(self) -> bool {
+        matches!(self, Self::NotFound | Self::TagNotFound)
+    }
+
     /// The `retry-after` of the answer, in seconds.
     pub(super) const fn retry_after(self) -> Option<u32> {
         match self {
@@ -329,6 +370,7 @@ impl Problem {
             Self::Overloaded { retry_after: None } | Self::TooManyBatches => Some(RETRY_AFTER_DEFAULT),
             Self::InvalidRequest(_)
             | Self::InvalidId { .. }
+            | Self::InvalidValue
             | Self::TooLarge
             | Self::TooManyLinks
             | Self::UnsupportedBody
@@ -340,8 +382,10 @@ impl Problem {
             | Self::UnknownPath
             | Self::UnknownProject
             | Self::NotFound
+            | Self::TagNotFound
             | Self::MethodNotAllowed { .. }
             | Self::Ambiguous
+            | Self::AmbiguousTag
             | Self::KeyRejected
             | Self::BadAnswer
             | Self::Unavailable
@@ -390,6 +434,7 @@ const fn invalid_id(why: InvalidId) -> &'static str {
         InvalidId::NotAUuid => "The id of an interaction is a UUID; this is none.",
         InvalidId::CodeTooLarge => "The code of this short link is over 128 bits; no interaction has it.",
         InvalidId::ForeignUrl => "The address is not that of a page of Nebuly's.",
+        InvalidId::TagLink => "This link looks a tag up and has no id. Open it as it is.",
     }
 }
 

@@ -62,10 +62,7 @@ pub(super) async fn answer<'a>(
             return RouteAnswer { is_cold: answer.is_cold || is_cold, ..answer };
         }
         Outcome::Resolved(found) => {
-            let is_cacheable = request.mode == Mode::Cached
-                && !matches!(outcome, LinkOutcome::Stale | LinkOutcome::Constructed);
-            let cache_control = if is_cacheable { web.cacheable.clone() } else { NO_STORE };
-            let result = redirect(found.url, cache_control, link_status);
+            let result = redirect(web, found.url, request.mode, link_status);
             return RouteAnswer::of_link(result, link_request.candidates.into_first(), Some(outcome));
         }
         Outcome::Absent => Problem::NotFound.into(),
@@ -80,11 +77,16 @@ pub(super) async fn answer<'a>(
     RouteAnswer::of_link(Err(Box::new(problem)), link_request.candidates.into_first(), Some(outcome))
 }
 
-fn redirect(
+/// The redirect to a URL that was found in this mode.
+pub(super) fn redirect(
+    web: &Web,
     url: TargetUrl,
-    cache_control: HeaderValue,
+    mode: Mode,
     link_status: LinkStatus,
 ) -> Result<Response, Box<ProblemResponse>> {
+    let is_cacheable =
+        mode == Mode::Cached && !matches!(link_status.outcome, LinkOutcome::Stale | LinkOutcome::Constructed);
+    let cache_control = if is_cacheable { web.cacheable.clone() } else { NO_STORE };
     let location =
         HeaderValue::from_maybe_shared(url.into_bytes()).map_err(|_| Box::new(Problem::Internal.into()))?;
     let mut headers = HeaderMap::with_capacity(HEADERS);

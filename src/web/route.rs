@@ -1,5 +1,9 @@
 //! The table of the paths of the public listener.
 
+use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+
 use super::caller::AccessRule;
 use crate::domain::Kind;
 
@@ -8,6 +12,8 @@ use crate::domain::Kind;
 pub(super) enum Route {
     /// A redirect.
     Redirect(LinkRoute),
+    /// A look-up by tag, which ends in a redirect.
+    Tag(TagRoute),
     /// A page or a file at a path of its own.
     Fixed(FixedRoute),
     /// A path below `/api`.
@@ -66,7 +72,16 @@ pub(super) struct LinkRoute {
     pub(super) id: IdLocation,
 }
 
-/// Where the id of a request stands.
+/// A path that looks a tag up, with its value in one of two places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TagRoute {
+    /// The position of the tag's name in `lookup.tags`.
+    pub(super) position: usize,
+    /// Where the value stands.
+    pub(super) value: IdLocation,
+}
+
+/// Where the id of a request stands, or the value of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IdLocation {
     /// In the rest of the path. Slashes that a proxy decoded on the way belong to it.
@@ -93,6 +108,9 @@ const ALLOW_API_LINKS: &str = "POST,OPTIONS";
 /// The path of tag look-ups, which no id of `/go/{id}` may take.
 pub(super) const TAGS: &str = "/go/tag";
 
+/// The patterns of tag look-ups, with the value in path or query.
+const TAG_PATTERNS: [&str; 2] = ["/go/tag/{name}/{value}", "/go/tag/{name}"];
+
 /// The short path of interactions.
 const SHORT_INTERACTION: &str = "/i/";
 
@@ -116,8 +134,9 @@ const API_PATHS: [(&str, Kind); 2] =
     [("/api/v1/links/interaction/", Kind::Interaction), ("/api/v1/links/conversation/", Kind::Conversation)];
 
 impl Route {
-    /// The number of patterns: `unmatched`, each path with the id in path or query, the two of the API, and each fixed one.
-    pub(super) const PATTERNS: usize = 1 + 2 * PATHS.len() + 2 + FixedRoute::ALL.len();
+    /// The number of patterns: `unmatched`, each path with the id in path or query, the two of the API, each fixed one, and
+    /// those of tags.
+    pub(super) const PATTERNS: usize = TagRoute::FIRST_INDEX + TAG_PATTERNS.len();
 
     /// The index of the route's pattern, below [`Self::PATTERNS`].
     pub(super) const fn pattern_index(self) -> usize {
@@ -125,6 +144,7 @@ impl Route {
             Self::Redirect(link) | Self::Api(ApiRoute::Link(link)) => link.pattern_index,
             Self::Api(ApiRoute::Links) => ApiRoute::FIRST_INDEX + 1,
             Self::Fixed(fixed) => ApiRoute::FIRST_INDEX + 2 + fixed as usize,
+            Self::Tag(tag) => TagRoute::FIRST_INDEX + tag.value as usize,
             Self::Api(ApiRoute::Unmatched) | Self::Unmatched | Self::WrongMethod { .. } => 0,
         }
     }
@@ -135,6 +155,8 @@ impl Route {
             Self::Redirect(link) | Self::Api(ApiRoute::Link(link)) => link.pattern,
             Self::Api(ApiRoute::Links) => API_LINKS,
             Self::Fixed(fixed) => fixed.path(),
+            Self::Tag(TagRoute { value: IdLocation::Path, .. }) => TAG_PATTERNS[0],
+            Self::Tag(TagRoute { value: IdLocation::Query, .. }) => TAG_PATTERNS[1],
             Self::Api(ApiRoute::Unmatched) | Self::Unmatched | Self::WrongMethod { .. } => UNMATCHED,
         }
     }
@@ -150,7 +172,7 @@ impl Route {
             Self::Fixed(FixedRoute::Favicon | FixedRoute::Robots) => AccessRule::Open,
             Self::Api(_) => AccessRule::Api,
             Self::WrongMethod { rule, .. } => rule,
-            Self::Redirect(_) | Self::Fixed(_) | Self::Unmatched => AccessRule::Identity,
+            Self::Redirect(_) | Self::Tag(_) | Self::Fixed(_) | Self::Unmatched => AccessRule::Identity,
         }
     }
 
@@ -229,10 +251,10 @@ impl LinkRoute {
 
     /// The route of a path, wherever its id stands.
     pub(super) fn of(path: &str) -> Option<Self> {
-        let without_slash = path.strip_suffix('/').unwrap_or(path);
-        if without_slash == TAGS || path.strip_prefix(TAGS).is_some_and(|rest| rest.starts_with('/')) {
+        if is_of_tags(path) {
             return None;
         }
+        let without_slash = path.strip_suffix('/').unwrap_or(path);
         let in_query = Self::all_with_id_in_query().find(|route| route.pattern == without_slash);
         in_query.or_else(|| Self::with_id_in_path(path))
     }
@@ -246,6 +268,38 @@ impl LinkRoute {
     }
 }
 
+impl TagRoute {
+    /// See [`Route::pattern_index`].
+    const FIRST_INDEX: usize = ApiRoute::FIRST_INDEX + 2 + FixedRoute::ALL.len();
+
+    /// The route of a path that looks one of these tags up.
+    pub(super) fn of(path: &str, tags: &[Arc<str>]) -> Option<Self> {
+        let (name, value) = Self::segments(path)?;
+        let name = percent_decode_str(name).decode_utf8().ok()?;
+        let position = tags.iter().position(|tag| **tag == *name)?;
+        let value = if value.is_some() { IdLocation::Path } else { IdLocation::Query };
+        Some(Self { position, value })
+    }
+
+    /// The value in such a path, still encoded. Slashes that a proxy decoded on the way belong to it.
+    pub(super) fn raw_value(path: &str) -> Option<&str> {
+        Self::segments(path)?.1
+    }
+
+    /// The name in such a path, and the value unless it stands in the query.
+    fn segments(path: &str) -> Option<(&str, Option<&str>)> {
+        let rest = path.strip_prefix(TAGS)?.strip_prefix('/')?;
+        // A trailing slash changes nothing.
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        Some(rest.split_once('/').map_or((rest, None), |(name, value)| (name, Some(value))))
+    }
+}
+
+/// Returns true if a path is one of tag look-ups, whether there is such a tag or not.
+pub(super) fn is_of_tags(path: &str) -> bool {
+    path.strip_prefix(TAGS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 impl Route {
     /// One route for each pattern.
     pub(super) fn all() -> Vec<Self> {
@@ -253,6 +307,9 @@ impl Route {
         let by_query = LinkRoute::all_with_id_in_query();
         let api = [API_LINKS, "/api/v1/links/interaction/x"].map(|path| Self::Api(ApiRoute::of(path)));
         let fixed = FixedRoute::ALL.map(Self::Fixed);
-        by_path.chain(by_query).map(Self::Redirect).chain(api).chain(fixed).chain([Self::Unmatched]).collect()
+        let tags =
+            [IdLocation::Path, IdLocation::Query].map(|value| Self::Tag(TagRoute { position: 0, value }));
+        let links = by_path.chain(by_query).map(Self::Redirect);
+        links.chain(api).chain(fixed).chain(tags).chain([Self::Unmatched]).collect()
     }
 }

@@ -8,7 +8,7 @@ use axum::routing::{MethodRouter, any};
 use http::Method;
 
 use super::caller::AccessRule;
-use super::route::{ALLOW_FORM, ALLOW_GET, ApiRoute, FixedRoute, LinkRoute, Route, TAGS};
+use super::route::{ALLOW_FORM, ALLOW_GET, ApiRoute, FixedRoute, LinkRoute, Route, TAGS, TagRoute};
 use super::{Web, cors, handler, openapi};
 
 /// Every path of the public listener, below `server.base_path`.
@@ -35,7 +35,12 @@ pub fn public_router(web: Web) -> Router {
     }
     // Tag look-ups have paths of their own, which no id of `/go/{id}` may take.
     for rest in ["", "/", "/{*rest}"] {
-        router = router.route(&format!("{base}{TAGS}{rest}"), any_method(web, Route::Unmatched));
+        let web = Arc::clone(web);
+        let answer = any(move |request: Request| {
+            let route = tag_route(&web, request.method(), request.uri().path());
+            handler::handle(Arc::clone(&web), route, request)
+        });
+        router = router.route(&format!("{base}{TAGS}{rest}"), answer);
     }
     let mut api = Router::new();
     for path in ["/api", "/api/", "/api/{*rest}"] {
@@ -57,6 +62,16 @@ pub fn public_router(web: Web) -> Router {
 fn route_with_id(base_path: &str, method: &Method, path: &str) -> Route {
     match path.strip_prefix(base_path).and_then(LinkRoute::with_id_in_path) {
         Some(redirect) if matches!(*method, Method::GET | Method::HEAD) => Route::Redirect(redirect),
+        Some(_) => wrong_method(ALLOW_GET),
+        None => Route::Unmatched,
+    }
+}
+
+/// The route of a path below `/go/tag`. axum's router would decode a value before we decode it.
+fn tag_route(web: &Web, method: &Method, path: &str) -> Route {
+    let path = path.strip_prefix(&*web.options.base_path).unwrap_or_default();
+    match TagRoute::of(path, &web.options.lookup_tags) {
+        Some(tag) if matches!(*method, Method::GET | Method::HEAD) => Route::Tag(tag),
         Some(_) => wrong_method(ALLOW_GET),
         None => Route::Unmatched,
     }

@@ -429,6 +429,7 @@ fn resolver(client: &Client) -> (Resolver, ManualClock) {
     let dependencies = ResolverDependencies {
         memory: Arc::new(MemoryCache::new(1 << 20)),
         shared: None,
+        tags: None,
         projects: Vec::new(),
         construction: Construction::new(&Url::parse("https://go.example").unwrap(), AllowedHosts::default()),
         clock: Arc::new(clock.clone()),

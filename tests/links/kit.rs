@@ -383,7 +383,7 @@ async fn each_address_gets_its_verdict() {
         ("/go?project=nobody&id=abc", "There is no such project.", ""),
         ("/kit", "No link.", "path"),
         ("", "No link.", ""),
-        ("/go/tag/ticket/1", "No link.", ""),
+        ("/go/tag/ticket/1", "No such tag.", "lookup.tags"),
         ("/nowhere?id=abc", "No link.", ""),
     ] {
         let page = nebulink
@@ -516,7 +516,8 @@ async fn a_path_is_a_link_for_the_test_if_it_is_one_for_the_server() {
         "/x/../c/abc",
     ] {
         let address = format!("http://go.example.com{path}");
-        let is_link = verdict(&test(&nebulink, &address).await.body) != "No link.";
+        let verdict = verdict(&test(&nebulink, &address).await.body);
+        let is_link = !["No link.", "No such tag."].contains(&&*verdict);
         let answer = nebulink.get(&request_target(&address)).await;
         let is_served = answer.status == 302
             || matches!(answer.status, 400 | 404)

@@ -32,4 +32,5 @@ mod redirects;
 mod single_flight;
 mod staleness;
 mod stand_in;
+mod tags;
 mod tools;

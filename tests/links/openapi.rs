@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nebulink::demo::StandIn;
+use nebulink::demo::{Interaction, StandIn};
 use serde_json::Value;
 
 use crate::support::{Answer, KEY, Nebulink, stand_in};
@@ -36,10 +36,16 @@ fn operations(document: &Value) -> Vec<(&str, BTreeSet<String>)> {
     paths.map(|(path, item)| (path.as_str(), methods(item))).collect()
 }
 
-/// An address of a path, for an interaction that exists.
+/// The setting without which no tag is looked up.
+const TAGS: (&str, &str) = ("lookup.tags", "ticket");
+
+/// An address of a path, for an interaction that exists. It has a tag with its id.
 fn address_of(path: &str) -> String {
     let path = path.replace("{kind}", "interaction").replace("{id}", INTERACTION);
-    if path.starts_with("/api") || path.contains(INTERACTION) {
+    let path = path.replace("{name}", "ticket").replace("{value}", INTERACTION);
+    if path == "/go/tag/ticket" {
+        format!("{path}?value={INTERACTION}")
+    } else if path.starts_with("/api") || path.contains(INTERACTION) {
         path
     } else {
         format!("{path}?id={INTERACTION}")
@@ -48,7 +54,10 @@ fn address_of(path: &str) -> String {
 
 async fn known() -> StandIn {
     let stand_in = stand_in().await;
-    stand_in.add_interaction(KEY, INTERACTION.parse().unwrap());
+    let interaction = Interaction::new(INTERACTION.parse().unwrap());
+    let timestamp = jiff::Timestamp::from_second(1_799_999_000).unwrap();
+    let tags = [("ticket".to_owned(), INTERACTION.to_owned())].into();
+    stand_in.add(KEY, Interaction { tags, timestamp, ..interaction });
     stand_in
 }
 
@@ -79,8 +88,9 @@ async fn the_server_is_the_base_path_and_never_a_host() {
 #[tokio::test]
 async fn every_path_has_the_methods_that_are_described_and_no_other() {
     let stand_in = known().await;
-    let nebulink = Nebulink::start(&stand_in, &[]).await;
+    let nebulink = Nebulink::start(&stand_in, &[TAGS]).await;
     let document = document(&nebulink, "").await;
+    assert!(document["paths"]["/go/tag/{name}/{value}"].is_object());
     for (path, mut methods) in operations(&document) {
         let address = address_of(path);
         if methods.contains("GET") {
@@ -129,7 +139,7 @@ fn assert_described(document: &Value, path: &str, method: &str, answer: &Answer)
 async fn every_answer_is_described() {
     let stand_in = known().await;
     let origin = ("origin", "https://dashboard.example.com");
-    let settings = [("access.cors_origins", origin.1), ("limits.cold_burst", "3")];
+    let settings = [("access.cors_origins", origin.1), ("limits.cold_burst", "3"), TAGS];
     let nebulink = Nebulink::start(&stand_in, &settings).await;
     let document = document(&nebulink, "").await;
     let html = ("accept", "text/html");

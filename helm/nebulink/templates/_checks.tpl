@@ -48,18 +48,7 @@
 {{- end }}
 {{- end }}
 
-{{- /* Settings that the program refuses, because it has no function for them yet. */}}
-{{- define "nebulink.notYet" -}}
-[lookup.tags, lookup.window]
-{{- end }}
-
 {{- define "nebulink.checkSettings" -}}
-{{- range $key := include "nebulink.notYet" . | fromYamlArray }}
-{{- $path := splitList "." $key }}
-{{- if hasKey (default dict (get $.Values.config (first $path))) (last $path) }}
-{{- fail (printf "config.%s has no function in this version" $key) }}
-{{- end }}
-{{- end }}
 {{- $values := dict "shared_cache.url_file" "sharedCache.existingSecret or valkey" "access.api_tokens_file" "apiTokens.existingSecret" "cache.snapshot_file" "snapshot.enabled" }}
 {{- range $section, $settings := include "nebulink.ownSettings" . | fromYaml }}
 {{- range $name, $_ := $settings }}

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::nebuly::NEVER_CALLED;
+use super::{NebulySettings, Resolve};
 use crate::settings::reader::SettingReader;
 use crate::settings::schema::BrokenDefaults;
 use crate::settings::value::{Parsed, list, positive};
@@ -19,11 +21,18 @@ pub struct LookupSettings {
 }
 
 impl LookupSettings {
-    pub(in crate::settings) fn read(reader: &mut SettingReader<'_>) -> Result<Self, BrokenDefaults> {
-        Ok(Self {
+    pub(in crate::settings) fn read(
+        reader: &mut SettingReader<'_>,
+        nebuly: &NebulySettings,
+    ) -> Result<Self, BrokenDefaults> {
+        let settings = Self {
             tags: reader.read("lookup.tags", list(tag))?,
             window: reader.read("lookup.window", positive())?,
-        })
+        };
+        if !settings.tags.is_empty() && nebuly.resolve == Resolve::Construct {
+            reader.warn("lookup.tags", NEVER_CALLED);
+        }
+        Ok(settings)
     }
 }
 

@@ -13,6 +13,10 @@ use crate::settings::schema::BrokenDefaults;
 use crate::settings::urls;
 use crate::settings::value::{Parsed, choice, flag, list, of_text, positive, readable_file, whole};
 
+/// The warning about a setting of calls that are never made.
+pub(super) const NEVER_CALLED: &str =
+    "has no effect with nebuly.resolve = construct, which never calls Nebuly";
+
 /// The key of [`NebulySettings::resolve`].
 pub(super) const RESOLVE: &str = "nebuly.resolve";
 

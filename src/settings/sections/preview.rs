@@ -1,5 +1,6 @@
 //! `[preview]`: the preview of an item before it is opened.
 
+use super::nebuly::NEVER_CALLED;
 use super::{AccessSettings, NebulySettings, Resolve};
 use crate::settings::reader::SettingReader;
 use crate::settings::schema::BrokenDefaults;
@@ -10,8 +11,6 @@ const MAX_FIELD_LEN: usize = 64;
 
 const SEEN_BY_EVERYBODY: &str =
     "set without access.identity_header: everybody who can reach the port sees the details of all items";
-
-const NEVER_CALLED: &str = "has no effect with nebuly.resolve = construct, which never calls Nebuly";
 
 /// The preview of an item before it is opened.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::super::schema::{NOT_YET, variable};
+use super::super::schema::variable;
 
 const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
@@ -43,9 +43,8 @@ fn tables() -> String {
 
 fn row(section: &str, name: &str, default: &str, comment: &[&str]) -> String {
     let key = format!("{section}.{name}");
-    let not_yet = if NOT_YET.contains(&key.as_str()) { "**Not in this version.** " } else { "" };
     let meaning = escaped(&comment.join(" "));
-    format!("| `{key}`<br>`{}` | `{default}` | {not_yet}{meaning} |\n", variable(section, name))
+    format!("| `{key}`<br>`{}` | `{default}` | {meaning} |\n", variable(section, name))
 }
 
 /// Writes a comment as paragraphs. Examples stay indented by four spaces.

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::reader::NO_EFFECT;
-use super::super::schema::{NOT_YET, PROJECT_KEYS, PROJECTS, SECRETS, Schema};
+use super::super::schema::{PROJECT_KEYS, PROJECTS, SECRETS, Schema};
 use super::super::{AccessLogSetting, LogFormatSetting, OnOutage, Resolve, SettingSource};
 use super::*;
 
@@ -64,9 +63,9 @@ fn the_defaults_are_a_settings_file_themselves() {
 }
 
 #[test]
-fn secrets_and_listed_settings_exist() {
+fn secrets_are_settings() {
     let keys = keys_of_defaults();
-    for key in SECRETS.iter().chain(NOT_YET) {
+    for key in &SECRETS {
         let of_project = key.strip_prefix("projects.").is_some_and(|name| PROJECT_KEYS.contains(&name));
         assert!(keys.contains(*key) || *key == PROJECTS || of_project, "{key}");
     }
@@ -128,22 +127,4 @@ fn the_defaults_are_those_of_the_design() {
 
     assert_eq!((settings.log.format, settings.log.access), (LogFormatSetting::Auto, AccessLogSetting::All));
     assert_eq!(settings.log.level, "info".parse().unwrap());
-}
-
-#[test]
-fn a_listed_setting_other_than_its_default_is_refused_and_the_default_in_another_spelling_is_not() {
-    let listed = [("lookup.tags", "ticket_id", ""), ("lookup.window", "31d", "2160h")];
-    for key in NOT_YET {
-        assert!(listed.iter().any(|(tried, ..)| tried == key), "{key} is not tried");
-    }
-    for (key, other, default) in listed {
-        let (section, name) = key.split_once('.').unwrap();
-        let variable = schema::variable(section, name);
-        let load_with = |value: &str| {
-            let environment = environment(&[KEY, (&variable, value)]);
-            Settings::load(&SettingSources { environment, ..SettingSources::default() })
-        };
-        assert_eq!(messages(load_with(other)), [format!("{key}: {NO_EFFECT}")]);
-        assert!(load_with(default).is_ok(), "{key}");
-    }
 }

@@ -27,7 +27,7 @@ fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-/// Loads settings from these variables alone. Settings without a function yet are accepted.
+/// Loads settings from these variables alone.
 fn load_environment(variables: &[(&str, &str)]) -> Result<LoadedSettings, SettingProblems> {
     load(&SettingSources { environment: environment(variables), ..SettingSources::default() })
 }
@@ -40,7 +40,7 @@ fn load_file(content: &str, variables: &[(&str, &str)]) -> Result<LoadedSettings
 }
 
 fn load(sources: &SettingSources) -> Result<LoadedSettings, SettingProblems> {
-    Settings::load_without(&[], sources)
+    Settings::load(sources)
 }
 
 fn file_with(content: &[u8]) -> NamedTempFile {

@@ -269,6 +269,9 @@ fn probable_mistakes_are_warnings() {
         loaded.warnings[0].to_string().split_once("): ").unwrap().1,
         "has no effect with nebuly.resolve = construct, which never calls Nebuly"
     );
+    let loaded =
+        load_file(&file.replace("[preview]\ndetails = true", "[lookup]\ntags = ['ticket']"), &[]).unwrap();
+    assert!(loaded.warnings[0].to_string().starts_with("lookup.tags ("), "{:?}", loaded.warnings);
     assert!(warnings(&[("NEBULY_API_BASE_URL", "https://eu.backend.nebuly.com/api")]).is_empty());
 }
 

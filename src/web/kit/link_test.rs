@@ -3,22 +3,24 @@
 //! It reads the address with the code that serves links, and asks the same resolver, once and for the same caller. Nothing
 //! of the address is kept or logged.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::request::Parts;
 
 use super::browser_request::BrowserRequest;
 use super::verdict::{Reading, Verdict, VerdictText};
-use crate::domain::{IdCandidates, LazyCaller};
-use crate::resolver::{AnswerSource, Mode, Outcome, Resolution, ResolveRequest};
+use crate::domain::{IdCandidates, LazyCaller, is_placeholder};
+use crate::resolver::{AnswerSource, Mode, Outcome, Resolution, ResolveRequest, TagLookup, TaggedLink};
 use crate::web::Web;
 use crate::web::installation::Installation;
 use crate::web::link_request::{LinkRequest, decoded, raw_id};
 use crate::web::observability::{LinkOutcome, LinkStatus};
 use crate::web::pages::VisibleText;
-use crate::web::parameters::{Parameters, unknown_behind_id};
+use crate::web::parameters::{ID_NAMES, Parameters, unknown_behind};
 use crate::web::problem::Problem;
-use crate::web::route::{IdLocation, LinkRoute};
+use crate::web::route::{IdLocation, LinkRoute, TagRoute, is_of_tags};
+use crate::web::tag_request::{TagRequest, decoded_value, raw_value};
 
 /// The longest part of an address that is shown whole, in characters: longer than any id.
 const MAX_SHOWN: usize = 600;
@@ -48,7 +50,9 @@ pub(super) struct LinkSteps {
 
 /// An item that was asked for.
 pub(super) struct AskedItem {
-    pub(super) kind: &'static str,
+    /// The kind of the item, or the name of the tag that it has.
+    pub(super) kind: Cow<'static, str>,
+    /// Its id, or the value of the tag.
     pub(super) id: VisibleText,
     pub(super) outcome: &'static str,
 }
@@ -87,6 +91,12 @@ impl LinkTest {
         caller: &dyn LazyCaller,
     ) -> Verdict {
         let path = parts.uri.path().strip_prefix(&*web.options.base_path).unwrap_or_default();
+        if let Some(route) = TagRoute::of(path, &web.options.lookup_tags) {
+            return self.follow_tag(web, route, parts, not_sent, caller).await;
+        }
+        if is_of_tags(path) {
+            return Verdict::UnknownTag;
+        }
         let Some(route) = LinkRoute::of(path) else { return Verdict::NoLink };
         let read = LinkRequest::read(web, route, parts).map_err(|response| response.problem);
         let scope = read.as_ref().ok().map(|link| link.scope);
@@ -113,6 +123,71 @@ impl LinkTest {
         }
         Verdict::of(&reading, not_sent, resolution.as_ref())
     }
+
+    /// The same for a look-up by tag.
+    async fn follow_tag(
+        &mut self,
+        web: &Web,
+        route: TagRoute,
+        parts: &Parts,
+        not_sent: Option<&str>,
+        caller: &dyn LazyCaller,
+    ) -> Verdict {
+        let path = parts.uri.path().strip_prefix(&*web.options.base_path).unwrap_or_default();
+        let query = parts.uri.query();
+        let written = Parameters::parse(query).and_then(|parameters| raw_value(route, path, &parameters));
+        let written = match written {
+            Ok(written) => written,
+            Err(problem) => return Verdict::Problem(problem),
+        };
+        let received = decoded_value(route, written).unwrap_or_default();
+        self.steps.written = Some(VisibleText::shortened(written, MAX_SHOWN));
+        self.steps.received = Some(VisibleText::shortened(&received, MAX_SHOWN));
+        let request = match TagRequest::read(web, route, parts) {
+            Ok(request) => request,
+            Err(_) if received.trim().is_empty() => return Verdict::Empty,
+            Err(response) => return Verdict::Problem(response.problem),
+        };
+        let lookup = TagLookup {
+            tag: request.tag.clone(),
+            kind: request.kind,
+            range: request.range(),
+            scope: request.scope,
+            mode: Mode::Cached,
+            wait: Duration::ZERO,
+            caller,
+        };
+        let found = web.resolver.look_up(&lookup).await;
+        self.is_cold = matches!(found.source, AnswerSource::Nebuly(_));
+        let name = request.tag.name().to_owned().into();
+        self.steps.asked =
+            vec![AskedItem { kind: name, id: VisibleText::new(&received), outcome: outcome_words(&found) }];
+        let mut link = None;
+        if let Outcome::Resolved(TaggedLink { item, link: resolved, .. }) = &found.outcome {
+            let outcome = LinkStatus::of(resolved).outcome;
+            web.resolution_metrics.count(item.kind(), outcome);
+            self.is_cold |= outcome.is_cold();
+            self.steps.asked.extend(asked(&IdCandidates::of_item(item.clone()), resolved));
+            if let Outcome::Resolved(found) = &resolved.outcome {
+                self.steps.target = Some(found.url.as_str().to_owned());
+            }
+            link = Some(resolved);
+        }
+        let rest = query.and_then(|query| unknown_behind(query, &["value"], route.value));
+        let is_in_path = route.value == IdLocation::Path;
+        if let Some(not_sent) = not_sent {
+            Verdict::CutAtHash { not_sent: not_sent.to_owned() }
+        } else if link.is_none() && is_placeholder(&received) {
+            Verdict::Placeholder
+        } else if let Some(rest) = rest {
+            Verdict::PerhapsCut { at: if is_in_path { '?' } else { '&' }, rest: rest.to_owned() }
+        } else {
+            match (&found.outcome, link) {
+                (_, Some(link)) => Verdict::of_tagged(&link.outcome, link.source),
+                (outcome, None) => Verdict::of_tagged(outcome, found.source),
+            }
+        }
+    }
 }
 
 /// Reads a request for a link beside its candidates, with the code that these were read with.
@@ -126,7 +201,7 @@ fn reading<'a>(
     Ok(Reading {
         written,
         id: decoded(route, written).ok(),
-        rest: query.and_then(|query| unknown_behind_id(query, route.id)),
+        rest: query.and_then(|query| unknown_behind(query, &ID_NAMES, route.id)),
         is_in_path: route.id == IdLocation::Path,
         candidates,
     })
@@ -134,7 +209,19 @@ fn reading<'a>(
 
 /// The candidates up to the one that the resolution is about; all of them if none is there.
 fn asked(candidates: &IdCandidates<'_>, resolution: &Resolution) -> Vec<AskedItem> {
-    let decided = match (&resolution.outcome, resolution.source) {
+    let decided = outcome_words(resolution);
+    let items = (0..=resolution.candidate).map_while(|position| Some((position, candidates.at(position)?)));
+    let asked = items.map(|(position, item)| AskedItem {
+        kind: item.kind().as_str().into(),
+        id: VisibleText::new(&item.id()),
+        outcome: if position == resolution.candidate { decided } else { "not in Nebuly" },
+    });
+    asked.collect()
+}
+
+/// The words for what became of the last thing that was asked for.
+fn outcome_words<T>(resolution: &Resolution<T>) -> &'static str {
+    match (&resolution.outcome, resolution.source) {
         (_, AnswerSource::Constructed) => "not asked, the link is built from known ids",
         (Outcome::Resolved(_), _) => "found",
         (Outcome::Ambiguous(_), _) => "found in several projects",
@@ -143,14 +230,7 @@ fn asked(candidates: &IdCandidates<'_>, resolution: &Resolution) -> Vec<AskedIte
             Problem::RateLimited { .. } => "not asked",
             _ => "could not be asked",
         },
-    };
-    let items = (0..=resolution.candidate).map_while(|position| Some((position, candidates.at(position)?)));
-    let asked = items.map(|(position, item)| AskedItem {
-        kind: item.kind().as_str(),
-        id: VisibleText::new(&item.id()),
-        outcome: if position == resolution.candidate { decided } else { "not in Nebuly" },
-    });
-    asked.collect()
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,8 @@ pub(super) enum Verdict {
     NoAddress,
     /// A path of ours that is no link, or none of ours.
     NoLink,
+    /// The path of a tag that nobody may look up.
+    UnknownTag,
     /// The address does not lead here.
     NotOurs(NotOurs),
     /// A caller of the link gets this instead.
@@ -129,6 +131,17 @@ impl Verdict {
             }
             Outcome::Ambiguous(_) => Self::Ambiguous,
             Outcome::Absent => Self::NotInNebuly { has_plus: received.is_some_and(|id| id.contains('+')) },
+            Outcome::Failed(failure) => Self::Problem(failure.cause.into()),
+        }
+    }
+
+    /// Judges a look-up by tag by what became of it, or of the link of the item that was found.
+    pub(super) fn of_tagged<T>(outcome: &Outcome<T>, source: AnswerSource) -> Self {
+        match outcome {
+            Outcome::Resolved(_) if source == AnswerSource::Constructed => Self::NotChecked,
+            Outcome::Resolved(_) => Self::Right,
+            Outcome::Ambiguous(_) => Self::Problem(Problem::AmbiguousTag),
+            Outcome::Absent => Self::Problem(Problem::TagNotFound),
             Outcome::Failed(failure) => Self::Problem(failure.cause.into()),
         }
     }
@@ -238,6 +251,11 @@ impl Verdict {
                 "bad",
                 "No link.",
                 "The address leads here, but its path is not one of a link. Copy the template again.",
+            ),
+            Self::UnknownTag => VerdictText::new(
+                "bad",
+                "No such tag.",
+                "Only the tags of `lookup.tags` are looked up. Check the name, or ask whoever runs this service to add it.",
             ),
             Self::NotOurs(why) => VerdictText::new(
                 "bad",

@@ -60,6 +60,9 @@ pub(in crate::web) struct RequestRecord<'a> {
     pub(in crate::web) status: StatusCode,
     /// The person who asked, if a trusted proxy names one.
     pub(in crate::web) identity: Option<&'a str>,
+    /// The name of the tag that was looked up. Its value is not logged.
+    pub(in crate::web) tag: Option<&'a str>,
+    /// The item that was asked for, or that the tag led to.
     pub(in crate::web) item: Option<&'a Item<'a>>,
     pub(in crate::web) outcome: Option<LinkOutcome>,
     /// The number of links, if the request was for many. Their ids are not logged.
@@ -110,6 +113,7 @@ impl AccessLogger {
                 request_id = record.request_id.as_str(),
                 route = record.route.pattern(),
                 identity = %Sanitized(identity, self.escaping),
+                tag = record.tag.map(|tag| Sanitized(tag, self.escaping).to_string()),
                 kind = record.item.map(|item| item.kind().as_str()),
                 id = record.item.map(|item| Sanitized(&item.id(), self.escaping).to_string()),
                 links = record.links,
@@ -129,6 +133,7 @@ impl AccessLogger {
                     method = %Sanitized(record.method.as_str(), self.escaping),
                     status = record.status.as_u16(),
                     identity = record.identity.map(|identity| Sanitized(identity, self.escaping).to_string()),
+                    tag = record.tag.map(|tag| Sanitized(tag, self.escaping).to_string()),
                     kind = record.item.map(|item| item.kind().as_str()),
                     id = record.item.map(|item| Sanitized(&item.id(), self.escaping).to_string()),
                     outcome = record.outcome.map(LinkOutcome::as_str),

@@ -60,7 +60,7 @@ pub(in crate::web) struct LinkStatus {
 impl LinkStatus {
     /// The one place where outcome and source become the words of the access log, the metric, the span and `cache-status`
     /// (RFC 9211).
-    pub(in crate::web) fn of(resolution: &Resolution) -> Self {
+    pub(in crate::web) fn of<T>(resolution: &Resolution<T>) -> Self {
         let fixed = |text| Some(HeaderValue::from_static(text));
         let (outcome, cache_status) = match (&resolution.outcome, resolution.source) {
             (Outcome::Absent, AnswerSource::Memory) => {
@@ -102,12 +102,20 @@ impl LinkStatus {
             }
         };
         let server_timing = match resolution.source {
-            AnswerSource::Nebuly(Calls { duration, .. }) if cache_status.is_some() => {
-                Some(value(format!("nebuly;dur={:.3}", duration.as_secs_f64() * 1000.0)))
-            }
+            AnswerSource::Nebuly(calls) if cache_status.is_some() => Some(server_timing(calls)),
             _ => None,
         };
         Self { outcome, cache_status, server_timing }
+    }
+
+    /// The same for the link of an item that a tag led to, after a look-up with this source. It says how long the calls of the
+    /// look-up took, even if the link itself cost none.
+    pub(in crate::web) fn of_tagged(link: &Resolution, look_up: AnswerSource) -> Self {
+        let mut status = Self::of(link);
+        if let (AnswerSource::Nebuly(calls), None) = (look_up, &status.server_timing) {
+            status.server_timing = Some(server_timing(calls));
+        }
+        status
     }
 
     /// Adds `cache-status` and `server-timing`.
@@ -119,6 +127,10 @@ impl LinkStatus {
             headers.insert(SERVER_TIMING, server_timing);
         }
     }
+}
+
+fn server_timing(calls: Calls) -> HeaderValue {
+    value(format!("nebuly;dur={:.3}", calls.duration.as_secs_f64() * 1000.0))
 }
 
 fn value(text: String) -> HeaderValue {

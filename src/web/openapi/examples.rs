@@ -59,7 +59,11 @@ pub(super) fn links() -> Option<Vec<LinkJson>> {
 /// Every problem, by name.
 pub(super) fn problems() -> impl Iterator<Item = (String, Example)> {
     PROBLEMS.iter().map(|problem| {
-        let links = if *problem == Problem::Ambiguous { choices().unwrap_or_default() } else { Vec::new() };
+        let links = if matches!(problem, Problem::Ambiguous | Problem::AmbiguousTag) {
+            choices().unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         let request_id = Some("7d2f0c1b9a3e4d58".to_owned());
         let json = ProblemJson { request_id, retry_after: None, links, ..ProblemJson::of(*problem) };
         (name_of(*problem), ExampleBuilder::new().summary(problem.row().title).value(value(&json)).build())

@@ -1,6 +1,7 @@
 //! Every route: its methods, and the answers that are no problem.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -11,14 +12,17 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Required};
 
-use super::parameters::{self, any_in_path, id_in_path, id_of_kind_in_path, ids_in_query, kind_in_path};
+use super::parameters::{
+    self, any_in_path, id_in_path, id_of_kind_in_path, ids_in_query, kind_in_path, tag_name_in_path,
+    tag_value,
+};
 use super::problem_answers::{bare_answers, problem_answers};
 use super::{examples, headers};
 use crate::domain::Kind;
 use crate::web::WebOptions;
 use crate::web::caller::AccessRule;
 use crate::web::link_json::LinkJson;
-use crate::web::route::{ApiRoute, FixedRoute, IdLocation, LinkRoute, Route};
+use crate::web::route::{ApiRoute, FixedRoute, IdLocation, LinkRoute, Route, TagRoute};
 
 /// The name of the scheme in which a request has an API token.
 pub(super) const TOKEN: &str = "token";
@@ -51,7 +55,7 @@ pub(super) fn operations(options: &WebOptions) -> (Paths, BTreeMap<String, Respo
     let mut shared = BTreeMap::new();
     let mut paths = Paths::new();
     for route in Route::all() {
-        for Described { method, operation, answers } in described(route) {
+        for Described { method, operation, answers } in described(route, &options.lookup_tags) {
             let mut responses = ResponsesBuilder::new();
             for (status, answer) in answers {
                 responses = responses.response(status.as_str(), answer);
@@ -78,9 +82,12 @@ pub(super) fn operations(options: &WebOptions) -> (Paths, BTreeMap<String, Respo
     (paths, shared)
 }
 
-fn described(route: Route) -> Vec<Described> {
+fn described(route: Route, tags: &[Arc<str>]) -> Vec<Described> {
     match route {
         Route::Redirect(link) => vec![redirect(link)],
+        // Without tags there are no such paths.
+        Route::Tag(_) if tags.is_empty() => Vec::new(),
+        Route::Tag(TagRoute { value, .. }) => vec![tag(value, tags)],
         Route::Fixed(FixedRoute::Paste) => {
             vec![page("start_page", "The page where a person pastes ids"), paste()]
         }
@@ -132,13 +139,31 @@ fn redirect(link: LinkRoute) -> Described {
         IdLocation::Path => operation.parameter(id_in_path(link.kind, link.takes_short_code())),
         IdLocation::Query => operation.parameters(Some(ids_in_query(link.kind, link.takes_short_code()))),
     };
+    get(operation, redirect_answers())
+}
+
+fn tag(value: IdLocation, tags: &[Arc<str>]) -> Described {
+    let (id, form) = match value {
+        IdLocation::Path => ("open_tag_by_path", "with its value in the path"),
+        IdLocation::Query => ("open_tag_by_query", "with its value in the query"),
+    };
+    let operation = operation(LINKS, id, &format!("Redirects to the newest item with a tag, {form}"))
+        .parameter(tag_name_in_path(tags))
+        .parameter(tag_value(value));
+    let operation = parameters::add(operation, parameters::LINK);
+    let operation = parameters::add(operation, parameters::REDIRECT);
+    get(parameters::add(operation, parameters::TAG), redirect_answers())
+}
+
+/// The redirect, and what `noredirect` makes of it.
+fn redirect_answers() -> Vec<(StatusCode, Response)> {
     let redirect = ResponseBuilder::new().description("The redirect. It has no body.");
     let redirect = headers::add(redirect, &[headers::EVERYWHERE, headers::OF_LINK, headers::REDIRECT]);
     let page = with_body("With `noredirect`: the link. For a robot that makes previews: a small page.")
         .content(JSON, content(Ref::from_schema_name("LinkWithDetails"), examples::link_with_details()))
         .content("text/html", content(text(), None));
     let page = headers::add(page, &[headers::OF_LINK, headers::PAGE]);
-    get(operation, vec![(StatusCode::OK, page.build()), (StatusCode::FOUND, redirect.build())])
+    vec![(StatusCode::OK, page.build()), (StatusCode::FOUND, redirect.build())]
 }
 
 fn api_link() -> Described {

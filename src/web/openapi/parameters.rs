@@ -1,5 +1,7 @@
 //! The parameters that requests have.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, SchemaFormat, Type};
@@ -8,6 +10,7 @@ use utoipa::openapi::{Ref, RefOr, Required};
 use super::component::component;
 use super::examples::{CONVERSATION, INTERACTION, interaction};
 use crate::domain::{Item, Kind, ProjectName};
+use crate::web::route::IdLocation;
 
 /// Those of every request.
 pub(super) const EVERYWHERE: &[&str] = &["x-request-id"];
@@ -17,6 +20,9 @@ pub(super) const LINK: &[&str] = &["refresh", "cache-control", "wait", "project"
 
 /// Those of a redirect.
 pub(super) const REDIRECT: &[&str] = &["noredirect"];
+
+/// Those of a look-up by tag.
+pub(super) const TAG: &[&str] = &["item-kind", "at"];
 
 /// Those of a form.
 pub(super) const FORM: &[&str] = &["sec-fetch-site"];
@@ -42,7 +48,7 @@ pub(super) fn add(operation: OperationBuilder, names: &[&str]) -> OperationBuild
 }
 
 /// Every one that more than one path has, by name.
-pub(super) fn all() -> [(&'static str, Parameter); 8] {
+pub(super) fn all() -> [(&'static str, Parameter); 10] {
     [
         (
             "refresh",
@@ -80,6 +86,25 @@ pub(super) fn all() -> [(&'static str, Parameter); 8] {
         (
             "kind",
             query("kind", "The kind of the ids that the templates are for.", Ref::from_schema_name("Kind")),
+        ),
+        (
+            "item-kind",
+            query("kind", "The kind of the item. Without it, an interaction.", Ref::from_schema_name("Kind")),
+        ),
+        (
+            "at",
+            query(
+                "at",
+                "The item is of a day before or after this time, rather than of the last `lookup.window`. RFC 3339 with an offset, \
+             or a number of seconds or (from 10¹¹ on) milliseconds.",
+                AnyOfBuilder::new()
+                    .item(
+                        text()
+                            .format(Some(SchemaFormat::Custom("date-time".to_owned())))
+                            .examples([json!("2026-11-20T10:00:00Z")]),
+                    )
+                    .item(text().pattern(Some("^[0-9]+$")).examples([json!("1795168800")])),
+            ),
         ),
         (
             "cache-control",
@@ -150,6 +175,33 @@ pub(super) fn ids_in_query(kind: Option<Kind>, takes_short_code: bool) -> [Param
             id(kind, takes_short_code),
         ),
     ]
+}
+
+/// The name of a tag in a path.
+pub(super) fn tag_name_in_path(tags: &[Arc<str>]) -> Parameter {
+    ParameterBuilder::new()
+        .name("name")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some("The name of a tag, as the customer sends it to Nebuly: one of `lookup.tags`."))
+        .schema(Some(text().enum_values(Some(tags.iter().map(|tag| &**tag)))))
+        .build()
+}
+
+/// The value of a tag.
+pub(super) fn tag_value(location: IdLocation) -> Parameter {
+    let (parameter_in, description) = match location {
+        IdLocation::Path => (ParameterIn::Path, "1 to 512 bytes, percent-encoded, a slash as `%2F`."),
+        IdLocation::Query => (ParameterIn::Query, "1 to 512 bytes."),
+    };
+    let value = text().pattern(Some(ID)).min_length(Some(1)).max_length(Some(MAX_ID));
+    ParameterBuilder::new()
+        .name("value")
+        .parameter_in(parameter_in)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(value.examples([json!("4711")])))
+        .build()
 }
 
 /// A part of the path that is not looked at.

@@ -18,14 +18,17 @@ use crate::web::route::{ALLOW_GET, ApiRoute, FixedRoute, Route};
 pub(super) const PROBLEMS: &[Problem] = &[
     Problem::InvalidRequest("A parameter is given twice."),
     Problem::InvalidId { why: InvalidId::NotAUuid, kind: Some(Kind::Interaction) },
+    Problem::InvalidValue,
     Problem::TokenRequired,
     Problem::IdentityRequired,
     Problem::CrossSite,
     Problem::UnknownPath,
     Problem::UnknownProject,
     Problem::NotFound,
+    Problem::TagNotFound,
     Problem::MethodNotAllowed { allow: ALLOW_GET },
     Problem::Ambiguous,
+    Problem::AmbiguousTag,
     Problem::TooLarge,
     Problem::TooManyLinks,
     Problem::UnsupportedForm,
@@ -49,6 +52,7 @@ pub(super) fn name_of(problem: Problem) -> String {
 /// Returns true if a request with this method can end in a problem.
 fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
     let is_link = asks_for_a_link(route);
+    let is_tag = matches!(route, Route::Tag(_));
     let is_api = route.access_rule() == AccessRule::Api;
     let is_kit = route == Route::Fixed(FixedRoute::Kit);
     let has_body = method == Method::POST;
@@ -57,9 +61,9 @@ fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
         Problem::InvalidRequest(_) => is_link || is_kit || has_body,
         // In a batch it is a problem of its link.
         Problem::UnknownProject => is_link || is_kit || is_form,
-        Problem::InvalidId { .. }
-        | Problem::NotFound
-        | Problem::RateLimited { .. }
+        Problem::InvalidId { .. } | Problem::NotFound => is_link && !is_tag,
+        Problem::InvalidValue | Problem::TagNotFound | Problem::AmbiguousTag => is_tag,
+        Problem::RateLimited { .. }
         | Problem::KeyRejected
         | Problem::BadAnswer
         | Problem::Unavailable
@@ -68,14 +72,14 @@ fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
         // The id of an interaction is the same in all projects.
         Problem::Ambiguous => match route {
             Route::Redirect(link) => link.kind != Some(Kind::Interaction),
-            _ => is_link,
+            _ => is_link && !is_tag,
         },
         Problem::TooLarge | Problem::TooManyBatches => has_body,
         Problem::UnsupportedForm | Problem::CrossSite => is_form,
         Problem::TooManyLinks | Problem::UnsupportedBody | Problem::InvalidMember(_) => has_body && is_api,
         Problem::TokenRequired => is_api,
         Problem::IdentityRequired => route.access_rule() != AccessRule::Open,
-        Problem::UnknownPath => matches!(route, Route::Api(ApiRoute::Link(_))),
+        Problem::UnknownPath => is_tag || matches!(route, Route::Api(ApiRoute::Link(_))),
         Problem::MethodNotAllowed { .. } | Problem::Internal => true,
     }
 }
@@ -146,7 +150,7 @@ fn answer(route: Route, status: StatusCode, problems: &[Problem]) -> Response {
 
 /// Returns true if the answer is about one link.
 fn asks_for_a_link(route: Route) -> bool {
-    matches!(route, Route::Redirect(_) | Route::Api(ApiRoute::Link(_)))
+    matches!(route, Route::Redirect(_) | Route::Tag(_) | Route::Api(ApiRoute::Link(_)))
 }
 
 /// Returns true if a problem can come from a call to Nebuly.
@@ -154,7 +158,9 @@ const fn is_of_nebuly(problem: Problem) -> bool {
     matches!(
         problem,
         Problem::NotFound
+            | Problem::TagNotFound
             | Problem::Ambiguous
+            | Problem::AmbiguousTag
             | Problem::KeyRejected
             | Problem::BadAnswer
             | Problem::Unavailable

@@ -27,9 +27,17 @@ struct Card<'a> {
 
 /// The card of a link.
 pub(in crate::web) fn card(candidates: &IdCandidates<'_>) -> Result<Response, Problem> {
-    let title = format!("{} {}", candidates.label(), short_id(candidates.first()));
+    titled(&format!("{} {}", candidates.label(), short_id(candidates.first())))
+}
+
+/// The card of a look-up by tag. It does not show the value, which is somebody's own text.
+pub(in crate::web) fn card_of_tag(name: &str) -> Result<Response, Problem> {
+    titled(&format!("Tag {}", name.chars().map(visible).collect::<String>()))
+}
+
+fn titled(title: &str) -> Result<Response, Problem> {
     let description = "Opens in Nebuly, for those who may see it there.";
-    let page = Card { title: &title, description }.render().map_err(|_| Problem::Internal)?;
+    let page = Card { title, description }.render().map_err(|_| Problem::Internal)?;
     Ok(page_response(StatusCode::OK, page, PagePolicy::Plain))
 }
 

@@ -22,7 +22,7 @@ mod problem_page;
 mod time_text;
 mod visible_text;
 
-pub(super) use self::card::card;
+pub(super) use self::card::{card, card_of_tag};
 pub(super) use self::fixed_files::{AN_HOUR, favicon, open_search, robots};
 pub(super) use self::frame::{Frame, Section};
 pub(super) use self::page_response::{PagePolicy, page_response, secure_response};

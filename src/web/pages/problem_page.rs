@@ -5,7 +5,7 @@ use askama::Template;
 use super::frame::{Frame, Section};
 use super::time_text::TimeText;
 use super::visible_text::VisibleText;
-use crate::domain::{Kind, Timestamp, is_placeholder};
+use crate::domain::{InvalidId, Kind, Timestamp, is_placeholder};
 use crate::web::Web;
 use crate::web::link_address::SelfLink;
 use crate::web::link_json::LinkJson;
@@ -62,8 +62,8 @@ struct ProblemTemplate<'a> {
     received: Option<VisibleText>,
     /// The form of an id, if that is what was wrong.
     expected: Option<&'static str>,
-    /// The kind and the id that were asked for.
-    item: Option<(&'static str, VisibleText)>,
+    /// The kind and the id that were asked for, or the tag and its value.
+    item: Option<(&'a str, VisibleText)>,
     /// The only project that was asked.
     project: Option<&'a str>,
     request_id: &'a str,
@@ -86,16 +86,16 @@ pub(in crate::web) fn problem_page(
     let row = problem.row();
     let base_path = web.options.base_path.as_str();
     let unfilled = received.or(link.map(|link| link.id.as_str())).is_some_and(is_placeholder)
-        && matches!(problem, Problem::InvalidId { .. } | Problem::NotFound);
+        && (problem.is_not_found() || matches!(problem, Problem::InvalidId { .. }));
     let next_look = link
-        .filter(|_| problem == Problem::NotFound && !unfilled)
+        .filter(|_| problem.is_not_found() && !unfilled)
         .and_then(|link| Some((link, link.looks.filter(|looks| *looks < MAX_LOOKS)?)))
         .map(|(link, looks)| (looks + 1, format!("{}&{LOOKS}={}", link.path, looks + 1)));
     let refresh = next_look.as_ref().map(|(_, address)| format!("{PAUSE}; url={address}"));
     let (start, kit) = (format!("{base_path}/"), format!("{base_path}/kit"));
     let button = match (row.remedy, link) {
         _ if unfilled => Some(Button { label: "See templates", address: &kit }),
-        (Remedy::TryAgain, Some(link)) if problem == Problem::NotFound => Some(Button {
+        (Remedy::TryAgain, Some(link)) if problem.is_not_found() => Some(Button {
             label: if next_look.is_some() { "Look now" } else { "Look again" },
             address: &link.path,
         }),
@@ -107,12 +107,12 @@ pub(in crate::web) fn problem_page(
         (Remedy::None, _) => None,
     };
     let only = link.and_then(|link| link.only.as_ref());
-    let has_stopped = problem == Problem::NotFound && !unfilled && next_look.is_none();
+    let has_stopped = problem.is_not_found() && !unfilled && next_look.is_none();
     let second_button = match (problem, only) {
-        (Problem::NotFound, Some(only)) => {
+        (Problem::NotFound | Problem::TagNotFound, Some(only)) => {
             Some(Button { label: "Look in all projects", address: &only.path_in_all })
         }
-        (Problem::NotFound, None) if has_stopped => {
+        (Problem::NotFound | Problem::TagNotFound, None) if has_stopped => {
             Some(Button { label: "Paste another id", address: &start })
         }
         _ => None,
@@ -136,7 +136,7 @@ pub(in crate::web) fn problem_page(
         received: received.map(|received| VisibleText::shortened(received, MAX_RECEIVED)),
         expected: expected(problem),
         project: only.map(|only| only.name.as_str()),
-        item: link.map(|link| (link.kind.map_or("Id", Kind::label), VisibleText::new(&link.id))),
+        item: link.map(|link| (&*link.label, VisibleText::new(&link.id))),
         request_id: request_id.as_str(),
     };
     Some(ProblemPage { html: page.render().ok()?, refresh })
@@ -146,9 +146,11 @@ pub(in crate::web) fn problem_page(
 const fn heading(problem: Problem) -> &'static str {
     match problem {
         Problem::InvalidId { kind: Some(Kind::Interaction), .. } => "This is not an interaction's id",
+        Problem::InvalidId { why: InvalidId::TagLink, .. } => "This is a link, not an id",
         Problem::InvalidId { .. } => "This is not an id",
+        Problem::InvalidValue => "This is not the value of a tag",
         Problem::InvalidRequest(_) => "This address is not valid",
-        Problem::Ambiguous => "Which project?",
+        Problem::Ambiguous | Problem::AmbiguousTag => "Which project?",
         problem => problem.row().title,
     }
 }

@@ -291,6 +291,9 @@ impl NoLinkReason {
             Self::InvalidId(InvalidId::ForeignUrl) => {
                 ("Not an address of Nebuly's.", "Links do not lead to its host.")
             }
+            Self::InvalidId(InvalidId::TagLink) => {
+                ("A link that looks a tag up.", "It has no id. Open it as it is.")
+            }
             Self::UnknownProject => {
                 ("No such project.", "The link names a project that is not configured here.")
             }

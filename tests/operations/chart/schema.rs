@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Map, Value, json};
 
 use super::helm::{Helm, chart, items, yaml};
-use super::settings::{defaults, not_yet};
+use super::settings::defaults;
 
 /// A secret, which no message may repeat.
 const CANARY: &str = "canary-0123456789";
@@ -132,18 +132,6 @@ fn null_takes_nothing_away_that_is_needed() {
     for pod in objects.pods() {
         let context = &pod["spec"]["securityContext"];
         assert!(context["runAsUser"].is_null() && context["runAsNonRoot"] == true, "{context}");
-    }
-}
-
-#[test]
-fn settings_without_a_function_are_refused() {
-    let Some(helm) = Helm::find() else { return };
-    let defaults = defaults();
-    for key in not_yet() {
-        let (section, name) = key.split_once('.').unwrap();
-        let values = json!({"config": {section: {name: defaults[section][name]}}});
-        let refusal = helm.render(&values).unwrap_err();
-        assert!(refusal.contains(&format!("config.{key} has no function in this version")), "{refusal}");
     }
 }
 

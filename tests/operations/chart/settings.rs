@@ -37,14 +37,6 @@ pub(crate) fn defaults() -> Value {
     defaults
 }
 
-/// Settings that the program knows and has no function for yet, as its own list has them.
-pub(crate) fn not_yet() -> Vec<&'static str> {
-    let list = include_str!("../../../src/settings/schema.rs").split("NOT_YET: &[&str] =").nth(1).unwrap();
-    let list = list.trim_start().strip_prefix("&[").unwrap().split("];").next().unwrap();
-    let keys: Vec<_> = list.split(',').map(|key| key.trim().trim_matches('"')).collect();
-    keys.into_iter().filter(|key| !key.is_empty()).collect()
-}
-
 #[test]
 fn every_installation_has_settings_that_the_program_takes() {
     let Some(helm) = Helm::find() else { return };
@@ -63,10 +55,6 @@ fn every_setting_reaches_the_program_as_it_is() {
     let mut config = defaults();
     // On loopback nothing could probe it.
     config["server"]["management_listen"] = json!("[::]:9090");
-    for key in not_yet() {
-        let (section, name) = key.split_once('.').unwrap();
-        config[section].as_object_mut().unwrap().remove(name).unwrap();
-    }
     let written: usize =
         config.as_object().unwrap().values().map(|section| section.as_object().unwrap().len()).sum();
     let loaded = load(helm.render(&json!({"config": config})).unwrap().settings()).unwrap();

@@ -30,6 +30,8 @@ const REQUEST: &[(&str, &[&str])] = &[
             "/go",
             "/i",
             "/c",
+            "/go/tag/{name}/{value}",
+            "/go/tag/{name}",
             "/api/v1/links/{kind}/{id}",
             "/api/v1/links",
             "/",

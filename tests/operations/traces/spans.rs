@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nebulink::demo::{Fault, Matching, StandIn};
+use nebulink::demo::{Fault, Interaction, Matching, StandIn};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -16,6 +16,9 @@ const PARENT: &str = "00f067aa0ba902b7";
 
 /// Calls that resolved a link.
 const OK_CALLS: &str = r#"nebulink_nebuly_requests_total{project="default",call="deeplink",result="ok"}"#;
+
+/// The value of a tag.
+const VALUE: &str = "canary-value";
 
 /// Whatever these say is the caller's business.
 const OF_CALLERS: [(&str, &str); 4] = [
@@ -360,5 +363,32 @@ async fn a_trusted_proxy_decides_and_is_the_parent_and_nobody_else() {
         for name in ["traceparent", "tracestate", "baggage"] {
             assert!(!calls[0].headers.contains_key(name), "{case}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_by_tag_is_one_trace_without_the_value() {
+    let Some(collector) = Collector::start().await else { return };
+    let stand_in = stand_in().await;
+    let tags = [("ticket".to_owned(), VALUE.to_owned())].into();
+    stand_in.add(KEY, Interaction { tags, ..Interaction::new(ID.parse().unwrap()) });
+    let endpoint = collector.endpoint();
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("NEBULINK__LOOKUP__TAGS", "ticket")];
+    let program = serve(&stand_in, &variables).await;
+    assert_eq!(program.get(&format!("/go/tag/ticket?value={VALUE}"), &[]).await.status, 302);
+    program.end().await;
+
+    let received = collector.end();
+    let all = spans(&received);
+    let (servers, clients) = (only(&all, "SERVER"), only(&all, "CLIENT"));
+    let server = servers[0];
+    assert_eq!(server.text("name"), "GET /go/tag/{name}");
+    assert_eq!(server.attribute("nebulink.kind"), Some("interaction"));
+    assert_eq!(server.attribute("nebulink.outcome"), Some("resolved"));
+    let calls: Vec<_> = clients.iter().map(|call| call.text("name")).collect();
+    assert_eq!(calls, ["POST /get-interactions", "GET /deeplinks/{kind}/{id}"]);
+    assert!(clients.iter().all(|call| call.text("parentSpanId") == server.text("spanId")), "{received}");
+    for hidden in [KEY, ID, "canary"] {
+        assert!(!received.contains(hidden), "{hidden}: {received}");
     }
 }

@@ -8,7 +8,7 @@ mod schemathesis;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nebulink::demo::StandIn;
+use nebulink::demo::{Interaction, StandIn};
 use tempfile::TempDir;
 
 use crate::support::process::{LoggedProcess, command};
@@ -32,7 +32,8 @@ struct Scene {
 impl Scene {
     async fn start() -> Self {
         let stand_in = stand_in().await;
-        stand_in.add_interaction(KEY, INTERACTION.parse().unwrap());
+        let tags = [("ticket".to_owned(), "4711".to_owned())].into();
+        stand_in.add(KEY, Interaction { tags, ..Interaction::new(INTERACTION.parse().unwrap()) });
         for id in CONVERSATIONS {
             stand_in.add_conversation(KEY, id);
         }
@@ -45,6 +46,7 @@ impl Scene {
             ("NEBULINK__LIMITS__COLD_BURST", "1000000"),
             ("NEBULINK__LIMITS__COLD_PER_SECOND", "100000"),
             ("NEBULINK__LOG__ACCESS", "none"),
+            ("NEBULINK__LOOKUP__TAGS", "ticket"),
             // Tools wait for whatever they may.
             ("NEBULINK__REDIRECT__MAX_WAIT", "1ms"),
             ("NEBULINK__SERVER__DRAIN_DELAY", "0s"),
