@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::sync::mpsc;
 
-use super::ids::AskedId;
+use super::ids::RequestedId;
 use crate::domain::{AllowedHosts, TargetUrl};
 use crate::web::{LinkJson, LinkState, ProblemJson};
 
@@ -14,13 +14,13 @@ const MAX_SHOWN: usize = 600;
 /// An id, and its link.
 #[derive(Debug)]
 pub(super) struct AnsweredId {
-    pub(super) id: AskedId,
+    pub(super) id: RequestedId,
     pub(super) link: LinkJson,
 }
 
 /// The reason why the rest of the ids is not resolved, safe for a terminal.
 #[derive(Debug)]
-pub(super) struct GivenUp(pub(super) String);
+pub(super) struct Abandonment(pub(super) String);
 
 /// Something to print.
 #[derive(Debug)]
@@ -29,24 +29,24 @@ pub(super) enum Printout {
     /// Something to know while nothing else comes.
     Notice(String),
     /// The last of all.
-    GivenUp(GivenUp),
+    Abandoned(Abandonment),
 }
 
 /// Takes the answers, in the order of the ids. It is closed once nothing can be printed any more.
 pub(super) type Answers = mpsc::Sender<Printout>;
 
 /// The only reading that can fail is that of standard input.
-impl From<io::Error> for GivenUp {
+impl From<io::Error> for Abandonment {
     fn from(error: io::Error) -> Self {
         Self(format!("standard input cannot be read: {error}"))
     }
 }
 
-impl From<Result<AnsweredId, GivenUp>> for Printout {
-    fn from(result: Result<AnsweredId, GivenUp>) -> Self {
+impl From<Result<AnsweredId, Abandonment>> for Printout {
+    fn from(result: Result<AnsweredId, Abandonment>) -> Self {
         match result {
             Ok(answer) => Self::Answer(Box::new(answer)),
-            Err(given_up) => Self::GivenUp(given_up),
+            Err(abandonment) => Self::Abandoned(abandonment),
         }
     }
 }

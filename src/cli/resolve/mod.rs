@@ -5,7 +5,7 @@
 //! | `ids` | reads the ids, no further ahead than needed |
 //! | `nebuly`, `server`, `snapshot` | look them up: with the keys of the settings, at a running nebulink, in a file |
 //! | `answer` | an id with its link, on its way to be printed |
-//! | `patience` | how long to wait for others who are busy |
+//! | `wait_budget` | the time to wait for a server that is busy |
 //! | `printer` | prints the answers, and the progress |
 //!
 //! Reading, looking up and printing each have a thread, so that none of them waits for a slow terminal or pipe of another.
@@ -13,10 +13,10 @@
 mod answer;
 mod ids;
 mod nebuly;
-mod patience;
 mod printer;
 mod server;
 mod snapshot;
+mod wait_budget;
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, IsTerminal as _, Stdin};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::Receiver;
 
-use super::answer::{AnsweredId, GivenUp, Printout, words};
+use super::answer::{Abandonment, AnsweredId, Printout, words};
 use crate::cli::output::complain;
 use crate::web::LinkJson;
 
@@ -72,7 +72,7 @@ impl<W: Write> Printer<W> {
                 None => break self.without_url == 0,
                 Some(Printout::Answer(answer)) => self.print(&answer)?,
                 Some(Printout::Notice(notice)) => self.complain(&notice),
-                Some(Printout::GivenUp(GivenUp(why))) => {
+                Some(Printout::Abandoned(Abandonment(why))) => {
                     self.complain(&why);
                     break false;
                 }
