@@ -79,6 +79,8 @@ impl NebulyApi {
                 cause: UnreachableCause::ProxyCredentials,
             }),
             (200..=399 | 404 | 405, _) => KeyCheck::WrongAddress(status),
+            // Nebuly says in JSON why it refuses a call; a page says that something else answers.
+            (400..=499, _) if !is_json && !matches!(status, 407 | 429) => KeyCheck::WrongAddress(status),
             _ => {
                 let cause = match StatusMeaning::of(status) {
                     StatusMeaning::Throttled => Cause::Overloaded { retry_after: None },
