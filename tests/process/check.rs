@@ -279,7 +279,7 @@ async fn the_reason_why_a_certificate_is_refused_is_in_the_verdict() {
     for (certificate, reason, advice) in [
         (expired, "expired at 2001-02-03T00:00:00Z (here it is 2", renewed),
         (future, "is not valid before 4000-01-01T00:00:00Z (here it is 2", renewed),
-        (other, r#"is for another name (DnsName(\"other.example\"))"#, "Write one of its names"),
+        (other, r#"is for another name (DnsName("other.example"))"#, "Write one of its names"),
     ] {
         let (address, file) = nebuly_with(&certificate);
         let address = format!("localhost:{}", address.port());

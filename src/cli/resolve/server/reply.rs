@@ -8,8 +8,9 @@ use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 
-use crate::cli::resolve::answer::{printable, words};
+use crate::cli::resolve::answer::words;
 use crate::http_client;
+use crate::text::escaped;
 use crate::web::LinkJson;
 
 /// The media type of the links: one line of JSON for each.
@@ -123,7 +124,7 @@ impl RequestError {
         let what = if error.is_connect() { "no connection" } else { "no answer" };
         let innermost = http_client::causes(error).last();
         let why = innermost
-            .map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", printable(&cause.to_string())));
+            .map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", escaped(&cause.to_string())));
         Self::Broken { why, is_late: false }
     }
 }
