@@ -245,7 +245,7 @@ impl Problem {
                 status: StatusCode::NOT_FOUND,
                 kind: "urn:nebulink:unknown-project",
                 title: "There is no such project",
-                detail: "The parameter project names no project of this installation.",
+                detail: "This installation has no project of that name.",
                 advice: "Check the name, or leave it out: all projects are asked then.",
                 remedy: Remedy::None,
             },
