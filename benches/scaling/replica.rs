@@ -69,6 +69,7 @@ impl Replica {
             construction: Construction::new(&platform, hosts()),
             clock: Arc::new(surroundings.time.clone()),
             details: None,
+            tags: None,
         };
         let policy = Policy {
             lifetimes: LIFETIMES,

@@ -347,13 +347,13 @@ impl Resolver {
         let caller = Caller { fairness_key, rate_limit: Arc::clone(&tokens) as _ };
         let pay = || if begun { Ok(()) } else { tokens.prepay(self.store.first_calls(scope, &item)) };
         let may_retry = self.constructible(request).is_none();
-        let begin = |lead: &Lead<_, _>| {
+        let resolution = |lead: &Lead<_, _>| {
             let (options, store, item) =
                 (lead.call_options(may_retry), Arc::clone(&self.store), item.clone());
             async move { store.resolve(scope, item, mode, options).await }
         };
         let key = (scope, item.clone());
-        match self.flights.resolve(&key, &caller, mode, until, pay, begin).await {
+        match self.flights.resolve(&key, &caller, mode, until, pay, resolution).await {
             Ok(result) => self.conclude(result, scope, &item, mode),
             Err(wait) => self.rate_limited(scope, item, mode, wait).await,
         }
