@@ -121,6 +121,7 @@ impl App {
                 max_in_flight: settings.nebuly.max_in_flight,
                 request_timeout: settings.server.request_timeout,
                 extend_deadline,
+                limit_stall: web_options::limit_stall,
                 watch_disconnect,
                 access_log: telemetry::access_log(&settings.log),
                 access: access(settings, api_tokens_file.as_ref(), clock),

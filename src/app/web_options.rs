@@ -54,6 +54,13 @@ pub(super) fn extend_deadline(extensions: &http::Extensions, by: Duration) {
     }
 }
 
+/// Gives the web layer, which knows nothing of connections, a way to let a client go that does not read its answer.
+pub(super) fn limit_stall(extensions: &http::Extensions, to: Duration) {
+    if let Some(connection) = extensions.get::<server::Connection>() {
+        connection.limit_stall(to);
+    }
+}
+
 /// Tells the web layer, which knows nothing of connections, if a caller was gone before its answer came.
 pub(super) fn watch_disconnect(extensions: &http::Extensions) -> Option<web::Disconnected> {
     Some(Box::pin(extensions.get::<server::Connection>()?.watch_disconnect()?))

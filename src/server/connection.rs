@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Connection(Arc<ConnectionState>);
 struct ConnectionState {
     peer: SocketAddr,
     state: AtomicPhaseAndDeadline,
+    /// See [`Connection::limit_stall`]: microseconds; 0 without a limit.
+    stall_limit: AtomicU64,
     times: Times,
     drain: Drain,
     /// Set once, right after the task is spawned.
@@ -73,6 +76,7 @@ impl Connection {
         Self(Arc::new(ConnectionState {
             peer,
             state,
+            stall_limit: AtomicU64::new(0),
             times,
             drain,
             task: OnceLock::new(),
@@ -92,6 +96,17 @@ impl Connection {
             seen.is_busy()
                 .then(|| PhaseAndDeadline::new(seen.phase(), seen.deadline().saturating_add(micros(by))))
         });
+    }
+
+    /// Ends the connection if its peer takes no byte of the answer for so long, although there are some to send.
+    pub fn limit_stall(&self, to: Duration) {
+        self.0.stall_limit.store(micros(to).max(1), Ordering::Relaxed);
+    }
+
+    /// The limit of [`Self::limit_stall`], for the request that is being answered.
+    pub(super) fn stall_limit(&self) -> Option<Duration> {
+        let micros = self.0.stall_limit.load(Ordering::Relaxed);
+        (micros > 0).then(|| Duration::from_micros(micros))
     }
 
     /// Tells, after the answer has been sent, if the peer was gone before: it was if it then resets the connection, and
@@ -124,6 +139,7 @@ impl Connection {
     /// A complete head has arrived.
     pub(super) fn begin_request(&self) {
         self.0.state.store(PhaseAndDeadline::new(Phase::Busy, self.0.times.after(self.0.times.request)));
+        self.0.stall_limit.store(0, Ordering::Relaxed);
     }
 
     /// The body of the answer has ended. Only the flush is missing.

@@ -16,7 +16,7 @@
 //! | `phase` | phase and deadline in one atomic word |
 //! | `request_in_flight` | one request and its response: notes when each begins and ends |
 //! | `request_body` | the body of a request, discarded by the server if the service does not read it |
-//! | `socket` | the TCP stream: notices a flushed response, an endless request line, a peer that has closed or reset |
+//! | `socket` | the TCP stream: notices a flushed response, an endless request line, a peer that has closed, reset or stalled |
 //! | `drain` | the steps of a graceful shutdown |
 //!
 //! The cost of a peer is bounded:
@@ -27,6 +27,7 @@
 //!   From the complete head to the last byte that the socket took of the answer there is `request_timeout`. Then the
 //!   connection is closed, without an answer. One that is cut during a request ends in a reset, because to a reader
 //!   without a length, an ordinary end would look like the end of a complete answer.
+//! - A service may limit how long a peer takes no byte of an answer ([`Connection::limit_stall`]), which ends in a reset too.
 //! - A request whose body the service does not read gets its answer. The rest of the body is read and discarded first,
 //!   up to 64 KiB and for a second; if that does not reach its end, the answer says `connection: close`. So no peer sends
 //!   another request on a connection that is about to be closed.

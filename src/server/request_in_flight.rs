@@ -82,7 +82,7 @@ pin_project! {
     }
 }
 
-impl<F, B> Future for RequestInFlight<F, Response<B>>
+impl<F, B: Body> Future for RequestInFlight<F, Response<B>>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
 {
@@ -97,9 +97,12 @@ where
             }
             ServiceCallProjection::WithBody { response } => ready!(response.as_mut().poll(cx)),
         };
-        if !keep_alive || this.connection.drain().is_draining() {
+        let is_http_10 = *this.version == Version::HTTP_10;
+        // The end of the connection is the end of the answer.
+        let ends_connection = is_http_10 && response.body().size_hint().exact().is_none();
+        if !keep_alive || ends_connection || this.connection.drain().is_draining() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            if *this.version == Version::HTTP_10 {
+            if is_http_10 {
                 // Else hyper would add the `keep-alive` that such a peer asked for.
                 *response.version_mut() = Version::HTTP_10;
             }

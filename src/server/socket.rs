@@ -1,18 +1,24 @@
-//! The TCP stream of a connection. It notices a response that is flushed, a request line that is too long, and a peer that
-//! has finished sending or has reset the connection.
+//! The TCP stream of a connection. It notices a response that is flushed or that the peer does not take, a request line that
+//! is too long, and a peer that has finished sending or has reset the connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 use super::connection::Connection;
 
 /// The longest request head, and at the same time the most that a connection may make us buffer: 10,000 peers with the
 /// longest heads hold 160 MiB.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
+
+/// The bytes that the system queues for a peer that may not stall, beyond those that are on their way.
+#[cfg(target_os = "linux")]
+const QUEUE: u32 = 64 * 1024;
 
 /// A connection's socket. If it is dropped during a request, the peer sees a reset, not an ordinary end.
 #[derive(Debug)]
@@ -24,6 +30,9 @@ pub(super) struct Socket {
     line_too_long: bool,
     input: Input,
     shut_down: bool,
+    /// When the peer has taken no byte for too long. Only while it takes none, and only if that is limited.
+    stalled: Option<Pin<Box<Sleep>>>,
+    queues_little: bool,
 }
 
 /// The state of the receiving side, as far as it is known.
@@ -46,6 +55,8 @@ impl Socket {
             line_too_long: false,
             input: Input::Unknown,
             shut_down: false,
+            stalled: None,
+            queues_little: false,
         }
     }
 
@@ -110,6 +121,37 @@ impl Socket {
         Ok(())
     }
 
+    /// Returns how long the peer may take no byte. The first time, it has the system queue few bytes that the peer has no
+    /// room for: with a queue of megabytes, a slow peer that reads would look like one that has stopped.
+    fn stall_limit(&mut self) -> Option<Duration> {
+        let limit = self.connection.stall_limit()?;
+        if !self.queues_little {
+            self.queues_little = true;
+            // Elsewhere, and if it fails, the queue is as long as it is.
+            #[cfg(target_os = "linux")]
+            socket2::SockRef::from(&self.stream).set_tcp_notsent_lowat(QUEUE).ok();
+        }
+        Some(limit)
+    }
+
+    /// Takes note of bytes that were written, or of none. Fails if the peer has taken none for too long.
+    fn note_written(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: Option<Duration>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let Some(limit) = limit else { return Poll::Pending };
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+        // Wakes the task, which then tries to write again.
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
     /// Takes note of bytes that were read. Fails if a request line is too long.
     fn note_read(&mut self, read: &[u8]) -> io::Result<()> {
         self.input = if read.is_empty() { Input::Finished } else { Input::Unknown };
@@ -142,7 +184,9 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let limit = self.stall_limit();
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note_written(cx, limit, written)
     }
 
     fn poll_write_vectored(
@@ -150,7 +194,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let limit = self.stall_limit();
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.note_written(cx, limit, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -15,6 +15,7 @@ use super::answer::RouteAnswer;
 use super::caller::RequestCaller;
 use super::headers::X_REQUEST_ID;
 use super::installation::Installation;
+use super::late_record::{LateRecord, RecordedBody};
 use super::link_request::LinkRequest;
 use super::observability::{CLIENT_CLOSED_REQUEST, RequestId, RequestRecord, RequestSpan};
 use super::pages::{favicon, open_search, robots};
@@ -99,8 +100,8 @@ async fn respond(
         (Ok(_), Route::Unmatched) => Problem::UnknownPath.into(),
         (Ok(_), Route::WrongMethod { allow, .. }) => Problem::MethodNotAllowed { allow }.into(),
     };
-    let RouteAnswer { result, item, outcome, links, is_cold } = answer;
-    if is_cold || result.is_err() {
+    let RouteAnswer { result, item, outcome, links, is_cold, becomes_cold } = answer;
+    if is_cold || becomes_cold.is_some() || result.is_err() {
         web.authenticator.warn_of_untrusted_forwarder(parts);
     }
     if let (Some(item), Some(outcome)) = (&item, outcome) {
@@ -116,8 +117,12 @@ async fn respond(
         is_cold,
         ..unanswered
     };
+    if let Some(is_cold) = becomes_cold {
+        let record = LateRecord::new(web, &record, span);
+        return response.map(|body| Body::new(RecordedBody::new(body, record, is_cold)));
+    }
     if is_cold && let Some(disconnected) = (web.options.watch_disconnect)(&parts.extensions) {
-        record_later(web, record, span, disconnected);
+        record_later(LateRecord::new(web, &record, span), disconnected);
     } else {
         web.record(&record, span.as_ref());
     }
@@ -162,35 +167,18 @@ impl Web {
 }
 
 /// Records a request as soon as it is known whether its client had disconnected before the answer was sent.
-fn record_later(
-    web: &Arc<Web>,
-    record: RequestRecord<'_>,
-    span: Option<RequestSpan>,
-    disconnected: Disconnected,
-) {
-    let RequestRecord { route, status, outcome, links, is_cold, started, .. } = record;
-    let (web, method, request_id) = (Arc::clone(web), record.method.clone(), record.request_id.clone());
-    let identity = record.identity.map(str::to_owned);
-    let item = record.item.cloned().map(Item::into_owned);
+fn record_later(record: LateRecord, disconnected: Disconnected) {
     let answered = Instant::now();
     tokio::spawn(async move {
-        let (status, outcome) =
-            if disconnected.await { (CLIENT_CLOSED_REQUEST, None) } else { (status, outcome) };
-        let record = RequestRecord {
-            request_id: &request_id,
-            route,
-            method: &method,
-            status,
-            identity: identity.as_deref(),
-            tag: web.tag_of(route).map(|tag| &**tag),
-            item: item.as_ref(),
-            outcome,
-            links,
-            is_cold,
+        let is_disconnected = disconnected.await;
+        record.write(|record| {
+            if is_disconnected {
+                record.status = CLIENT_CLOSED_REQUEST;
+                record.outcome = None;
+            }
             // The wait for the disconnect does not belong to the request.
-            started: started + answered.elapsed(),
-        };
-        web.record(&record, span.as_ref());
+            record.started += answered.elapsed();
+        });
     });
 }
 

@@ -25,6 +25,7 @@ pub(crate) struct LinkJson {
     /// In its canonical form; as it was sent if it is not valid.
     pub(crate) id: String,
     pub(crate) state: LinkState,
+    /// The page that shows the item, as Nebuly gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = "uri")]
     pub(crate) url: Option<String>,
@@ -32,16 +33,18 @@ pub(crate) struct LinkJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) project: Option<String>,
-    /// RFC 3339.
+    /// The time at which Nebuly gave the URL (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = "date-time")]
     pub(crate) resolved_at: Option<String>,
     /// True if the URL was built from known ids, because Nebuly could not be asked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) constructed: bool,
+    /// The link at this installation, in the form that survives every tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = "uri")]
     pub(crate) long_url: Option<String>,
+    /// The short link at this installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = "uri")]
     pub(crate) short_url: Option<String>,
@@ -69,12 +72,18 @@ pub(crate) enum LinkState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemJson {
+    /// A name for this kind of problem, such as `urn:nebulink:not-found`.
     #[serde(rename = "type")]
+    #[schema(format = "uri")]
     pub(crate) kind: Cow<'static, str>,
+    /// The problem in a few words, for a person.
     pub(crate) title: Cow<'static, str>,
+    /// The status of the answer, or that which a request for this link alone would get.
+    #[schema(minimum = 400, maximum = 599)]
     pub(crate) status: u16,
+    /// The reason, for a person.
     pub(crate) detail: Cow<'static, str>,
-    /// Not in a problem within another answer.
+    /// The request's id in the log. Not in a problem within another answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) request_id: Option<String>,

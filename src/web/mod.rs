@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `router` | finds the [`route::Route`] of path and method; `route` has the table of paths |
 //! | `cors` | the rules for browsers on other origins, around `/api` |
-//! | `handler` | authenticates the caller, answers (`answer`), and records the request |
+//! | `handler` | authenticates the caller, answers (`answer`), and records the request; `late_record` does so later |
 //! | `caller` | who asks, and whether they may |
 //! | `link_request` | reads a link from path and query (`parameters`) |
 //! | `redirect` | asks the resolver for it, and writes the redirect |
@@ -37,6 +37,7 @@ mod handler;
 mod headers;
 mod installation;
 mod kit;
+mod late_record;
 mod link_address;
 mod link_json;
 mod link_page;
@@ -99,6 +100,9 @@ pub struct Web {
 /// Gives the request with these extensions so much more time.
 pub type ExtendDeadline = fn(&http::Extensions, Duration);
 
+/// Ends the connection of the request with these extensions if its client takes no byte of the answer for so long.
+pub type LimitStall = fn(&http::Extensions, Duration);
+
 /// Resolves to true if the client had disconnected before its answer was sent: it reset the connection then.
 pub type Disconnected = Pin<Box<dyn Future<Output = bool> + Send>>;
 
@@ -133,6 +137,8 @@ pub struct WebOptions {
     pub request_timeout: Duration,
     /// Gives a request that waits the time for it.
     pub extend_deadline: ExtendDeadline,
+    /// Lets a client go that does not read its answer.
+    pub limit_stall: LimitStall,
     /// Finds out if a client had disconnected before its answer was sent.
     pub watch_disconnect: WatchDisconnect,
     /// Logs the answered requests.

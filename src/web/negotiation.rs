@@ -6,10 +6,22 @@ use http::header::{ACCEPT, CACHE_CONTROL};
 /// Returns true if the caller is a browser that wants a page: its `Accept` names `text/html`, and not with a weight of
 /// zero.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
-    elements(headers, &ACCEPT).any(|element| {
+    weights(headers, "text/html").any(|weight| weight > 0.0)
+}
+
+/// Returns true if the caller wants lines (NDJSON) rather than one JSON document: its `Accept` names them, not with a weight
+/// of zero, and not with a lower one than JSON if it names that too.
+pub(super) fn wants_ndjson(headers: &HeaderMap) -> bool {
+    let json = weights(headers, "application/json").fold(0.0, f32::max);
+    weights(headers, "application/x-ndjson").any(|weight| weight > 0.0 && weight >= json)
+}
+
+/// The weights (RFC 9110, section 12.4.2) with which `Accept` names a media type; one that is malformed is 1.
+fn weights<'a>(headers: &'a HeaderMap, media_type: &'a str) -> impl Iterator<Item = f32> + 'a {
+    elements(headers, &ACCEPT).filter_map(move |element| {
         let mut parts = element.split(';').map(str::trim);
-        parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("text/html"))
-            && !parts.any(is_zero_weight)
+        let is_named = parts.next()?.eq_ignore_ascii_case(media_type);
+        is_named.then(|| parts.find_map(weight).unwrap_or(1.0))
     })
 }
 
@@ -24,9 +36,9 @@ fn elements<'a>(headers: &'a HeaderMap, name: &http::HeaderName) -> impl Iterato
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
-fn is_zero_weight(parameter: &str) -> bool {
-    let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
-    weight.is_some_and(|weight| weight.trim().parse() == Ok(0.0_f32))
+fn weight(parameter: &str) -> Option<f32> {
+    let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))?;
+    weight.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -52,6 +64,25 @@ mod tests {
             assert_eq!(wants_page(&headers), expected, "{accept}");
         }
         assert!(!wants_page(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn lines_are_wanted_by_who_names_them_and_json_no_more() {
+        for (accept, expected) in [
+            ("application/x-ndjson", true),
+            ("Application/X-NDJSON; q=0.1, */*", true),
+            ("application/x-ndjson, application/json", true),
+            ("application/json;q=0.5, application/x-ndjson;q=0.9", true),
+            ("application/json, application/x-ndjson;q=0.9", false),
+            ("application/x-ndjson;q=0", false),
+            ("application/x-ndjson;q=0.000, application/json;q=0", false),
+            ("application/*, */*", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(wants_ndjson(&headers), expected, "{accept}");
+        }
+        assert!(!wants_ndjson(&HeaderMap::new()));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! A look-up by tag: asks the resolver for the newest item, and answers with its link.
 
-use axum::response::Response;
 use http::request::Parts;
 
 use super::Web;
@@ -110,10 +109,9 @@ impl Answering<'_> {
     ) -> RouteAnswer<'static> {
         let outcome = Some(link_status.outcome);
         let link = Some(self.self_link(None));
-        let result: Result<Response, _> =
-            Err(Box::new(ProblemResponse { link_status: Some(link_status), link, ..problem }));
+        let problem = Box::new(ProblemResponse { link_status: Some(link_status), link, ..problem });
         let is_cold = outcome.is_some_and(LinkOutcome::is_cold);
-        RouteAnswer { result, item, outcome, links: None, is_cold }
+        RouteAnswer { item, outcome, is_cold, ..problem.into() }
     }
 
     /// One of several links, each in a project of its own.

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex};
 
-use nebulink::demo::Fault;
+use nebulink::demo::{Fault, Matching};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -187,6 +187,36 @@ async fn a_page_of_a_listed_origin_reads_links_and_errors() {
         assert_eq!(problem(&answer), kind);
         assert!(answer["headers"]["x-request-id"].is_string(), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn a_page_of_a_listed_origin_reads_each_line_as_it_comes() {
+    let Some(browser) = Browser::start().await else { return };
+    let (other, site) = start(&[]).await;
+    site.stand_in.add_conversation(KEY, "slow");
+    site.stand_in.set_fault_for(Matching::id("slow"), Fault::Hold);
+    browser.open(&other.listed()).await;
+    let mut options = batch(r#"{"links": [{"id": "slow"}, {"id": "abc"}]}"#);
+    options["headers"]["accept"] = json!("application/x-ndjson");
+    let read = "
+        const [url, options] = arguments;
+        window.text = '', window.isComplete = false;
+        const read = async response => {
+            for await (const part of response.body.pipeThrough(new TextDecoderStream())) window.text += part;
+            window.isComplete = true;
+        };
+        return fetch(url, options).then(response => { read(response); return response.headers.get('content-type') })";
+    let content_type = browser.evaluate(read, &[json!(site.page("/api/v1/links")), options]).await;
+    assert_eq!(content_type, "application/x-ndjson");
+    browser.eventually("return window.text.endsWith('\\n')").await;
+    let shown = browser.evaluate("return [window.text, window.isComplete]", &[]).await;
+    let line: Value = serde_json::from_str(shown[0].as_str().unwrap()).unwrap();
+    assert_eq!((&line["index"], &line["id"], &shown[1]), (&json!(1), &json!("abc"), &json!(false)));
+    site.stand_in.release_held();
+    browser.eventually("return window.isComplete").await;
+    let text = browser.evaluate("return window.text", &[]).await;
+    let last: Value = serde_json::from_str(text.as_str().unwrap().lines().last().unwrap()).unwrap();
+    assert_eq!((&last["index"], &last["state"]), (&json!(0), &json!("resolved")));
 }
 
 #[tokio::test]

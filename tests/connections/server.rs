@@ -8,7 +8,7 @@ mod harness;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use harness::{End, LARGE, NO_LIMITS, Peer, Server, eventually, get_of, status};
+use harness::{End, LARGE, NO_LIMITS, Peer, STALL, Server, eventually, get_of, status};
 use nebulink::server::{ConnectionLimits, bind};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -71,6 +71,32 @@ fn a_peer_that_does_not_read_is_let_go_at_the_request_timeout() {
     let (read, end) = peer.end();
     assert!(read.len() < LARGE);
     assert_eq!(end, End::Reset);
+}
+
+#[test]
+fn a_peer_that_stalls_is_let_go_where_the_service_says_so_and_a_slow_one_gets_all() {
+    let server = Server::start(NO_LIMITS);
+    let mut stalled = server.connect();
+    stalled.send(get_of("/impatient"));
+    assert_eq!(status(&stalled.head()), "200");
+    eventually("it is let go", || server.open.get() == 0);
+    assert_eq!(stalled.end().1, End::Reset);
+
+    let mut slow = server.connect();
+    slow.send(get_of("/impatient"));
+    let began = Instant::now();
+    while began.elapsed() < 3 * STALL {
+        slow.read_some();
+        std::thread::sleep(STALL / 100);
+    }
+    assert_eq!(slow.answer().body.len(), LARGE);
+
+    // The next request of a connection has its own limits.
+    slow.send(get_of("/large"));
+    let began = Instant::now();
+    let waited = || began.elapsed() > 2 * STALL;
+    eventually("it is not let go", || waited() || server.open.get() == 0);
+    assert_eq!(slow.answer().body.len(), LARGE);
 }
 
 #[test]

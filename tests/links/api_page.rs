@@ -241,7 +241,7 @@ impl Examples {
             count += 1;
             example.run(&beginning).await;
         }
-        assert!(count >= 3, "{count} examples");
+        assert!(count >= 4, "{count} examples");
     }
 }
 

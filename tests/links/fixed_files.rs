@@ -36,6 +36,20 @@ async fn the_mark_and_the_file_for_robots_are_open_and_kept_for_a_day() {
 }
 
 #[tokio::test]
+async fn the_foot_of_each_page_leads_programmers_to_the_description_of_the_api() {
+    let stand_in = stand_in().await;
+    for (settings, path) in [(&[][..], "/openapi.json"), (&[("server.base_path", "/b")], "/b/openapi.json")] {
+        let nebulink = nebulink(&stand_in, settings).await;
+        for page in ["/", "/kit", "/nowhere"] {
+            let page = format!("{}{page}", path.strip_suffix("/openapi.json").unwrap());
+            let page = nebulink.request("GET", &page, &[("accept", "text/html")]).await.body;
+            assert!(page.contains(&format!("<a href=\"{path}\">API</a>")), "{page}");
+        }
+        assert_eq!(nebulink.get(path).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn a_keyword_in_the_browser_opens_a_link() {
     let stand_in = stand_in().await;
     let nebulink = nebulink(&stand_in, &[]).await;

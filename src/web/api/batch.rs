@@ -1,15 +1,18 @@
 //! Many links: as one JSON document, or as a line for each as soon as it is known (NDJSON).
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use http::StatusCode;
-use http::header::HeaderValue;
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::request::Parts;
 use indexmap::IndexMap;
 
@@ -22,10 +25,20 @@ use crate::web::batch::BatchLink;
 use crate::web::installation::Installation;
 use crate::web::link_json::{LinkJson, LinkJsonContext};
 use crate::web::link_request::own_address;
+use crate::web::negotiation::wants_ndjson;
 use crate::web::pages::secure_response;
 use crate::web::parameters::Parameters;
+use crate::web::places::Place;
 use crate::web::problem::Problem;
 use crate::web::request_body::{is_sent_as, read_body};
+
+/// A client that takes no line for so long is let go.
+const LONGEST_STALL: Duration = Duration::from_secs(5);
+
+/// The most links that are sent as one chunk: those that are known at once.
+const MAX_CHUNK: usize = 32;
+
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The links of a request.
 struct Batch {
@@ -61,21 +74,67 @@ pub(super) async fn answer(
         let (web, parts) = (Arc::clone(web), parts.clone());
         move || (Batch::read(&web, &parts, &body), place)
     });
-    let (batch, _place) = reading.await.map_err(|_| Problem::Internal)?;
+    let (batch, place) = reading.await.map_err(|_| Problem::Internal)?;
     let batch = batch?;
     let number = batch.number;
     let is_cold = Arc::new(AtomicBool::new(false));
-    let mut links = pin!(batch.resolve(web, mode, caller, deadline, &is_cold, false));
-    let mut texts = vec![String::new(); number];
-    while let Some((position, link)) = links.next().await {
-        if let Some(text) = texts.get_mut(position) {
-            *text = link;
+    let links = batch.resolve(web, mode, caller, deadline, &is_cold);
+    let answer = if wants_ndjson(&parts.headers) {
+        (web.options.limit_stall)(&parts.extensions, LONGEST_STALL);
+        RouteAnswer { becomes_cold: Some(is_cold), ..lines(links, place).into() }
+    } else {
+        let response = document(links, number).await;
+        RouteAnswer { is_cold: is_cold.load(Ordering::Relaxed), ..response.into() }
+    };
+    Ok(RouteAnswer { links: Some(number), ..answer })
+}
+
+/// All links as one JSON document. It is not copied together: the same text stands for each duplicate of a link.
+async fn document(links: impl Stream<Item = (Vec<usize>, LinkJson)>, number: usize) -> Response {
+    let mut links = pin!(links);
+    let mut texts = vec![Bytes::new(); number];
+    while let Some((positions, link)) = links.next().await {
+        let text = Bytes::from(json(&link));
+        for position in positions {
+            if let Some(place) = texts.get_mut(position) {
+                *place = text.clone();
+            }
         }
     }
-    let body = format!("{{\"links\":[{}]}}", texts.join(","));
-    let response = secure_response(StatusCode::OK, HeaderValue::from_static("application/json"), body);
-    let is_cold = is_cold.load(Ordering::Relaxed);
-    Ok(RouteAnswer { links: Some(number), is_cold, ..response.into() })
+    let commas = std::iter::once(Bytes::new()).chain(std::iter::repeat(Bytes::from_static(b",")));
+    let elements = commas.zip(texts).flat_map(|(comma, text)| [comma, text]);
+    let start = std::iter::once(Bytes::from_static(b"{\"links\":["));
+    let parts: Vec<_> = start.chain(elements).chain([Bytes::from_static(b"]}")]).collect();
+    let length = parts.iter().map(Bytes::len).sum::<usize>();
+    let body = Body::from_stream(stream::iter(parts).map(Ok::<_, Infallible>));
+    let mut response = secure_response(StatusCode::OK, HeaderValue::from_static("application/json"), body);
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+/// A line for each link as soon as it is known. They are resolved only while the client takes them, and its place is free
+/// as soon as it has all of them or leaves.
+fn lines(links: impl Stream<Item = (Vec<usize>, LinkJson)> + Send + 'static, place: Place) -> Response {
+    let one_by_one = links.flat_map(|(positions, link)| {
+        stream::iter(positions).map(move |position| {
+            let index = Some(position);
+            json(&LinkJson { index, ..link.clone() }) + "\n"
+        })
+    });
+    let chunks = one_by_one.ready_chunks(MAX_CHUNK).map(move |lines| {
+        let _held = &place;
+        Ok::<_, Infallible>(lines.concat())
+    });
+    let ndjson = HeaderValue::from_static("application/x-ndjson");
+    let mut response = secure_response(StatusCode::OK, ndjson, Body::from_stream(chunks));
+    // Otherwise nginx would hold lines back until it has some KiB of them.
+    response.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+/// Strings and numbers always make JSON.
+fn json(link: &LinkJson) -> String {
+    serde_json::to_string(link).unwrap_or_default()
 }
 
 impl Batch {
@@ -97,8 +156,8 @@ impl Batch {
         Ok(Self { number, invalid, links, address: installation.url().map(str::to_owned) })
     }
 
-    /// Each link as JSON, with its position, as soon as it is known. `is_cold` turns true if one of them cost a call to
-    /// Nebuly, or would have.
+    /// Each link with its positions, as soon as it is known. `is_cold` turns true if one of them cost a call to Nebuly, or
+    /// would have.
     fn resolve(
         self,
         web: &Arc<Web>,
@@ -106,24 +165,18 @@ impl Batch {
         caller: Caller,
         deadline: Instant,
         is_cold: &Arc<AtomicBool>,
-        with_index: bool,
-    ) -> impl Stream<Item = (usize, String)> + Send + use<> {
+    ) -> impl Stream<Item = (Vec<usize>, LinkJson)> + Send + use<> {
         let Self { invalid, links, address, .. } = self;
         let results = web.resolve_batch(links, mode, caller, deadline);
         let (web, is_cold) = (Arc::clone(web), Arc::clone(is_cold));
-        let known = results.flat_map(move |result| {
+        let known = results.map(move |result| {
             is_cold.fetch_or(result.outcome().is_cold(), Ordering::Relaxed);
             let context = LinkJsonContext { address: address.as_deref(), projects: &web.options.projects };
             let candidates = &result.link.candidates;
             let link = LinkJson::of_resolution(&context, candidates, result.resolution.as_ref());
-            // The same for each of its positions.
-            stream::iter(result.link.positions).map(move |position| (position, link.clone()))
+            (result.link.positions, link)
         });
-        stream::iter(invalid).chain(known).map(move |(position, link)| {
-            let link = LinkJson { index: with_index.then_some(position), ..link };
-            // Strings and numbers always make JSON.
-            (position, serde_json::to_string(&link).unwrap_or_default())
-        })
+        stream::iter(invalid).map(|(position, link)| (vec![position], link)).chain(known)
     }
 }
 

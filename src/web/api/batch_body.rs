@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserializer as _;
-use serde::de::{Deserialize, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -62,6 +62,15 @@ fn string(json: &RawValue) -> Option<String> {
     serde_json::from_str(json.get()).ok()
 }
 
+/// The text of a member's name; empty if it is no Unicode text.
+fn name_of(json: &RawValue) -> Cow<'_, str> {
+    let quoted = json.get();
+    match quoted.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(name) if !name.contains('\\') => Cow::Borrowed(name),
+        _ => Cow::Owned(serde_json::from_str(quoted).unwrap_or_default()),
+    }
+}
+
 /// The members of an object that have these names; `None` if the value is no object.
 fn members<'a, const N: usize>(
     json: &'a RawValue,
@@ -90,8 +99,7 @@ impl<'de, const N: usize> Visitor<'de> for Members<N> {
         let mut members = [None; N];
         // A name that is no Unicode text is none of these, and no error.
         while let Some(name) = map.next_key::<&RawValue>()? {
-            let name = Cow::<str>::deserialize(&mut serde_json::Deserializer::from_str(name.get()));
-            let name = name.unwrap_or_default();
+            let name = name_of(name);
             let own = self.0.iter().position(|own| *own == name).and_then(|at| members.get_mut(at));
             match own {
                 Some(member) => *member = Some(map.next_value()?),

@@ -11,7 +11,7 @@ use http::StatusCode;
 use http::request::Parts;
 use opentelemetry::context::{FutureExt as _, WithContext};
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, TraceId, Tracer as _};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, ContextGuard, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 
 use super::link_outcome::LinkOutcome;
@@ -91,6 +91,11 @@ impl RequestSpan {
     /// Runs a future as part of the request: spans that it starts are children of this one.
     pub(in crate::web) fn around<F: Future>(&self, future: F) -> Pin<Box<WithContext<F>>> {
         Box::pin(future.with_context(self.0.clone()))
+    }
+
+    /// Makes the request the context of what this thread does, until the guard is dropped.
+    pub(in crate::web) fn enter(&self) -> ContextGuard {
+        self.0.clone().attach()
     }
 
     /// The id of the trace, by which the line in the log is found.

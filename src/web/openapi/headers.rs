@@ -76,14 +76,22 @@ pub(super) fn all() -> impl Iterator<Item = (&'static str, Header)> {
 }
 
 const TABLE: &[(&str, &str, &str)] = &[
-    ("access-control-allow-headers", "For an origin of `access.cors_origins`.", "authorization,content-type"),
+    (
+        "access-control-allow-headers",
+        "For an origin of `access.cors_origins`.",
+        "authorization,cache-control,content-type,x-request-id",
+    ),
     ("access-control-allow-methods", "For an origin of `access.cors_origins`.", "GET,POST"),
     (
         "access-control-allow-origin",
         "For an origin of `access.cors_origins`.",
         "https://dashboard.example.com",
     ),
-    ("access-control-expose-headers", "For an origin of `access.cors_origins`.", "retry-after,x-request-id"),
+    (
+        "access-control-expose-headers",
+        "For an origin of `access.cors_origins`.",
+        "cache-status,retry-after,server-timing,x-request-id",
+    ),
     ("access-control-max-age", "Seconds; for an origin of `access.cors_origins`.", "600"),
     ("allow", "The methods of this path.", "GET,HEAD"),
     ("cache-control", "How long a browser may keep the answer.", "no-store"),

@@ -34,6 +34,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// More than the sockets of both ends take.
 pub(crate) const LARGE: usize = 64 * 1024 * 1024;
 
+/// How long a peer may read nothing of `/impatient`.
+pub(crate) const STALL: Duration = Duration::from_secs(1);
+
 pub(crate) const NO_LIMITS: ConnectionLimits = ConnectionLimits {
     max_connections: 1000,
     header_timeout: NEVER,
@@ -130,6 +133,7 @@ fn service(gate: Gate) -> Router {
             get(async |Extension(connection): Extension<Connection>| connection.peer().to_string()),
         )
         .route("/extended", get(extended))
+        .route("/impatient", get(impatient))
         .fallback(async |uri: Uri| uri.path().len().to_string())
 }
 
@@ -150,6 +154,12 @@ async fn extended(Extension(connection): Extension<Connection>) -> &'static str 
     connection.extend_deadline(NEVER);
     sleep(Duration::from_secs(2)).await;
     "in time"
+}
+
+/// Lets a peer go that does not read.
+async fn impatient(Extension(connection): Extension<Connection>) -> Vec<u8> {
+    connection.limit_stall(STALL);
+    vec![b'x'; LARGE]
 }
 
 /// A body that never ends.
@@ -255,6 +265,11 @@ impl Peer {
         let read = self.read();
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
         matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Reads what has come, at most some KiB.
+    pub(crate) fn read_some(&mut self) {
+        assert_ne!(self.read().unwrap(), 0, "the end");
     }
 
     /// Reads until the server has ended the connection.

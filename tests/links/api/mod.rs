@@ -3,6 +3,7 @@
 mod batch;
 mod bodies;
 mod link;
+mod ndjson;
 
 use nebulink::demo::StandIn;
 use serde_json::{Value, json};

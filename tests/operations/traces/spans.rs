@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use super::collector::{Collector, Span, resources, spans};
 use super::program::serve;
-use crate::support::{KEY, PATIENCE, stand_in};
+use crate::support::{KEY, PATIENCE, exchange, stand_in};
 
 const ID: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -140,6 +140,35 @@ async fn a_call_for_details_is_a_span_of_the_request_for_the_link_page() {
         assert_eq!(span.attribute("nebulink.result"), Some("ok"));
         let parent = all.iter().find(|other| other.text("spanId") == span.text("parentSpanId")).unwrap();
         assert_eq!((parent.kind(), parent.text("traceId")), ("SERVER", span.text("traceId")));
+    }
+    assert!(!received.contains("canary") && !received.contains(ID), "{received}");
+}
+
+#[tokio::test]
+async fn a_batch_is_one_span_with_its_calls_also_while_its_lines_are_sent() {
+    let Some(collector) = Collector::start().await else { return };
+    let stand_in = with_items().await;
+    let program = serve(&stand_in, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint())]).await;
+    for (accept, id) in [("application/json", ID), ("application/x-ndjson", "canary-conversation")] {
+        let body = format!(r#"{{"links":[{{"id":"{id}"}}]}}"#);
+        let request = format!(
+            "POST /api/v1/links HTTP/1.0\r\naccept: {accept}\r\ncontent-type: application/json\r\ncontent-length: \
+             {}\r\n\r\n{body}",
+            body.len()
+        );
+        assert_eq!(exchange(program.address, request.as_bytes()).await.status, 200);
+    }
+    program.end().await;
+    let received = collector.end();
+    let all = spans(&received);
+    let (servers, clients) = (only(&all, "SERVER"), only(&all, "CLIENT"));
+    assert_eq!((servers.len(), clients.len()), (2, 2), "{received}");
+    for server in servers {
+        assert_eq!(server.text("name"), "POST /api/v1/links");
+        assert_eq!(server.attribute("http.response.status_code"), Some("200"));
+        assert_eq!((server.attribute("nebulink.kind"), server.attribute("nebulink.outcome")), (None, None));
+        let calls = clients.iter().filter(|call| call.text("parentSpanId") == server.text("spanId"));
+        assert_eq!(calls.count(), 1, "{received}");
     }
     assert!(!received.contains("canary") && !received.contains(ID), "{received}");
 }

@@ -4,6 +4,7 @@ mod fake_server;
 mod hostile_servers;
 mod nebuly;
 mod progress;
+mod running_nebulink;
 mod server;
 mod snapshot;
 mod streams;
