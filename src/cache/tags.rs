@@ -58,8 +58,10 @@ impl TagCache for MemoryTagCache {
         let (its, other) =
             if tag.items.is_empty() { (&self.absent, &self.found) } else { (&self.found, &self.absent) };
         other.lock().remove(&key);
+        // Some may have been found long ago, by a project that cannot be asked now.
+        let since = tag.items.iter().map(|item| item.found_at).min().unwrap_or(now);
         let size = size(&key, &tag);
-        its.lock().insert(key, Arc::new(tag), size, now);
+        its.lock().insert(key, Arc::new(tag), size, since);
     }
 }
 
@@ -122,6 +124,19 @@ mod tests {
         assert!(!has(&cache, "1") && has(&cache, "2"));
         cache.housekeep(at(24 * HOUR + 1));
         assert_eq!(cache.found.lock().len_and_size(), (0, 0));
+    }
+
+    #[test]
+    fn an_item_that_is_kept_in_an_outage_is_not_any_younger_for_that() {
+        let cache = cache();
+        let mut both = tag(Some("old"), HOUR);
+        both.items.extend(tag(Some("new"), 20 * HOUR).items);
+        insert(&cache, "1", Some("c"), 2 * HOUR);
+        cache.insert(key("2"), both, at(20 * HOUR));
+        cache.housekeep(at(25 * HOUR - 1));
+        assert!(has(&cache, "1") && has(&cache, "2"));
+        cache.housekeep(at(25 * HOUR));
+        assert!(has(&cache, "1") && !has(&cache, "2"));
     }
 
     #[test]
