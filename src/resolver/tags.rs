@@ -90,7 +90,7 @@ struct TagQuery {
     /// The projects that refuse the question in a way that means that they have none. An item that is remembered does not
     /// end by that: a wrong route in front of Nebuly also answers so.
     refused: ProjectSet,
-    /// The status of the first answer that decides.
+    /// The status of the first answer that decides. None of a list without items, which says no more than a 404.
     status: Option<u16>,
     /// The first failure.
     failure: Option<CallFailure>,
@@ -346,9 +346,12 @@ impl TagQuery {
                 self.found.push((project, item));
             }
             Ok(Answer::Absent { status }) => {
-                self.status.get_or_insert(status);
-                let projects = if status == LISTED { &mut self.absent } else { &mut self.refused };
-                projects.insert(project);
+                if status == LISTED {
+                    self.absent.insert(project);
+                } else {
+                    self.status.get_or_insert(status);
+                    self.refused.insert(project);
+                }
             }
             Err(failure) => {
                 self.failure.get_or_insert(failure);
