@@ -189,7 +189,8 @@ impl TagResolver {
             Resolution::failed(Cause::RateLimited { retry_after: retry_after(wait) }).for_caller(mode, false)
         });
         match answer.outcome {
-            Outcome::Failed(_) => self.store.remembered(&key).unwrap_or(answer),
+            // A refresh that failed does not change a cached answer.
+            Outcome::Failed(_) => self.store.fallback(&key).unwrap_or(answer),
             _ => answer,
         }
     }
@@ -215,6 +216,11 @@ impl TagStore {
         let cached = self.tags.cache.get(key)?;
         let items = cached.remembered(self.clock.monotonic()).cloned().collect();
         Some(Resolution::new(outcome(items)?, AnswerSource::Stale))
+    }
+
+    /// The answer that is used in place of a failure.
+    fn fallback(&self, key: &TagKey) -> Option<Resolution<TaggedItem>> {
+        self.hit(key).or_else(|| self.remembered(key))
     }
 
     /// All projects of a scope.
@@ -302,6 +308,12 @@ impl TagStore {
         let remembered = before.iter().flat_map(|before| before.remembered(now));
         let kept: Vec<_> = remembered.filter(is_kept).cloned().collect();
         let refused = query.refused.without(kept.iter().map(|item| item.project).collect());
+        if found.is_empty() && query.absent.union(refused) == ProjectSet::default() {
+            // Nobody has said anything new: what is cached stays as it is.
+            let outcome = query.failure.map_or(Outcome::Absent, Outcome::Failed);
+            let failed = Resolution::new(outcome, AnswerSource::nebuly(query.status, duration));
+            return self.fallback(&key).unwrap_or(failed);
+        }
         let said_at = match &before {
             // The moment at which the first of them said so.
             Some(before) if not_asked != ProjectSet::default() => before.absent.said_at,

@@ -393,12 +393,38 @@ async fn refresh_asks_for_tag_and_link_again_and_falls_back_to_what_is_known() {
     assert_leads(&answer, &url_of(&stand_in, 5), ASKED_FOR);
     assert_eq!(stand_in.call_count(), 6);
     stand_in.set_fault(Some(Fault::Drop));
-    let answer = nebulink.get(target).await;
-    assert_leads(&answer, &url_of(&stand_in, 5), STALE);
+    // As it is cached: fresh, then stale.
+    for cache_status in [HIT, STALE] {
+        let answer = nebulink.get(target).await;
+        assert_leads(&answer, &url_of(&stand_in, 5), cache_status);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        nebulink.clock.advance(Duration::from_secs(60));
+    }
     stand_in.clear_faults();
     stand_in.remove(KEY, Uuid::from_u128(2));
     stand_in.remove(KEY, Uuid::from_u128(5));
     assert_leads(&nebulink.get(target).await, &url_of(&stand_in, 1), ASKED_FOR);
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_leaves_what_is_cached_as_it_was() {
+    let stand_in = known().await;
+    let nebulink = nebulink(&stand_in, &[]).await;
+    let [known, absent] = ["/go/tag/ticket/4711", "/go/tag/ticket/0815"];
+    nebulink.get(known).await;
+    nebulink.get(absent).await;
+    stand_in.forget_calls();
+    stand_in.set_fault_for(listings(), status(422));
+    assert_leads(&nebulink.get(&format!("{known}?refresh")).await, &url_of(&stand_in, 2), ASKED_FOR);
+    stand_in.set_fault_for(listings(), status(500));
+    assert_leads(&nebulink.get(&format!("{known}?refresh")).await, &url_of(&stand_in, 2), ASKED_FOR);
+    for target in [&format!("{absent}?refresh"), absent] {
+        let answer = nebulink.get(target).await;
+        assert_problem(&answer, 404, "not-found");
+        assert_eq!(answer.header("cache-status"), NEGATIVE);
+    }
+    assert_leads(&nebulink.get(known).await, &url_of(&stand_in, 2), HIT);
+    assert_eq!(stand_in.call_count(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -534,12 +560,19 @@ async fn each_call_costs_a_token_and_a_look_up_that_has_begun_is_finished() {
     let refused = nebulink.get("/go/tag/ticket/4712").await;
     assert_problem(&refused, 429, "rate-limited");
     assert_eq!(refused.header("retry-after"), Some("2"));
-    // Without a token, what is remembered is better than nothing.
-    assert_leads(&nebulink.get("/go/tag/ticket/4711?refresh").await, &url_of(&stand_in, 2), STALE);
+    // Without a token, a refresh is answered from the cache.
+    assert_leads(&nebulink.get("/go/tag/ticket/4711?refresh").await, &url_of(&stand_in, 2), HIT);
     assert_eq!(stand_in.call_count(), 2);
     nebulink.clock.advance(Duration::from_secs(2));
     assert_leads(&nebulink.get("/go/tag/ticket/4712").await, &url_of(&stand_in, 3), STORED);
     assert_eq!(stand_in.call_count(), 4);
+    nebulink.clock.advance(Duration::from_secs(2));
+    for (target, cache_status) in [("/go/tag/ticket/0815", ABSENT), ("/go/tag/ticket/0815?refresh", NEGATIVE)]
+    {
+        let answer = nebulink.get(target).await;
+        assert_problem(&answer, 404, "not-found");
+        assert_eq!((answer.header("cache-status"), stand_in.call_count()), (cache_status, 5));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
