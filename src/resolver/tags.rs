@@ -1,8 +1,8 @@
 //! Look-ups by tag: the newest item that the customer gave a tag, from the cache or from the projects; and then the link of
 //! that item, which is resolved like any other.
 //!
-//! All projects are asked at once, since several may have an item with the tag. What cannot be asked now is taken from what
-//! is remembered, which is marked as stale.
+//! All projects are asked at once and waited for, since several may have an item with the tag. What cannot be asked now is
+//! taken from what is remembered, which is marked as stale.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +18,6 @@ use crate::domain::{
     ProjectIndex, ProjectSet, Scope, Tag, TagCache, TagKey, TagSearch, TaggedItem, TaggedItems, TimeRange,
     retry_after,
 };
-
-/// The time that the other projects have to answer once one has an item. A listing takes longer than a link.
-const OTHERS: Duration = Duration::from_secs(2);
 
 /// The longest that a caller waits for an answer in place of a remembered one. The look-up goes on without the caller.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -139,6 +136,7 @@ fn together(look_up: AnswerSource, link: &Resolution) -> AnswerSource {
         }
         (AnswerSource::Nebuly(first), AnswerSource::Nebuly(then)) => AnswerSource::Nebuly(Calls {
             collapsed: first.collapsed && then.collapsed,
+            is_incomplete: first.is_incomplete,
             duration: first.duration + then.duration,
             ..then
         }),
@@ -262,7 +260,8 @@ impl TagStore {
         self.settle(key, query, began.elapsed())
     }
 
-    /// Asks projects, all at once.
+    /// Asks projects, all at once, and waits for all of them: another one may have an item, too. Each answers or fails by
+    /// `nebuly.deadline`.
     async fn query(&self, projects: &[ProjectIndex], search: &TagSearch, caller: &Caller) -> TagQuery {
         let mut query = TagQuery { asked: projects.iter().copied().collect(), ..TagQuery::default() };
         let ask = |project: ProjectIndex| async move {
@@ -273,20 +272,8 @@ impl TagStore {
             (project, answer)
         };
         let mut asked: FuturesUnordered<_> = projects.iter().copied().map(ask).collect();
-        let mut give_up_at = None;
-        while !asked.is_empty() {
-            let next = match give_up_at {
-                None => asked.next().await,
-                Some(at) => tokio::time::timeout_at(at, asked.next()).await.unwrap_or_default(),
-            };
-            let Some((project, answer)) = next else {
-                query.failure.get_or_insert(CallFailure { cause: Cause::Timeout, status: None });
-                break;
-            };
+        while let Some((project, answer)) = asked.next().await {
             query.note(project, answer);
-            if !query.found.is_empty() {
-                give_up_at.get_or_insert_with(|| tokio::time::Instant::now() + OTHERS);
-            }
         }
         query
     }
@@ -308,10 +295,13 @@ impl TagStore {
         let remembered = before.iter().flat_map(|before| before.remembered(now));
         let kept: Vec<_> = remembered.filter(is_kept).cloned().collect();
         let refused = query.refused.without(kept.iter().map(|item| item.project).collect());
+        let is_incomplete = query.failure.is_some() || !kept.is_empty();
+        let calls =
+            Calls { mode: Mode::Cached, collapsed: false, is_incomplete, status: query.status, duration };
         if found.is_empty() && query.absent.union(refused) == ProjectSet::default() {
             // Nobody has said anything new: what is cached stays as it is.
             let outcome = query.failure.map_or(Outcome::Absent, Outcome::Failed);
-            let failed = Resolution::new(outcome, AnswerSource::nebuly(query.status, duration));
+            let failed = Resolution::new(outcome, AnswerSource::Nebuly(calls));
             return self.fallback(&key).unwrap_or(failed);
         }
         let said_at = match &before {
@@ -320,11 +310,10 @@ impl TagStore {
             _ => now,
         };
         let absent = AbsentLink { said_by: ended.union(refused), said_at };
-        let is_complete = query.failure.is_none() && kept.is_empty();
         let source = if found.is_empty() && !kept.is_empty() {
             AnswerSource::Stale
         } else {
-            AnswerSource::nebuly(query.status, duration)
+            AnswerSource::Nebuly(calls)
         };
         if found.len() + kept.len() > 1 {
             // Kept under its own project as well, for callers who choose it.
@@ -341,7 +330,7 @@ impl TagStore {
         let outcome =
             outcome(items.clone()).unwrap_or_else(|| query.failure.map_or(Outcome::Absent, Outcome::Failed));
         if !items.is_empty() || absent.said_by != ProjectSet::default() {
-            let complete_at = is_complete.then_some(now);
+            let complete_at = (!is_incomplete).then_some(now);
             self.tags.cache.insert(key, CachedTag { items, absent, complete_at }, now);
         }
         Resolution::new(outcome, source)

@@ -30,6 +30,9 @@ const TAGS: (&str, &str) = ("lookup.tags", "ticket,Größe 1");
 /// A browser, as far as `Accept` goes.
 const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml");
 
+/// The time that a slow listing takes: longer than what a caller waits for an answer that is remembered.
+const SLOW: Duration = Duration::from_millis(2300);
+
 const ROBOT: (&str, &str) = ("user-agent", "Slackbot-LinkExpanding 1.0");
 
 const HIT: Option<&str> = Some("nebulink; hit");
@@ -501,7 +504,9 @@ async fn a_project_that_cannot_be_asked_hides_no_answer_of_another() {
     // It is not certain, so it is asked for again the next time; what was said not to be there is not.
     for (calls, of) in [(4, [0, 1, 2].as_slice()), (2, &[1, 2])] {
         stand_in.forget_calls();
-        assert_leads(&nebulink.get(target).await, &url_in(&stand_in, 1, 1), STORED);
+        let answer = nebulink.get(target).await;
+        assert_leads(&answer, &url_in(&stand_in, 1, 1), STORED);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(stand_in.call_count(), calls);
         for project in of {
             assert!(stand_in.calls().iter().any(|call| call.key == Some(key_of(*project))), "{project}");
@@ -536,14 +541,41 @@ async fn a_project_that_cannot_be_asked_stands_as_it_last_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_project_that_hangs_does_not_delay_the_answer_of_another_for_long() {
+async fn a_slow_project_is_waited_for_since_it_may_have_an_item_too() {
     let stand_in = stand_in_with(2).await;
     stand_in.add(&key_of(0), tagged(1, "4711", DAY));
-    let nebulink = nebulink_of(&stand_in, 2, &[("nebuly.attempt_timeout", "8s")]).await;
-    stand_in.set_fault_for(Matching::key(key_of(1)), Fault::Hang);
+    stand_in.add(&key_of(1), tagged(2, "4711", DAY));
+    let nebulink = nebulink_of(&stand_in, 2, &[]).await;
+    stand_in.set_fault_for(listings().and_key(key_of(1)), Fault::Delay(SLOW));
+    let target = "/go/tag/ticket/4711";
+    let answer = nebulink.get(target).await;
+    assert_problem(&answer, 409, "ambiguous");
+    let calls = stand_in.call_count();
+    let answer = nebulink.get(target).await;
+    assert_problem(&answer, 409, "ambiguous");
+    assert_eq!((answer.header("cache-status"), stand_in.call_count()), (HIT, calls));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_project_that_hangs_is_left_out_at_last_and_the_answer_without_it_is_not_kept() {
+    let stand_in = stand_in_with(2).await;
+    stand_in.add(&key_of(0), tagged(1, "4711", DAY));
+    let short = [("nebuly.attempt_timeout", "1s"), ("nebuly.deadline", "2s")];
+    let nebulink = nebulink_of(&stand_in, 2, &short).await;
+    stand_in.set_fault_for(listings().and_key(key_of(1)), Fault::Hang);
+    let target = "/go/tag/ticket/4711";
+    let url = url_in(&stand_in, 0, 1);
     let began = Instant::now();
-    assert_leads(&nebulink.get("/go/tag/ticket/4711").await, &url_in(&stand_in, 0, 1), STORED);
+    let answer = nebulink.get(target).await;
+    assert_leads(&answer, &url, STORED);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    stand_in.clear_faults();
+    let answer = nebulink.get(target).await;
+    assert_leads(&answer, &url, STORED);
+    assert_eq!(answer.header("cache-control"), Some("private, max-age=60"));
+    assert_eq!(questions(&stand_in).len(), 4);
+    assert_leads(&nebulink.get(target).await, &url, HIT);
 }
 
 #[tokio::test]
