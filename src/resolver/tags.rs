@@ -19,7 +19,8 @@ use crate::domain::{
     retry_after,
 };
 
-/// The longest that a caller waits for an answer in place of a remembered one. The look-up goes on without the caller.
+/// The longest that a caller waits for an answer in place of a remembered one, unless it wants Nebuly to be asked. The
+/// look-up goes on without the caller.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The status of an answer that lists items, also if there are none.
@@ -177,7 +178,7 @@ impl TagResolver {
             async move { store.ask(key, mode, &caller).await }
         };
         let asking = self.flights.resolve(&key, &caller, mode, until, pay, begin);
-        let answer = if self.store.remembered(&key).is_some() {
+        let answer = if mode == Mode::Cached && self.store.remembered(&key).is_some() {
             // Nobody waits long for what is probably known.
             tokio::time::timeout(PATIENCE, asking).await.unwrap_or(Ok(Resolution::OUT_OF_TIME))
         } else {

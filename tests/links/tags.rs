@@ -431,6 +431,17 @@ async fn a_refresh_that_fails_leaves_what_is_cached_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refresh_waits_for_a_slow_listing_though_an_answer_is_remembered() {
+    let stand_in = known().await;
+    let nebulink = nebulink(&stand_in, &[]).await;
+    nebulink.get("/go/tag/ticket/4711").await;
+    stand_in.add(KEY, tagged(5, "4711", HOUR));
+    stand_in.set_fault_for(listings(), Fault::Delay(SLOW));
+    let answer = nebulink.get("/go/tag/ticket/4711?refresh").await;
+    assert_leads(&answer, &url_of(&stand_in, 5), ASKED_FOR);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wait_waits_for_an_item_that_is_not_there_yet() {
     let stand_in = known().await;
     let nebulink = nebulink(&stand_in, &[]).await;
