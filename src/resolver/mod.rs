@@ -296,7 +296,10 @@ impl Resolver {
             };
             // A request whose first call was made is finished, whatever it costs.
             let begun = matches!(source, AnswerSource::Nebuly(_));
-            let link = self.resolve_once(&request, mode, until, begun).await;
+            // With a deadline of its own, so that a slow look-up does not end it. Both together take 20 s at most by default,
+            // within the 30 s of `server.request_timeout`; who sets a longer `nebuly.deadline` has to set more than twice that
+            // there.
+            let link = self.resolve_once(&request, mode, deadline(self.policy.deadline), begun).await;
             let link = self.or_constructed(&request, link);
             TaggedLink { item: found.item, scope, link }
         };

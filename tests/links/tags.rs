@@ -442,6 +442,16 @@ async fn a_refresh_waits_for_a_slow_listing_though_an_answer_is_remembered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_look_up_takes_no_time_from_the_link() {
+    let stand_in = known().await;
+    // Less time is left of the deadline than a call has to have.
+    let short = [("nebuly.attempt_timeout", "3s"), ("nebuly.deadline", "3s")];
+    let nebulink = nebulink(&stand_in, &short).await;
+    stand_in.set_fault_for(listings(), Fault::Delay(SLOW));
+    assert_leads(&nebulink.get("/go/tag/ticket/4711").await, &url_of(&stand_in, 2), STORED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wait_waits_for_an_item_that_is_not_there_yet() {
     let stand_in = known().await;
     let nebulink = nebulink(&stand_in, &[]).await;
