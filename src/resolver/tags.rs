@@ -173,6 +173,9 @@ impl TagResolver {
         let tokens = Arc::new(PrepaidRateLimit::new(rate_limit));
         let caller = Caller { fairness_key, rate_limit: Arc::clone(&tokens) as _ };
         let pay = || tokens.prepay(u32::try_from(self.store.to_ask(&key, mode).len()).unwrap_or(u32::MAX));
+        // Unlike the call for a link, which is made at whichever caller's turn comes first, the calls of a look-up wait in the
+        // turns of its leader alone: they are several, in several projects, and rarely does anybody follow. A follower
+        // whose leader ran out of time leads a look-up of its own.
         let begin = |_lead: &Lead<_, _>| {
             let (store, key, caller) = (Arc::clone(&self.store), key.clone(), caller.clone());
             async move { store.ask(key, mode, &caller).await }
