@@ -5,9 +5,9 @@ use std::mem::size_of;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use parking_lot::Mutex;
 
+use super::bounded_by_age::{AgeBounds, BoundedByAge};
 use crate::domain::{DetailValue, Details, DetailsCache, Item, MonotonicTime, PlainValue, ProjectIndex};
 
 /// Somebody who opens a page again after this time sees what is new.
@@ -21,23 +21,8 @@ const MAX_ENTRIES: usize = 1000;
 const MAX_SIZE: usize = 8 * 1024 * 1024;
 
 /// Keeps details in memory, bounded in number, bytes and time. When it is full, the oldest go first.
-#[derive(Default)]
 pub struct MemoryDetailsCache {
-    entries: Mutex<DetailsByAge>,
-}
-
-#[derive(Default)]
-struct DetailsByAge {
-    /// The oldest first.
-    entries: IndexMap<(ProjectIndex, Item<'static>), CachedDetails>,
-    /// The bytes of all entries.
-    size: usize,
-}
-
-struct CachedDetails {
-    details: Arc<Details>,
-    read_at: MonotonicTime,
-    size: usize,
+    entries: Mutex<BoundedByAge<(ProjectIndex, Item<'static>), Arc<Details>>>,
 }
 
 impl MemoryDetailsCache {
@@ -47,57 +32,32 @@ impl MemoryDetailsCache {
     }
 }
 
+impl Default for MemoryDetailsCache {
+    fn default() -> Self {
+        let bounds = AgeBounds { entries: MAX_ENTRIES, size: MAX_SIZE, lifetime: LIFETIME };
+        Self { entries: Mutex::new(BoundedByAge::new(bounds)) }
+    }
+}
+
 impl DetailsCache for MemoryDetailsCache {
     fn get(&self, project: ProjectIndex, item: &Item<'static>, now: MonotonicTime) -> Option<Arc<Details>> {
-        let entries = self.entries.lock();
-        let cached = entries.entries.get(&(project, item.clone()))?;
-        (!cached.is_expired(now)).then(|| Arc::clone(&cached.details))
+        let key = (project, item.clone());
+        let mut entries = self.entries.lock();
+        entries.forget_expired(now);
+        entries.get(&key).cloned()
     }
 
     fn insert(&self, project: ProjectIndex, item: Item<'static>, details: Arc<Details>, now: MonotonicTime) {
         let size = size(&item, &details);
-        let mut entries = self.entries.lock();
-        entries.forget_expired(now);
-        entries.insert((project, item), CachedDetails { details, read_at: now, size });
-        while entries.entries.len() > MAX_ENTRIES || entries.size > MAX_SIZE {
-            entries.forget_oldest();
-        }
+        self.entries.lock().insert((project, item), details, size, now);
     }
 }
 
-impl DetailsByAge {
-    fn insert(&mut self, key: (ProjectIndex, Item<'static>), cached: CachedDetails) {
-        if let Some(replaced) = self.entries.shift_remove(&key) {
-            self.size -= replaced.size;
-        }
-        self.size += cached.size;
-        self.entries.insert(key, cached);
-    }
-
-    fn forget_expired(&mut self, now: MonotonicTime) {
-        while self.entries.first().is_some_and(|(_, oldest)| oldest.is_expired(now)) {
-            self.forget_oldest();
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((_, oldest)) = self.entries.shift_remove_index(0) {
-            self.size -= oldest.size;
-        }
-    }
-}
-
-impl CachedDetails {
-    fn is_expired(&self, now: MonotonicTime) -> bool {
-        now.since(self.read_at) >= LIFETIME
-    }
-}
-
-/// The bytes of an entry, beside the table: those of its values, names and texts.
+/// The bytes of an entry, beside the map: those of its values, names and texts.
 fn size(item: &Item<'static>, details: &Details) -> usize {
     let values =
         details.fields.iter().map(|(_, value)| size_of::<(Arc<str>, DetailValue)>() + heap_size(value));
-    size_of::<CachedDetails>() + item.id().len() + values.sum::<usize>()
+    size_of::<(ProjectIndex, Item<'_>)>() + size_of::<Details>() + item.id().len() + values.sum::<usize>()
 }
 
 fn heap_size(value: &DetailValue) -> usize {
@@ -157,10 +117,9 @@ mod tests {
         assert_eq!(cache.get(project(PROJECT), &conversation("a"), at(60)), Some(details("refunds")));
         assert!(!has(&cache, "a", 61) && has(&cache, "b", 61));
         cache.housekeep(at(61));
-        assert_eq!(cache.entries.lock().entries.len(), 1);
+        assert_eq!(cache.entries.lock().len_and_size().0, 1);
         cache.housekeep(at(90));
-        let entries = cache.entries.lock();
-        assert_eq!((entries.entries.len(), entries.size), (0, 0));
+        assert_eq!(cache.entries.lock().len_and_size(), (0, 0));
     }
 
     #[test]
@@ -191,7 +150,7 @@ mod tests {
             insert(&cache, &format!("c{n}"), "refunds", 0);
         }
         assert!(!has(&cache, "c0", 0) && has(&cache, "c1", 0) && has(&cache, "c1000", 0));
-        assert_eq!(cache.entries.lock().entries.len(), MAX_ENTRIES);
+        assert_eq!(cache.entries.lock().len_and_size().0, MAX_ENTRIES);
     }
 
     #[test]
@@ -202,8 +161,8 @@ mod tests {
             insert(&cache, &format!("c{n}"), &text, 0);
         }
         assert!(!has(&cache, "c4", 0) && has(&cache, "c5", 0) && has(&cache, "c7", 0));
-        assert!(cache.entries.lock().size <= MAX_SIZE);
+        assert!(cache.entries.lock().len_and_size().1 <= MAX_SIZE);
         insert(&cache, "too large", &"a".repeat(MAX_SIZE), 0);
-        assert_eq!(cache.entries.lock().size, 0);
+        assert_eq!(cache.entries.lock().len_and_size(), (0, 0));
     }
 }

@@ -1,6 +1,7 @@
 //! Adapters for caches: the links in memory, the links that replicas share, and the snapshot file; and the details of
 //! items and the tags that were looked up, in memory alone.
 
+mod bounded_by_age;
 mod details;
 mod link_record;
 mod memory;

@@ -5,9 +5,9 @@ use std::mem::size_of;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use parking_lot::Mutex;
 
+use super::bounded_by_age::{AgeBounds, BoundedByAge};
 use crate::domain::{CachedTag, MonotonicTime, TagCache, TagKey, TaggedItem};
 
 /// The most tags that are kept with their items.
@@ -29,27 +29,14 @@ pub struct MemoryTagCache {
     absent: Mutex<TagsByAge>,
 }
 
-struct TagsByAge {
-    /// The oldest first.
-    entries: IndexMap<TagKey, TagEntry>,
-    /// The bytes of all entries.
-    size: usize,
-    max_entries: usize,
-    lifetime: Duration,
-}
-
-struct TagEntry {
-    tag: Arc<CachedTag>,
-    inserted_at: MonotonicTime,
-    size: usize,
-}
+type TagsByAge = BoundedByAge<TagKey, Arc<CachedTag>>;
 
 impl MemoryTagCache {
     /// An empty cache, in which an absence counts for this time.
     #[must_use]
     pub fn new(negative_ttl: Duration) -> Self {
-        let with = |max_entries, lifetime| {
-            Mutex::new(TagsByAge { entries: IndexMap::new(), size: 0, max_entries, lifetime })
+        let with = |entries, lifetime| {
+            Mutex::new(BoundedByAge::new(AgeBounds { entries, size: MAX_SIZE, lifetime }))
         };
         Self { found: with(MAX_ENTRIES, CachedTag::KEPT), absent: with(MAX_ABSENT, negative_ttl) }
     }
@@ -63,57 +50,25 @@ impl MemoryTagCache {
 
 impl TagCache for MemoryTagCache {
     fn get(&self, key: &TagKey) -> Option<Arc<CachedTag>> {
-        let found = self.found.lock().get(key);
-        found.or_else(|| self.absent.lock().get(key))
+        let found = self.found.lock().get(key).cloned();
+        found.or_else(|| self.absent.lock().get(key).cloned())
     }
 
     fn insert(&self, key: TagKey, tag: CachedTag, now: MonotonicTime) {
         let (its, other) =
             if tag.items.is_empty() { (&self.absent, &self.found) } else { (&self.found, &self.absent) };
         other.lock().remove(&key);
-        its.lock().insert(key, tag, now);
-    }
-}
-
-impl TagsByAge {
-    fn get(&self, key: &TagKey) -> Option<Arc<CachedTag>> {
-        self.entries.get(key).map(|entry| Arc::clone(&entry.tag))
-    }
-
-    fn insert(&mut self, key: TagKey, tag: CachedTag, now: MonotonicTime) {
-        self.remove(&key);
+        // Some may have been found long ago, by a project that cannot be asked now.
+        let since = tag.items.iter().map(|item| item.found_at).min().unwrap_or(now);
         let size = size(&key, &tag);
-        self.size += size;
-        self.entries.insert(key, TagEntry { tag: Arc::new(tag), inserted_at: now, size });
-        while self.entries.len() > self.max_entries || self.size > MAX_SIZE {
-            self.forget_oldest();
-        }
-    }
-
-    fn remove(&mut self, key: &TagKey) {
-        if let Some(removed) = self.entries.shift_remove(key) {
-            self.size -= removed.size;
-        }
-    }
-
-    fn forget_expired(&mut self, now: MonotonicTime) {
-        let is_expired = |entry: &TagEntry| now.since(entry.inserted_at) >= self.lifetime;
-        let expired = self.entries.values().take_while(|entry| is_expired(entry)).count();
-        // All at once: each removal from the front moves all that stay.
-        self.size -= self.entries.drain(..expired).map(|(_, entry)| entry.size).sum::<usize>();
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((_, oldest)) = self.entries.shift_remove_index(0) {
-            self.size -= oldest.size;
-        }
+        its.lock().insert(key, Arc::new(tag), size, since);
     }
 }
 
-/// The bytes of an entry: those of its structs and texts.
+/// The bytes of an entry, beside the map: those of its structs and texts.
 fn size(key: &TagKey, tag: &CachedTag) -> usize {
     let items = tag.items.iter().map(|item| size_of::<TaggedItem>() + item.item.id().len());
-    let table = size_of::<TagKey>() + size_of::<TagEntry>() + size_of::<CachedTag>();
+    let table = size_of::<TagKey>() + size_of::<CachedTag>();
     table + key.tag.value().len() + items.sum::<usize>()
 }
 
@@ -168,8 +123,20 @@ mod tests {
         cache.housekeep(at(24 * HOUR));
         assert!(!has(&cache, "1") && has(&cache, "2"));
         cache.housekeep(at(24 * HOUR + 1));
-        let found = cache.found.lock();
-        assert_eq!((found.entries.len(), found.size), (0, 0));
+        assert_eq!(cache.found.lock().len_and_size(), (0, 0));
+    }
+
+    #[test]
+    fn an_item_that_is_kept_in_an_outage_is_not_any_younger_for_that() {
+        let cache = cache();
+        let mut both = tag(Some("old"), HOUR);
+        both.items.extend(tag(Some("new"), 20 * HOUR).items);
+        insert(&cache, "1", Some("c"), 2 * HOUR);
+        cache.insert(key("2"), both, at(20 * HOUR));
+        cache.housekeep(at(25 * HOUR - 1));
+        assert!(has(&cache, "1") && has(&cache, "2"));
+        cache.housekeep(at(25 * HOUR));
+        assert!(has(&cache, "1") && !has(&cache, "2"));
     }
 
     #[test]
@@ -181,7 +148,7 @@ mod tests {
         insert(&cache, "1", Some("new"), 20);
         cache.housekeep(at(24 * HOUR + 10));
         assert_eq!(*cache.get(&key("1")).unwrap(), tag(Some("new"), 20));
-        assert_eq!(cache.absent.lock().size, 0);
+        assert_eq!(cache.absent.lock().len_and_size(), (0, 0));
     }
 
     #[test]
@@ -211,7 +178,8 @@ mod tests {
         }
         assert!(!has(&cache, "0") && has(&cache, "1") && has(&cache, "10000"));
         assert!(!has(&cache, "guess-0") && has(&cache, "guess-1999"));
-        assert_eq!((cache.found.lock().entries.len(), cache.absent.lock().entries.len()), (10_000, 1000));
+        let [found, absent] = [&cache.found, &cache.absent].map(|tags| tags.lock().len_and_size().0);
+        assert_eq!((found, absent), (10_000, 1000));
     }
 
     #[test]
@@ -223,7 +191,7 @@ mod tests {
         for n in 0..1000 {
             cache.insert(key(&n.to_string()), tag.clone(), at(0));
         }
-        let found = cache.found.lock();
-        assert!(found.size <= MAX_SIZE && found.entries.len() < 1000 && found.entries.len() > 100);
+        let (len, size) = cache.found.lock().len_and_size();
+        assert!(size <= MAX_SIZE && len < 1000 && len > 100, "{len} {size}");
     }
 }

@@ -45,7 +45,8 @@ pub trait TagCache: Send + Sync + 'static {
     /// The answers about a tag, however old.
     fn get(&self, key: &TagKey) -> Option<Arc<CachedTag>>;
 
-    /// Keeps the answers that came now, in place of earlier ones.
+    /// Keeps the answers that came now, in place of earlier ones, and none longer than [`CachedTag::KEPT`] after the first of
+    /// the items was found.
     fn insert(&self, key: TagKey, tag: CachedTag, now: MonotonicTime);
 }
 

@@ -319,7 +319,10 @@ impl Resolver {
             };
             // A request whose first call was made is finished, whatever it costs.
             let begun = matches!(source, AnswerSource::Nebuly(_));
-            let link = self.resolve_once(&request, mode, until, begun).await;
+            // With a deadline of its own, so that a slow look-up does not end it. Both together take 20 s at most by default,
+            // within the 30 s of `server.request_timeout`; who sets a longer `nebuly.deadline` has to set more than twice that
+            // there.
+            let link = self.resolve_once(&request, mode, deadline(self.policy.deadline), begun).await;
             let link = self.or_constructed(&request, link);
             TaggedLink { item: found.item, scope, link }
         };
@@ -370,13 +373,13 @@ impl Resolver {
         let caller = Caller { fairness_key, rate_limit: Arc::clone(&tokens) as _ };
         let pay = || if begun { Ok(()) } else { tokens.prepay(self.store.first_calls(scope, &item)) };
         let may_retry = self.constructible(request).is_none();
-        let begin = |lead: &Lead<_, _>| {
+        let resolution = |lead: &Lead<_, _>| {
             let (options, store, item) =
                 (lead.call_options(may_retry), Arc::clone(&self.store), item.clone());
             async move { store.resolve(scope, item, mode, options).await }
         };
         let key = (scope, item.clone());
-        match self.flights.resolve(&key, &caller, mode, until, pay, begin).await {
+        match self.flights.resolve(&key, &caller, mode, until, pay, resolution).await {
             Ok(result) => self.conclude(result, scope, &item, mode),
             Err(wait) => self.rate_limited(scope, item, mode, wait).await,
         }

@@ -86,6 +86,8 @@ pub struct Calls {
     pub mode: Mode,
     /// True if the request followed the flight of another one, which made the calls.
     pub collapsed: bool,
+    /// True if a project could not be asked that may have an item with the tag, too.
+    pub is_incomplete: bool,
     /// The status of the answer that decided, if there was one.
     pub status: Option<u16>,
     /// The time that they took.
@@ -95,7 +97,7 @@ pub struct Calls {
 impl AnswerSource {
     /// The source of an answer in a flight. [`Resolution::for_caller`] adds the caller's own part.
     pub(super) const fn nebuly(status: Option<u16>, duration: Duration) -> Self {
-        Self::Nebuly(Calls { mode: Mode::Cached, collapsed: false, status, duration })
+        Self::Nebuly(Calls { mode: Mode::Cached, collapsed: false, is_incomplete: false, status, duration })
     }
 }
 

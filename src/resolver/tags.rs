@@ -1,8 +1,8 @@
 //! Look-ups by tag: the newest item that the customer gave a tag, from the cache or from the projects; and then the link of
 //! that item, which is resolved like any other.
 //!
-//! All projects are asked at once, since several may have an item with the tag. What cannot be asked now is taken from what
-//! is remembered, which is marked as stale.
+//! All projects are asked at once and waited for, since several may have an item with the tag. What cannot be asked now is
+//! taken from what is remembered, which is marked as stale.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,10 +19,8 @@ use crate::domain::{
     retry_after,
 };
 
-/// The time that the other projects have to answer once one has an item. A listing takes longer than a link.
-const OTHERS: Duration = Duration::from_secs(2);
-
-/// The longest that a caller waits for an answer in place of a remembered one. The look-up goes on without the caller.
+/// The longest that a caller waits for an answer in place of a remembered one, unless it wants Nebuly to be asked. The
+/// look-up goes on without the caller.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The status of an answer that lists items, also if there are none.
@@ -90,7 +88,7 @@ struct TagQuery {
     /// The projects that refuse the question in a way that means that they have none. An item that is remembered does not
     /// end by that: a wrong route in front of Nebuly also answers so.
     refused: ProjectSet,
-    /// The status of the first answer that decides.
+    /// The status of the first answer that decides. None of a list without items, which says no more than a 404.
     status: Option<u16>,
     /// The first failure.
     failure: Option<CallFailure>,
@@ -139,6 +137,7 @@ fn together(look_up: AnswerSource, link: &Resolution) -> AnswerSource {
         }
         (AnswerSource::Nebuly(first), AnswerSource::Nebuly(then)) => AnswerSource::Nebuly(Calls {
             collapsed: first.collapsed && then.collapsed,
+            is_incomplete: first.is_incomplete,
             duration: first.duration + then.duration,
             ..then
         }),
@@ -174,12 +173,15 @@ impl TagResolver {
         let tokens = Arc::new(PrepaidRateLimit::new(rate_limit));
         let caller = Caller { fairness_key, rate_limit: Arc::clone(&tokens) as _ };
         let pay = || tokens.prepay(u32::try_from(self.store.to_ask(&key, mode).len()).unwrap_or(u32::MAX));
+        // Unlike the call for a link, which is made at whichever caller's turn comes first, the calls of a look-up wait in the
+        // turns of its leader alone: they are several, in several projects, and rarely does anybody follow. A follower
+        // whose leader ran out of time leads a look-up of its own.
         let begin = |_lead: &Lead<_, _>| {
             let (store, key, caller) = (Arc::clone(&self.store), key.clone(), caller.clone());
             async move { store.ask(key, mode, &caller).await }
         };
         let asking = self.flights.resolve(&key, &caller, mode, until, pay, begin);
-        let answer = if self.store.remembered(&key).is_some() {
+        let answer = if mode == Mode::Cached && self.store.remembered(&key).is_some() {
             // Nobody waits long for what is probably known.
             tokio::time::timeout(PATIENCE, asking).await.unwrap_or(Ok(Resolution::OUT_OF_TIME))
         } else {
@@ -189,7 +191,8 @@ impl TagResolver {
             Resolution::failed(Cause::RateLimited { retry_after: retry_after(wait) }).for_caller(mode, false)
         });
         match answer.outcome {
-            Outcome::Failed(_) => self.store.remembered(&key).unwrap_or(answer),
+            // A refresh that failed does not change a cached answer.
+            Outcome::Failed(_) => self.store.fallback(&key).unwrap_or(answer),
             _ => answer,
         }
     }
@@ -215,6 +218,11 @@ impl TagStore {
         let cached = self.tags.cache.get(key)?;
         let items = cached.remembered(self.clock.monotonic()).cloned().collect();
         Some(Resolution::new(outcome(items)?, AnswerSource::Stale))
+    }
+
+    /// The answer that is used in place of a failure.
+    fn fallback(&self, key: &TagKey) -> Option<Resolution<TaggedItem>> {
+        self.hit(key).or_else(|| self.remembered(key))
     }
 
     /// All projects of a scope.
@@ -256,7 +264,8 @@ impl TagStore {
         self.settle(key, query, began.elapsed())
     }
 
-    /// Asks projects, all at once.
+    /// Asks projects, all at once, and waits for all of them: another one may have an item, too. Each answers or fails by
+    /// `nebuly.deadline`.
     async fn query(&self, projects: &[ProjectIndex], search: &TagSearch, caller: &Caller) -> TagQuery {
         let mut query = TagQuery { asked: projects.iter().copied().collect(), ..TagQuery::default() };
         let ask = |project: ProjectIndex| async move {
@@ -267,20 +276,8 @@ impl TagStore {
             (project, answer)
         };
         let mut asked: FuturesUnordered<_> = projects.iter().copied().map(ask).collect();
-        let mut give_up_at = None;
-        while !asked.is_empty() {
-            let next = match give_up_at {
-                None => asked.next().await,
-                Some(at) => tokio::time::timeout_at(at, asked.next()).await.unwrap_or_default(),
-            };
-            let Some((project, answer)) = next else {
-                query.failure.get_or_insert(CallFailure { cause: Cause::Timeout, status: None });
-                break;
-            };
+        while let Some((project, answer)) = asked.next().await {
             query.note(project, answer);
-            if !query.found.is_empty() {
-                give_up_at.get_or_insert_with(|| tokio::time::Instant::now() + OTHERS);
-            }
         }
         query
     }
@@ -302,17 +299,25 @@ impl TagStore {
         let remembered = before.iter().flat_map(|before| before.remembered(now));
         let kept: Vec<_> = remembered.filter(is_kept).cloned().collect();
         let refused = query.refused.without(kept.iter().map(|item| item.project).collect());
+        let is_incomplete = query.failure.is_some() || !kept.is_empty();
+        let calls =
+            Calls { mode: Mode::Cached, collapsed: false, is_incomplete, status: query.status, duration };
+        if found.is_empty() && query.absent.union(refused) == ProjectSet::default() {
+            // Nobody has said anything new: what is cached stays as it is.
+            let outcome = query.failure.map_or(Outcome::Absent, Outcome::Failed);
+            let failed = Resolution::new(outcome, AnswerSource::Nebuly(calls));
+            return self.fallback(&key).unwrap_or(failed);
+        }
         let said_at = match &before {
             // The moment at which the first of them said so.
             Some(before) if not_asked != ProjectSet::default() => before.absent.said_at,
             _ => now,
         };
         let absent = AbsentLink { said_by: ended.union(refused), said_at };
-        let is_complete = query.failure.is_none() && kept.is_empty();
         let source = if found.is_empty() && !kept.is_empty() {
             AnswerSource::Stale
         } else {
-            AnswerSource::nebuly(query.status, duration)
+            AnswerSource::Nebuly(calls)
         };
         if found.len() + kept.len() > 1 {
             // Kept under its own project as well, for callers who choose it.
@@ -329,7 +334,7 @@ impl TagStore {
         let outcome =
             outcome(items.clone()).unwrap_or_else(|| query.failure.map_or(Outcome::Absent, Outcome::Failed));
         if !items.is_empty() || absent.said_by != ProjectSet::default() {
-            let complete_at = is_complete.then_some(now);
+            let complete_at = (!is_incomplete).then_some(now);
             self.tags.cache.insert(key, CachedTag { items, absent, complete_at }, now);
         }
         Resolution::new(outcome, source)
@@ -346,9 +351,12 @@ impl TagQuery {
                 self.found.push((project, item));
             }
             Ok(Answer::Absent { status }) => {
-                self.status.get_or_insert(status);
-                let projects = if status == LISTED { &mut self.absent } else { &mut self.refused };
-                projects.insert(project);
+                if status == LISTED {
+                    self.absent.insert(project);
+                } else {
+                    self.status.get_or_insert(status);
+                    self.refused.insert(project);
+                }
             }
             Err(failure) => {
                 self.failure.get_or_insert(failure);

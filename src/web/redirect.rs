@@ -12,7 +12,7 @@ use super::headers::{NO_ROBOTS, NO_STORE, X_ROBOTS_TAG};
 use super::link_address::SelfLink;
 use super::link_page::{self, LinkPageAnswer, LinkPageRequest};
 use super::link_request::{LinkRequest, received_id};
-use super::observability::{LinkOutcome, LinkStatus};
+use super::observability::LinkStatus;
 use super::pages::{card, is_preview_robot};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
@@ -84,8 +84,7 @@ pub(super) fn redirect(
     mode: Mode,
     link_status: LinkStatus,
 ) -> Result<Response, Box<ProblemResponse>> {
-    let is_cacheable =
-        mode == Mode::Cached && !matches!(link_status.outcome, LinkOutcome::Stale | LinkOutcome::Constructed);
+    let is_cacheable = mode == Mode::Cached && link_status.is_certain;
     let cache_control = if is_cacheable { web.cacheable.clone() } else { NO_STORE };
     let location =
         HeaderValue::from_maybe_shared(url.into_bytes()).map_err(|_| Box::new(Problem::Internal.into()))?;

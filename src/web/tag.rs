@@ -20,7 +20,7 @@ use crate::domain::{IdCandidates, Item, LazyCaller, ProjectIndex, Scope};
 use crate::resolver::{AnswerSource, Outcome, ResolveRequest, TagLookup, TaggedLink};
 
 /// A request that is being answered.
-struct Lookup<'a> {
+struct Answering<'a> {
     web: &'a Web,
     parts: &'a Parts,
     request: &'a TagRequest<'a>,
@@ -49,21 +49,21 @@ pub(super) async fn answer(
     let link_status = LinkStatus::of(&found);
     let outcome = Some(link_status.outcome);
     let has_waited = matches!(found.source, AnswerSource::Nebuly(_));
-    let lookup = Lookup { web, parts, request: &request, lookup: &lookup };
+    let answering = Answering { web, parts, request: &request, lookup: &lookup };
     let answer = match found.outcome {
-        Outcome::Resolved(link) => lookup.answer_with(link, found.source).await,
+        Outcome::Resolved(link) => answering.answer_with(link, found.source).await,
         Outcome::Ambiguous(links) => {
-            let choices = links.iter().filter_map(|link| lookup.choice(link)).collect();
+            let choices = links.iter().filter_map(|link| answering.choice(link)).collect();
             let problem = ProblemResponse { choices, ..Problem::AmbiguousTag.into() };
-            RouteAnswer { links: Some(links.len()), ..lookup.problem(problem, link_status, None) }
+            RouteAnswer { links: Some(links.len()), ..answering.problem(problem, link_status, None) }
         }
-        Outcome::Absent => lookup.problem(Problem::TagNotFound.into(), link_status, None),
-        Outcome::Failed(failure) => lookup.problem(Problem::from(failure.cause).into(), link_status, None),
+        Outcome::Absent => answering.problem(Problem::TagNotFound.into(), link_status, None),
+        Outcome::Failed(failure) => answering.problem(Problem::from(failure.cause).into(), link_status, None),
     };
     RouteAnswer { is_cold: answer.is_cold || has_waited, outcome: answer.outcome.or(outcome), ..answer }
 }
 
-impl Lookup<'_> {
+impl Answering<'_> {
     /// Answers with the link of the item that was found.
     async fn answer_with(&self, found: TaggedLink, look_up: AnswerSource) -> RouteAnswer<'static> {
         let Self { web, parts, request, lookup } = *self;

@@ -30,12 +30,16 @@ const TAGS: (&str, &str) = ("lookup.tags", "ticket,Größe 1");
 /// A browser, as far as `Accept` goes.
 const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml");
 
+/// The time that a slow listing takes: longer than what a caller waits for an answer that is remembered.
+const SLOW: Duration = Duration::from_millis(2300);
+
 const ROBOT: (&str, &str) = ("user-agent", "Slackbot-LinkExpanding 1.0");
 
 const HIT: Option<&str> = Some("nebulink; hit");
 const STALE: Option<&str> = Some("nebulink; hit; detail=stale");
 const STORED: Option<&str> = Some("nebulink; fwd=miss; fwd-status=200; stored");
 const ASKED_FOR: Option<&str> = Some("nebulink; fwd=request; fwd-status=200; stored");
+const ABSENT: Option<&str> = Some("nebulink; fwd=miss; fwd-status=404; stored");
 const NEGATIVE: Option<&str> = Some("nebulink; hit; detail=negative");
 
 /// The n-th interaction, in the n-th conversation.
@@ -273,7 +277,7 @@ async fn an_absence_is_remembered_for_a_short_time() {
     let target = "/go/tag/ticket/0815";
     let answer = nebulink.get(target).await;
     assert_problem(&answer, 404, "not-found");
-    assert_eq!(answer.header("cache-status"), Some("nebulink; fwd=miss; fwd-status=200; stored"));
+    assert_eq!(answer.header("cache-status"), ABSENT);
     stand_in.add(KEY, tagged(8, "0815", 0));
     nebulink.clock.advance(Duration::from_millis(14_999));
     let answer = nebulink.get(target).await;
@@ -292,7 +296,7 @@ async fn an_item_that_is_listed_but_has_no_link_yet_is_not_found() {
     stand_in.set_fault_for(Matching::kind(CallKind::Interaction).times(2), status(404));
     let answer = nebulink.get("/go/tag/ticket/4711").await;
     assert_problem(&answer, 404, "not-found");
-    assert_eq!(answer.header("cache-status"), Some("nebulink; fwd=miss; fwd-status=404; stored"));
+    assert_eq!(answer.header("cache-status"), ABSENT);
     let answer = nebulink.get("/go/tag/ticket/4711").await;
     assert_eq!((answer.status, answer.header("cache-status")), (404, NEGATIVE));
     assert_leads(&nebulink.get("/go/tag/ticket/4711?wait=10s").await, &url_of(&stand_in, 2), ASKED_FOR);
@@ -392,12 +396,59 @@ async fn refresh_asks_for_tag_and_link_again_and_falls_back_to_what_is_known() {
     assert_leads(&answer, &url_of(&stand_in, 5), ASKED_FOR);
     assert_eq!(stand_in.call_count(), 6);
     stand_in.set_fault(Some(Fault::Drop));
-    let answer = nebulink.get(target).await;
-    assert_leads(&answer, &url_of(&stand_in, 5), STALE);
+    // As it is cached: fresh, then stale.
+    for cache_status in [HIT, STALE] {
+        let answer = nebulink.get(target).await;
+        assert_leads(&answer, &url_of(&stand_in, 5), cache_status);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        nebulink.clock.advance(Duration::from_secs(60));
+    }
     stand_in.clear_faults();
     stand_in.remove(KEY, Uuid::from_u128(2));
     stand_in.remove(KEY, Uuid::from_u128(5));
     assert_leads(&nebulink.get(target).await, &url_of(&stand_in, 1), ASKED_FOR);
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_leaves_what_is_cached_as_it_was() {
+    let stand_in = known().await;
+    let nebulink = nebulink(&stand_in, &[]).await;
+    let [known, absent] = ["/go/tag/ticket/4711", "/go/tag/ticket/0815"];
+    nebulink.get(known).await;
+    nebulink.get(absent).await;
+    stand_in.forget_calls();
+    stand_in.set_fault_for(listings(), status(422));
+    assert_leads(&nebulink.get(&format!("{known}?refresh")).await, &url_of(&stand_in, 2), ASKED_FOR);
+    stand_in.set_fault_for(listings(), status(500));
+    assert_leads(&nebulink.get(&format!("{known}?refresh")).await, &url_of(&stand_in, 2), ASKED_FOR);
+    for target in [&format!("{absent}?refresh"), absent] {
+        let answer = nebulink.get(target).await;
+        assert_problem(&answer, 404, "not-found");
+        assert_eq!(answer.header("cache-status"), NEGATIVE);
+    }
+    assert_leads(&nebulink.get(known).await, &url_of(&stand_in, 2), HIT);
+    assert_eq!(stand_in.call_count(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refresh_waits_for_a_slow_listing_though_an_answer_is_remembered() {
+    let stand_in = known().await;
+    let nebulink = nebulink(&stand_in, &[]).await;
+    nebulink.get("/go/tag/ticket/4711").await;
+    stand_in.add(KEY, tagged(5, "4711", HOUR));
+    stand_in.set_fault_for(listings(), Fault::Delay(SLOW));
+    let answer = nebulink.get("/go/tag/ticket/4711?refresh").await;
+    assert_leads(&answer, &url_of(&stand_in, 5), ASKED_FOR);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_look_up_takes_no_time_from_the_link() {
+    let stand_in = known().await;
+    // Less time is left of the deadline than a call has to have.
+    let short = [("nebuly.attempt_timeout", "3s"), ("nebuly.deadline", "3s")];
+    let nebulink = nebulink(&stand_in, &short).await;
+    stand_in.set_fault_for(listings(), Fault::Delay(SLOW));
+    assert_leads(&nebulink.get("/go/tag/ticket/4711").await, &url_of(&stand_in, 2), STORED);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -474,7 +525,9 @@ async fn a_project_that_cannot_be_asked_hides_no_answer_of_another() {
     // It is not certain, so it is asked for again the next time; what was said not to be there is not.
     for (calls, of) in [(4, [0, 1, 2].as_slice()), (2, &[1, 2])] {
         stand_in.forget_calls();
-        assert_leads(&nebulink.get(target).await, &url_in(&stand_in, 1, 1), STORED);
+        let answer = nebulink.get(target).await;
+        assert_leads(&answer, &url_in(&stand_in, 1, 1), STORED);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(stand_in.call_count(), calls);
         for project in of {
             assert!(stand_in.calls().iter().any(|call| call.key == Some(key_of(*project))), "{project}");
@@ -509,14 +562,41 @@ async fn a_project_that_cannot_be_asked_stands_as_it_last_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_project_that_hangs_does_not_delay_the_answer_of_another_for_long() {
+async fn a_slow_project_is_waited_for_since_it_may_have_an_item_too() {
     let stand_in = stand_in_with(2).await;
     stand_in.add(&key_of(0), tagged(1, "4711", DAY));
-    let nebulink = nebulink_of(&stand_in, 2, &[("nebuly.attempt_timeout", "8s")]).await;
-    stand_in.set_fault_for(Matching::key(key_of(1)), Fault::Hang);
+    stand_in.add(&key_of(1), tagged(2, "4711", DAY));
+    let nebulink = nebulink_of(&stand_in, 2, &[]).await;
+    stand_in.set_fault_for(listings().and_key(key_of(1)), Fault::Delay(SLOW));
+    let target = "/go/tag/ticket/4711";
+    let answer = nebulink.get(target).await;
+    assert_problem(&answer, 409, "ambiguous");
+    let calls = stand_in.call_count();
+    let answer = nebulink.get(target).await;
+    assert_problem(&answer, 409, "ambiguous");
+    assert_eq!((answer.header("cache-status"), stand_in.call_count()), (HIT, calls));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_project_that_hangs_is_left_out_at_last_and_the_answer_without_it_is_not_kept() {
+    let stand_in = stand_in_with(2).await;
+    stand_in.add(&key_of(0), tagged(1, "4711", DAY));
+    let short = [("nebuly.attempt_timeout", "1s"), ("nebuly.deadline", "2s")];
+    let nebulink = nebulink_of(&stand_in, 2, &short).await;
+    stand_in.set_fault_for(listings().and_key(key_of(1)), Fault::Hang);
+    let target = "/go/tag/ticket/4711";
+    let url = url_in(&stand_in, 0, 1);
     let began = Instant::now();
-    assert_leads(&nebulink.get("/go/tag/ticket/4711").await, &url_in(&stand_in, 0, 1), STORED);
+    let answer = nebulink.get(target).await;
+    assert_leads(&answer, &url, STORED);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    stand_in.clear_faults();
+    let answer = nebulink.get(target).await;
+    assert_leads(&answer, &url, STORED);
+    assert_eq!(answer.header("cache-control"), Some("private, max-age=60"));
+    assert_eq!(questions(&stand_in).len(), 4);
+    assert_leads(&nebulink.get(target).await, &url, HIT);
 }
 
 #[tokio::test]
@@ -533,12 +613,19 @@ async fn each_call_costs_a_token_and_a_look_up_that_has_begun_is_finished() {
     let refused = nebulink.get("/go/tag/ticket/4712").await;
     assert_problem(&refused, 429, "rate-limited");
     assert_eq!(refused.header("retry-after"), Some("2"));
-    // Without a token, what is remembered is better than nothing.
-    assert_leads(&nebulink.get("/go/tag/ticket/4711?refresh").await, &url_of(&stand_in, 2), STALE);
+    // Without a token, a refresh is answered from the cache.
+    assert_leads(&nebulink.get("/go/tag/ticket/4711?refresh").await, &url_of(&stand_in, 2), HIT);
     assert_eq!(stand_in.call_count(), 2);
     nebulink.clock.advance(Duration::from_secs(2));
     assert_leads(&nebulink.get("/go/tag/ticket/4712").await, &url_of(&stand_in, 3), STORED);
     assert_eq!(stand_in.call_count(), 4);
+    nebulink.clock.advance(Duration::from_secs(2));
+    for (target, cache_status) in [("/go/tag/ticket/0815", ABSENT), ("/go/tag/ticket/0815?refresh", NEGATIVE)]
+    {
+        let answer = nebulink.get(target).await;
+        assert_problem(&answer, 404, "not-found");
+        assert_eq!((answer.header("cache-status"), stand_in.call_count()), (cache_status, 5));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -779,8 +866,12 @@ async fn a_value_appears_in_no_log_and_no_metric_and_the_log_has_the_tag_and_the
     let target = format!("/go/tag/ticket/{CANARY}");
     let get =
         async |further: &str| nebulink.request("GET", &format!("{target}?{further}"), &ada).await.status;
-    assert_eq!((get("").await, get("").await, get("refresh&noredirect").await), (302, 302, 200));
     let id = Uuid::from_u128(1).to_string();
+    assert_eq!(get("").await, 302);
+    // The line of a cold look-up is written only when it is known that its client has stayed.
+    let line = log.line("\"outcome\":\"resolved\"").await;
+    assert!(line.contains("\"tag\":\"ticket\"") && line.contains(&id), "{line}");
+    assert_eq!((get("").await, get("refresh&noredirect").await), (302, 200));
     let line: Value = serde_json::from_str(&log.line(&id).await).unwrap();
     let line = line.get("fields").unwrap_or(&line);
     assert_eq!((line["tag"].as_str(), line["id"].as_str()), (Some("ticket"), Some(&*id)), "{line}");

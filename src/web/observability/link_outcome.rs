@@ -50,6 +50,9 @@ impl LinkOutcome {
 #[derive(Debug)]
 pub(in crate::web) struct LinkStatus {
     pub(in crate::web) outcome: LinkOutcome,
+    /// True if a browser may keep the answer, unless it asked for a refresh: it is neither stale nor constructed, and no
+    /// project was left out.
+    pub(in crate::web) is_certain: bool,
     /// Set if Nebuly was asked or a cache had the answer: a caller over its limit, an open circuit and a full queue say
     /// nothing of either.
     cache_status: Option<HeaderValue>,
@@ -105,7 +108,12 @@ impl LinkStatus {
             AnswerSource::Nebuly(calls) if cache_status.is_some() => Some(server_timing(calls)),
             _ => None,
         };
-        Self { outcome, cache_status, server_timing }
+        let is_certain = match resolution.source {
+            AnswerSource::Memory | AnswerSource::Shared => true,
+            AnswerSource::Stale | AnswerSource::Constructed => false,
+            AnswerSource::Nebuly(calls) => !calls.is_incomplete,
+        };
+        Self { outcome, is_certain, cache_status, server_timing }
     }
 
     /// The same for the link of an item that a tag led to, after a look-up with this source. It says how long the calls of the
