@@ -179,8 +179,8 @@ impl TagResolver {
             async move { store.ask(key, mode, &caller).await }
         };
         let asking = self.flights.resolve(&key, &caller, mode, until, pay, begin);
-        let answer = if self.store.remembered(&key).is_some() {
-            // Nobody waits long for what is probably known.
+        let answer = if mode == Mode::Cached && self.store.remembered(&key).is_some() {
+            // Nobody waits long for what is probably known, unless they ask for it.
             tokio::time::timeout(PATIENCE, asking).await.unwrap_or(Ok(Resolution::OUT_OF_TIME))
         } else {
             asking.await
