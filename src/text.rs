@@ -15,8 +15,19 @@ pub(crate) fn percent_encoded(text: &str) -> PercentEncode<'_> {
 
 /// Shows a text without anything that a terminal would act on, cut at a length that fits a line.
 pub(crate) fn escaped(text: &str) -> String {
-    let mut shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
-    if text.chars().nth(MAX_SHOWN).is_some() {
+    escaped_up_to(MAX_SHOWN, text)
+}
+
+/// The same, cut at this number of characters. Quotes are shown as they are.
+pub(crate) fn escaped_up_to(max: usize, text: &str) -> String {
+    let mut shown = String::new();
+    for char in text.chars().take(max) {
+        match char {
+            '"' | '\'' => shown.push(char),
+            _ => shown.extend(char.escape_debug()),
+        }
+    }
+    if text.chars().nth(max).is_some() {
         shown.push_str("...");
     }
     shown
@@ -38,8 +49,10 @@ mod tests {
     #[test]
     fn an_escaped_text_moves_no_cursor_and_fits_a_line() {
         assert_eq!(escaped("a\u{1b}[2J\nb\u{202e}"), "a\\u{1b}[2J\\nb\\u{202e}");
+        assert_eq!(escaped("it's \"a\" \\ b"), "it's \"a\" \\\\ b");
         assert_eq!(escaped(&"x".repeat(256)), "x".repeat(256));
         assert_eq!(escaped(&"x".repeat(257)), format!("{}...", "x".repeat(256)));
+        assert_eq!(escaped_up_to(3, "\u{1b}\u{9b}\u{202e}\n"), "\\u{1b}\\u{9b}\\u{202e}...");
     }
 
     proptest! {

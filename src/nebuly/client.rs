@@ -115,14 +115,14 @@ impl Nebuly {
         shared: &SharedClientState,
     ) -> Result<Self, ClientError> {
         metrics::describe();
-        let (http, way) = call::http_client(
+        let (http, network_path) = call::http_client(
             options.certificate_authorities.as_deref(),
             options.proxy.as_ref(),
             options.connect_timeout,
         )?;
         let api = NebulyApi {
             http,
-            way,
+            network_path,
             endpoint: options.endpoint.clone(),
             allowed_hosts: options.allowed_hosts.clone(),
             keys: Arc::clone(&shared.keys),

@@ -31,6 +31,7 @@ mod tags;
 #[cfg(not(feature = "interleavings"))]
 mod tests;
 
+use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -148,6 +149,28 @@ impl Resolver {
         }
         // Boxed, so that the future of a hit stays small: everything else costs a call, or is an error.
         Box::pin(self.resolve_cold(request)).await
+    }
+
+    /// The answer to a request that has no time for a call, not even for one in the background: the link, its absence or
+    /// its choices, as they are in memory, whatever the mode. `None` if memory does not tell.
+    #[must_use]
+    pub fn known(&self, request: &ResolveRequest<'_>) -> Option<Resolution> {
+        if self.policy.construct == Construct::Always {
+            return Some(self.construct_always(request));
+        }
+        let others = request.candidates.others();
+        let mut all_absent = None;
+        let mut is_one_unknown = false;
+        for (position, item) in iter::once(request.candidates.first()).chain(&others).enumerate() {
+            let hit = self.store.in_memory(request.scope, item);
+            match hit.map(|hit| hit.resolution.of_candidate(position)) {
+                Some(hit) if hit.is_resolved() => return Some(hit),
+                Some(hit) if hit.outcome == Outcome::Absent => all_absent = Some(hit),
+                Some(hit) if !is_one_unknown => return Some(hit),
+                _ => is_one_unknown = true,
+            }
+        }
+        all_absent.filter(|_| !is_one_unknown)
     }
 
     /// Returns true if the details of items may be asked for.

@@ -46,7 +46,7 @@ impl Web {
     }
 
     /// Resolves the links of a batch, at most `nebuly.max_in_flight` at a time, and counts them. They come as soon as they are
-    /// known, and by the deadline. It goes on only while it is polled, and ends when it is dropped; what others wait for goes
+    /// known, and by the deadline; after it, only from memory. It goes on only while it is polled, and ends when it is dropped; what others wait for goes
     /// on.
     pub(super) fn resolve_batch(
         self: &Arc<Self>,
@@ -79,13 +79,16 @@ impl Web {
         caller: &Caller,
         deadline: Instant,
     ) -> BatchResult {
-        // A call that nobody waits for would cost the caller a token.
-        if Instant::now() >= deadline {
-            return BatchResult { link, resolution: None };
-        }
         let (candidates, scope) = (&link.candidates, link.scope);
         let request = ResolveRequest { candidates, scope, mode, wait: Duration::ZERO, caller };
-        let resolved = tokio::time::timeout_at(deadline.into(), self.resolver.resolve(&request)).await;
-        BatchResult { resolution: resolved.ok(), link }
+        let in_time = async {
+            // A call that nobody waits for would cost the caller a token.
+            if Instant::now() >= deadline {
+                return None;
+            }
+            tokio::time::timeout_at(deadline.into(), self.resolver.resolve(&request)).await.ok()
+        };
+        let resolution = in_time.await.or_else(|| self.resolver.known(&request));
+        BatchResult { link, resolution }
     }
 }

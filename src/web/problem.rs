@@ -18,7 +18,7 @@ const NOT_FOUND: &str = "urn:nebulink:not-found";
 /// The one type of an id and of a tag that several projects know.
 const AMBIGUOUS: &str = "urn:nebulink:ambiguous";
 
-/// The one type of too many calls and too many texts.
+/// The one type of too many calls and too many batches.
 const OVERLOADED: &str = "urn:nebulink:overloaded";
 
 /// The one type of a missing token and a missing identity.
@@ -83,7 +83,7 @@ pub(crate) enum Problem {
         /// Seconds, if Nebuly said how many.
         retry_after: Option<u32>,
     },
-    /// 503: all places for texts with many links are taken, or this caller has its share of them.
+    /// 503: all places for batches and pastes are taken, or this caller has its share of them.
     TooManyBatches,
     /// 429: this caller asked for too many cold links.
     RateLimited {
@@ -245,7 +245,7 @@ impl Problem {
                 status: StatusCode::NOT_FOUND,
                 kind: "urn:nebulink:unknown-project",
                 title: "There is no such project",
-                detail: "The parameter project names no project of this installation.",
+                detail: "This installation has no project of that name.",
                 advice: "Check the name, or leave it out: all projects are asked then.",
                 remedy: Remedy::None,
             },
@@ -324,8 +324,8 @@ impl Problem {
             Self::TooManyBatches => ProblemRow {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 kind: OVERLOADED,
-                title: "Too many texts at once",
-                detail: "Too many texts with links are being read or looked up already, or too many of yours.",
+                title: "Too many batches at once",
+                detail: "Too many batches or pastes of links are being received or looked up already, or too many of yours.",
                 advice: "",
                 remedy: Remedy::StartPage,
             },

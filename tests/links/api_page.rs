@@ -29,6 +29,9 @@ const ANYTHING: char = '…';
 /// The section whose examples reach the rate limit.
 const RATE_LIMITED: &str = "When it is too much";
 
+/// The section whose examples look tags up.
+const TAGS: &str = "By ticket number";
+
 /// A language of examples, and the program that runs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Language {
@@ -297,6 +300,7 @@ impl Scene {
         let settings = match section {
             // Without a token, with which the limits would be ten times as high.
             RATE_LIMITED => &[("limits.cold_per_second", "1"), ("limits.cold_burst", "1")][..],
+            TAGS => &[("lookup.tags", "ticket_id")],
             _ => &[("access.api_tokens_file", tokens.to_str().unwrap())],
         };
         let nebulink =

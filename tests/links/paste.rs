@@ -438,7 +438,7 @@ async fn an_own_link_counts_as_a_pasted_address_on_go_too() {
         (format!("{HOST}/c/abc?project=project-1"), 404),
         ("http://other.example/links/c/abc".to_owned(), 404),
         (format!("{own}/kit"), 404),
-        // One that looks a tag up has no id.
+        // It has no id, and is opened as it is.
         (format!("{own}/go/tag/a/b"), 400),
     ] {
         let encoded: String = url::form_urlencoded::byte_serialize(pasted.as_bytes()).collect();
@@ -591,7 +591,7 @@ async fn eight_pastes_run_at_once_and_two_of_one_caller() {
         assert_eq!(refused.json()["type"].as_str(), Some("urn:nebulink:overloaded"));
         // A person can send the text again.
         let page = post(&nebulink, &fast, &header).await;
-        assert_eq!((page.status, title(&page.body).as_str()), (503, "Too many texts at once"));
+        assert_eq!((page.status, title(&page.body).as_str()), (503, "Too many batches at once"));
         assert_eq!(page.header("retry-after"), Some("5"));
         assert!(page.body.contains(" aria-describedby=\"unusable hint\">\nfast</textarea>"), "{}", page.body);
         assert!(!page.body.contains("aria-invalid=\"true\""), "{}", page.body);
@@ -625,7 +625,7 @@ async fn sixteen_bodies_are_read_at_once_and_four_of_one_caller() {
         eventually(async || post(&nebulink, &body, &header).await.status == 503).await;
         // It is refused before its body is read: this one never comes.
         let refused = exchange(nebulink.address, head(BROWSER, 1000, &header).as_bytes()).await;
-        assert_eq!((refused.status, title(&refused.body).as_str()), (503, "Too many texts at once"));
+        assert_eq!((refused.status, title(&refused.body).as_str()), (503, "Too many batches at once"));
         assert_eq!(refused.header("retry-after"), Some("5"));
     }
     // Another caller finds none either, and a link needs none.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::process::{Running, binary, command, run};
 use crate::support::{KEY, key_of, stand_in, stand_in_with};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use nebulink::demo::{Fault, StandIn};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
@@ -279,7 +279,7 @@ async fn the_reason_why_a_certificate_is_refused_is_in_the_verdict() {
     for (certificate, reason, advice) in [
         (expired, "expired at 2001-02-03T00:00:00Z (here it is 2", renewed),
         (future, "is not valid before 4000-01-01T00:00:00Z (here it is 2", renewed),
-        (other, r#"is for another name (DnsName(\"other.example\"))"#, "Write one of its names"),
+        (other, r#"is for another name (DnsName("other.example"))"#, "Write one of its names"),
     ] {
         let (address, file) = nebuly_with(&certificate);
         let address = format!("localhost:{}", address.port());
@@ -395,6 +395,18 @@ async fn what_answers_and_is_not_nebulys_api_makes_the_address_wrong() {
         (
             Fault::status(StatusCode::NOT_FOUND),
             "what answers is not Nebuly's API (status 404): nebuly.api_base_url is wrong",
+        ),
+        (
+            Fault::Status {
+                code: StatusCode::BAD_REQUEST,
+                headers: HeaderMap::new(),
+                body: "<h1>Bad Request</h1>".to_owned(),
+            },
+            "what answers is not Nebuly's API (status 400): nebuly.api_base_url is wrong",
+        ),
+        (
+            Fault::status(StatusCode::BAD_REQUEST),
+            "the key could not be tried: the answer says nothing of the key (status 400)",
         ),
         (Fault::Garbage, "what answers is not Nebuly's API (status 200): nebuly.api_base_url is wrong"),
         (

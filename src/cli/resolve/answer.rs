@@ -4,23 +4,24 @@ use std::io;
 
 use tokio::sync::mpsc;
 
-use super::ids::AskedId;
+use super::ids::RequestedId;
 use crate::domain::{AllowedHosts, TargetUrl};
+use crate::text::escaped_up_to;
 use crate::web::{LinkJson, LinkState, ProblemJson};
 
-/// The most characters of a text from outside that are shown.
-const MAX_SHOWN: usize = 600;
+/// The most characters of an id or a problem that are shown.
+pub(super) const MAX_SHOWN: usize = 600;
 
 /// An id, and its link.
 #[derive(Debug)]
 pub(super) struct AnsweredId {
-    pub(super) id: AskedId,
+    pub(super) id: RequestedId,
     pub(super) link: LinkJson,
 }
 
 /// The reason why the rest of the ids is not resolved, safe for a terminal.
 #[derive(Debug)]
-pub(super) struct GivenUp(pub(super) String);
+pub(super) struct Abandonment(pub(super) String);
 
 /// Something to print.
 #[derive(Debug)]
@@ -29,24 +30,24 @@ pub(super) enum Printout {
     /// Something to know while nothing else comes.
     Notice(String),
     /// The last of all.
-    GivenUp(GivenUp),
+    Abandoned(Abandonment),
 }
 
 /// Takes the answers, in the order of the ids. It is closed once nothing can be printed any more.
 pub(super) type Answers = mpsc::Sender<Printout>;
 
 /// The only reading that can fail is that of standard input.
-impl From<io::Error> for GivenUp {
+impl From<io::Error> for Abandonment {
     fn from(error: io::Error) -> Self {
         Self(format!("standard input cannot be read: {error}"))
     }
 }
 
-impl From<Result<AnsweredId, GivenUp>> for Printout {
-    fn from(result: Result<AnsweredId, GivenUp>) -> Self {
+impl From<Result<AnsweredId, Abandonment>> for Printout {
+    fn from(result: Result<AnsweredId, Abandonment>) -> Self {
         match result {
             Ok(answer) => Self::Answer(Box::new(answer)),
-            Err(given_up) => Self::GivenUp(given_up),
+            Err(abandonment) => Self::Abandoned(abandonment),
         }
     }
 }
@@ -68,22 +69,7 @@ pub(super) fn well_formed(text: &str) -> Option<TargetUrl> {
 
 /// A problem in its own words, on one line.
 pub(super) fn words(problem: &ProblemJson) -> String {
-    printable(&format!("{}: {}", problem.title, problem.detail))
-}
-
-/// Escapes text from outside, so that it cannot control a terminal.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::new();
-    for char in text.chars().take(MAX_SHOWN) {
-        if char == ' ' || char.is_ascii_graphic() {
-            shown.push(char);
-        } else {
-            shown.extend(char.escape_default());
-        }
-    }
-    // It is ASCII by now, so this cannot cut a character.
-    shown.truncate(MAX_SHOWN);
-    shown
+    escaped_up_to(MAX_SHOWN, &format!("{}: {}", problem.title, problem.detail))
 }
 
 #[cfg(test)]
@@ -102,11 +88,5 @@ mod tests {
         ] {
             assert_eq!(well_formed(text), None, "{text:?}");
         }
-    }
-
-    #[test]
-    fn text_from_outside_cannot_control_a_terminal() {
-        assert_eq!(printable("it is \"a\"\u{1b}[31m\u{202e}\n"), "it is \"a\"\\u{1b}[31m\\u{202e}\\n");
-        assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_SHOWN);
     }
 }

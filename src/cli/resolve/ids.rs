@@ -31,7 +31,7 @@ impl KindArgument {
 
 /// An id to resolve.
 #[derive(Debug)]
-pub(super) struct AskedId {
+pub(super) struct RequestedId {
     /// The id as it was given. Bytes that are not UTF-8 are replaced.
     pub(super) text: String,
     pub(super) kind: Kind,
@@ -45,12 +45,12 @@ pub(super) struct AskedId {
 
 /// The ids in their order. A thread reads them, no further ahead than [`READ_AHEAD`].
 pub(super) struct Ids {
-    receiver: mpsc::Receiver<io::Result<AskedId>>,
+    receiver: mpsc::Receiver<io::Result<RequestedId>>,
     /// An error behind ids that are still to be resolved.
     error: Option<io::Error>,
 }
 
-impl AskedId {
+impl RequestedId {
     fn new(kind: Kind, text: String) -> Self {
         let candidates =
             IdCandidates::of_kind(kind, IdText::from(text.as_str())).map(IdCandidates::into_owned);
@@ -75,7 +75,7 @@ impl AskedId {
     }
 }
 
-impl AskedId {
+impl RequestedId {
     /// Its link, if it cannot be an id.
     pub(super) fn invalid(&self, why: InvalidId) -> LinkJson {
         let kind = Some(self.kind);
@@ -90,7 +90,7 @@ impl Ids {
         Self::read_by(move |ids_read| {
             for id in ids {
                 // Nobody receives them any more once the printing has ended.
-                if ids_read.blocking_send(Ok(AskedId::new(kind, id))).is_err() {
+                if ids_read.blocking_send(Ok(RequestedId::new(kind, id))).is_err() {
                     break;
                 }
             }
@@ -106,7 +106,7 @@ impl Ids {
         Self::read_by(move |ids_read| {
             let mut lines = Lines::new(source());
             while let Some(line) = lines.read().transpose() {
-                let id = line.map(|line| AskedId::of_line(kind, &line));
+                let id = line.map(|line| RequestedId::of_line(kind, &line));
                 let is_last = id.is_err();
                 if ids_read.blocking_send(id).is_err() || is_last {
                     break;
@@ -115,19 +115,21 @@ impl Ids {
         })
     }
 
-    fn read_by(read: impl FnOnce(&mpsc::Sender<io::Result<AskedId>>) + Send + 'static) -> io::Result<Self> {
+    fn read_by(
+        read: impl FnOnce(&mpsc::Sender<io::Result<RequestedId>>) + Send + 'static,
+    ) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
         thread::Builder::new().name("ids".to_owned()).spawn(move || read(&sender))?;
         Ok(Self { receiver, error: None })
     }
 
     /// The ids one by one.
-    pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<AskedId>> {
+    pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<RequestedId>> {
         stream::unfold(self.receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))
     }
 
     /// The next ids: those that have been read, at most `limit`, and at least one. None at the end.
-    pub(super) async fn next_batch(&mut self, limit: usize) -> io::Result<Vec<AskedId>> {
+    pub(super) async fn next_batch(&mut self, limit: usize) -> io::Result<Vec<RequestedId>> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }

@@ -5,7 +5,7 @@
 //! | `ids` | reads the ids, no further ahead than needed |
 //! | `nebuly`, `server`, `snapshot` | look them up: with the keys of the settings, at a running nebulink, in a file |
 //! | `answer` | an id with its link, on its way to be printed |
-//! | `patience` | how long to wait for others who are busy |
+//! | `wait_budget` | the time to wait for a server that is busy |
 //! | `printer` | prints the answers, and the progress |
 //!
 //! Reading, looking up and printing each have a thread, so that none of them waits for a slow terminal or pipe of another.
@@ -13,10 +13,10 @@
 mod answer;
 mod ids;
 mod nebuly;
-mod patience;
 mod printer;
 mod server;
 mod snapshot;
+mod wait_budget;
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, IsTerminal as _, Stdin};
@@ -83,18 +83,19 @@ pub(super) struct ResolveArguments {
     #[arg(long, value_name = "DURATION", default_value = "35s", requires = "server", conflicts_with = "from", value_parser = humantime::parse_duration)]
     timeout: Duration,
 
-    /// A snapshot to look the ids up in, as `cache.snapshot_file` names one. Needs neither network nor settings; tells how
-    /// links were when it was written, however old, and checks only the form of their URLs, as it knows no allowed hosts
+    /// A snapshot to look the ids up in: the file of `cache.snapshot_file`. Needs neither network nor settings. Links are as
+    /// they were when it was written, however long ago. Only the form of their URLs is checked: any host is allowed
     #[arg(long, value_name = "FILE", conflicts_with = "server")]
     from: Option<PathBuf>,
 }
 
 const AFTER_HELP: &str = "\
-Without --server and --from, Nebuly is asked with the keys of the settings, and nothing else is needed.
+Without --server and --from, Nebuly is asked for each id with the keys of the settings. Neither the snapshot nor the
+shared cache of the settings is read.
 
 Each id has one line of output, in the order of the ids: an empty one if it has no URL. Why it has none is said on
-standard error. An empty line of standard input has an empty line, too, and is no failure. With --json such a link has
-its state and error.
+standard error. With --json, each line is a link: one without a URL has its state and error. An empty line of standard
+input has a line of output as well, without a reason on standard error, and is no failure.
 
 Exit codes: 0 all have a URL, 1 something was not found or failed, 2 wrong usage or settings.";
 

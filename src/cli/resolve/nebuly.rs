@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 
 use super::answer::{AnsweredId, Answers, words};
-use super::ids::{AskedId, Ids};
-use super::patience::Patience;
+use super::ids::{Ids, RequestedId};
+use super::wait_budget::WaitBudget;
 use crate::domain::{
     CallFailure, Caller, Cause, FairnessKey, IdCandidates, LazyCaller, ProjectName, Scope, Unlimited,
 };
@@ -55,8 +55,8 @@ impl NebulyLookup {
 
     /// Looks all ids up, `nebuly.max_in_flight` at a time.
     pub(super) async fn answer(&self, ids: Ids, answers: &Answers) {
-        let patience = Patience::new(answers);
-        let answered = ids.into_stream().map(async |id| Ok(self.look_up(id?, &patience).await));
+        let wait_budget = WaitBudget::new(answers);
+        let answered = ids.into_stream().map(async |id| Ok(self.look_up(id?, &wait_budget).await));
         let mut answered = pin!(answered.buffered(self.max_in_flight));
         while let Some(answer) = answered.next().await {
             if answers.send(answer.into()).await.is_err() {
@@ -65,11 +65,11 @@ impl NebulyLookup {
         }
     }
 
-    async fn look_up(&self, id: AskedId, patience: &Patience) -> AnsweredId {
+    async fn look_up(&self, id: RequestedId, wait_budget: &WaitBudget) -> AnsweredId {
         let link = match &id.candidates {
             Err(why) => id.invalid(*why),
             Ok(candidates) => {
-                let resolution = self.resolve(candidates, patience).await;
+                let resolution = self.resolve(candidates, wait_budget).await;
                 let context = LinkJsonContext { address: self.address.as_deref(), projects: &self.projects };
                 LinkJson::of_resolution(&context, candidates, Some(&resolution))
             }
@@ -78,7 +78,7 @@ impl NebulyLookup {
     }
 
     /// Asks until Nebuly has time for it.
-    async fn resolve(&self, candidates: &IdCandidates<'_>, patience: &Patience) -> Resolution {
+    async fn resolve(&self, candidates: &IdCandidates<'_>, wait_budget: &WaitBudget) -> Resolution {
         loop {
             let (scope, mode, wait) = (Scope::All, Mode::Cached, Duration::ZERO);
             let request = ResolveRequest { candidates, scope, mode, wait, caller: &self.operator };
@@ -89,11 +89,11 @@ impl NebulyLookup {
                 }
                 Outcome::Failed(_) => return resolution,
                 Outcome::Resolved(_) | Outcome::Absent | Outcome::Ambiguous(_) => {
-                    patience.renew();
+                    wait_budget.renew();
                     return resolution;
                 }
             };
-            if !patience.wait(pause, &words(&ProblemJson::of(cause.into()))).await {
+            if !wait_budget.wait(pause, &words(&ProblemJson::of(cause.into()))).await {
                 return resolution;
             }
         }

@@ -6,15 +6,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::Receiver;
 
-use super::answer::{AnsweredId, GivenUp, Printout, words};
+use super::answer::{Abandonment, AnsweredId, MAX_SHOWN, Printout, words};
 use crate::cli::output::complain;
+use crate::text::escaped_up_to;
 use crate::web::LinkJson;
 
 /// After this many ids in a row that could not be looked up the rest is given up: whatever is wrong is not about them.
 const MAX_FAILURES: usize = 100;
-
-/// The most characters of an id that a complaint shows.
-const MAX_SHOWN: usize = 600;
 
 /// The pause between two movements of the progress while no answer comes.
 const TICK: Duration = Duration::from_millis(500);
@@ -72,7 +70,7 @@ impl<W: Write> Printer<W> {
                 None => break self.without_url == 0,
                 Some(Printout::Answer(answer)) => self.print(&answer)?,
                 Some(Printout::Notice(notice)) => self.complain(&notice),
-                Some(Printout::GivenUp(GivenUp(why))) => {
+                Some(Printout::Abandoned(Abandonment(why))) => {
                     self.complain(&why);
                     break false;
                 }
@@ -104,7 +102,8 @@ impl<W: Write> Printer<W> {
             writeln!(self.output, "{line}")?;
         }
         if let Some(error) = error {
-            self.complain(&format!("{}: {}", in_quotes(&id.text), words(error)));
+            let id = escaped_up_to(MAX_SHOWN, &id.text);
+            self.complain(&format!("\"{id}\": {}", words(error)));
         }
         Ok(())
     }
@@ -117,13 +116,6 @@ impl<W: Write> Printer<W> {
 impl<W> Drop for Printer<W> {
     fn drop(&mut self) {
         self.progress.finish_and_clear();
-    }
-}
-
-fn in_quotes(id: &str) -> String {
-    match id.char_indices().nth(MAX_SHOWN).and_then(|(end, _)| id.get(..end)) {
-        None => format!("{id:?}"),
-        Some(beginning) => format!("{beginning:?}..."),
     }
 }
 

@@ -6,8 +6,8 @@ use std::pin::pin;
 
 use futures_util::StreamExt as _;
 
-use super::answer::{AnsweredId, Answers, GivenUp, well_formed};
-use super::ids::{AskedId, Ids};
+use super::answer::{Abandonment, AnsweredId, Answers, well_formed};
+use super::ids::{Ids, RequestedId};
 use crate::cache::snapshot::{BrokenLine, SnapshotError, SnapshotLink, SnapshotReader};
 use crate::domain::{IdCandidates, IdText, Item, Kind, ProjectIndex, ProjectName, TargetUrl, Timestamp};
 use crate::files::FilePath;
@@ -83,7 +83,7 @@ impl SnapshotLookup {
     pub(super) async fn answer(&self, ids: Ids, answers: &Answers) {
         let mut ids = pin!(ids.into_stream());
         while let Some(id) = ids.next().await {
-            if answers.send(id.map(|id| self.look_up(id)).map_err(GivenUp::from).into()).await.is_err() {
+            if answers.send(id.map(|id| self.look_up(id)).map_err(Abandonment::from).into()).await.is_err() {
                 return;
             }
         }
@@ -122,7 +122,7 @@ impl SnapshotLookup {
         Some(index)
     }
 
-    fn look_up(&self, id: AskedId) -> AnsweredId {
+    fn look_up(&self, id: RequestedId) -> AnsweredId {
         let link = match &id.candidates {
             Err(why) => id.invalid(*why),
             Ok(candidates) => {

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::answer::{BodyError, StatusMeaning, read_body};
 use super::endpoint::Endpoint;
-use super::unreachable::{Peer, Way};
+use super::unreachable::{NetworkPath, Peer};
 use crate::domain::{AllowedHosts, Answer, CallFailure, Cause};
 use crate::http_client;
 use crate::nebuly::backoff::retry_after;
@@ -45,8 +45,8 @@ pub enum ClientError {
 /// The API as one project calls it.
 pub(in crate::nebuly) struct NebulyApi {
     pub(in crate::nebuly) http: Client,
-    /// The way that `http` takes.
-    pub(in crate::nebuly) way: Way,
+    /// The network path that `http` takes.
+    pub(in crate::nebuly) network_path: NetworkPath,
     pub(in crate::nebuly) endpoint: Endpoint,
     pub(in crate::nebuly) allowed_hosts: AllowedHosts,
     /// No URL may contain one of them.
@@ -90,7 +90,7 @@ pub(in crate::nebuly) fn http_client(
     certificate_authorities: Option<&[u8]>,
     proxy: Option<&SecretString>,
     connect_timeout: Duration,
-) -> Result<(Client, Way), ClientError> {
+) -> Result<(Client, NetworkPath), ClientError> {
     let authorities = match certificate_authorities {
         Some(pem) => http_client::authorities(pem).ok_or(ClientError::CertificateAuthorities)?,
         None => http_client::public_authorities(),
@@ -102,14 +102,14 @@ pub(in crate::nebuly) fn http_client(
         .retry(reqwest::retry::never())
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .pool_max_idle_per_host(POOL_MAX_IDLE);
-    let mut way = Way { proxy: None, connect_timeout };
+    let mut network_path = NetworkPath { proxy: None, connect_timeout };
     if let Some(proxy) = proxy {
         let url = Url::parse(proxy.expose_secret()).map_err(|_| ClientError::Proxy)?;
-        way.proxy = Some(Peer::of(&url, true));
+        network_path.proxy = Some(Peer::of(&url, true));
         builder = builder.proxy(Proxy::all(url).map_err(|_| ClientError::Proxy)?);
     }
     let client = builder.build().map_err(|error| ClientError::Http(error.without_url()))?;
-    Ok((client, way))
+    Ok((client, network_path))
 }
 
 impl NebulyApi {

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::answer::{BodyError, StatusMeaning, read_body};
 use super::api::{JSON, NebulyApi};
 use super::listing::MAX_LISTING_BODY;
-use super::unreachable::{Obstacle, Unreachable};
+use super::unreachable::{Unreachable, UnreachableCause};
 use crate::domain::{CallFailure, Cause, Kind};
 use crate::nebuly::key::ApiKey;
 use crate::nebuly::metrics::CallResult;
@@ -63,22 +63,24 @@ impl NebulyApi {
         });
         let (status, body) = match answered.await {
             Err(_elapsed) => {
-                let stuck = self.way.timed_out(&url, Obstacle::AnswerTimeout(timeout)).await;
+                let stuck = self.network_path.timed_out(&url, UnreachableCause::AnswerTimeout(timeout)).await;
                 return KeyCheck::Unreachable(stuck);
             }
-            Ok(Err(error)) => return KeyCheck::Unreachable(self.way.obstacle(&url, &error).await),
+            Ok(Err(error)) => return KeyCheck::Unreachable(self.network_path.diagnose(&url, &error).await),
             Ok(Ok(answer)) => answer,
         };
         let is_json = body.is_some_and(|body| serde_json::from_slice::<IgnoredAny>(&body).is_ok());
-        match (status, &self.way.proxy) {
+        match (status, &self.network_path.proxy) {
             (200, _) if is_json => KeyCheck::Valid,
             (401 | 403, _) => KeyCheck::Rejected(status),
             // Without TLS there is no tunnel: the proxy answers in place of Nebuly.
             (407, Some(proxy)) => KeyCheck::Unreachable(Unreachable {
                 peer: proxy.clone(),
-                obstacle: Obstacle::ProxyCredentials,
+                cause: UnreachableCause::ProxyCredentials,
             }),
             (200..=399 | 404 | 405, _) => KeyCheck::WrongAddress(status),
+            // Nebuly says in JSON why it refuses a call; a page says that something else answers.
+            (400..=499, _) if !is_json && !matches!(status, 407 | 429) => KeyCheck::WrongAddress(status),
             _ => {
                 let cause = match StatusMeaning::of(status) {
                     StatusMeaning::Throttled => Cause::Overloaded { retry_after: None },
@@ -99,7 +101,7 @@ impl KeyCheck {
             Self::Valid => Some(CallResult::Ok),
             Self::Rejected(_) => Some(CallResult::Rejected),
             Self::WrongAddress(_) => Some(CallResult::BadAnswer),
-            Self::Unreachable(unreachable) if unreachable.obstacle.is_timeout() => Some(CallResult::Timeout),
+            Self::Unreachable(unreachable) if unreachable.cause.is_timeout() => Some(CallResult::Timeout),
             Self::Unreachable(_) => Some(CallResult::Failed),
             Self::Failed(failure) => Some(CallResult::of(failure.cause)),
         }

@@ -26,16 +26,16 @@ type TunnelError = <Tunnel<HttpConnector> as Service<Uri>>::Error;
 /// The words of the standard library before the resolver's own words.
 const LOOKUP_FAILED: &str = "failed to lookup address information: ";
 
-/// Nebuly, or the proxy on the way to it, gave no answer. `Display` says why, and shows no secret.
+/// Nebuly, or the proxy before it, gave no answer. `Display` says why, and shows no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreachable {
-    /// Where the way ends.
+    /// The server that the path ends at.
     pub(super) peer: Peer,
     /// The reason.
-    pub(super) obstacle: Obstacle,
+    pub(super) cause: UnreachableCause,
 }
 
-/// A server on the way of a call.
+/// A server on the path of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Peer {
     host: String,
@@ -44,9 +44,9 @@ pub(super) struct Peer {
     is_proxy: bool,
 }
 
-/// The reason why a call ends on its way.
+/// The reason why a call gets no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Obstacle {
+pub(super) enum UnreachableCause {
     /// The name does not resolve, in the resolver's words.
     Name(String),
     /// The name did not resolve within this time.
@@ -87,49 +87,51 @@ pub(super) enum Obstacle {
     Other(String),
 }
 
-/// The way to Nebuly.
+/// The network path to Nebuly.
 #[derive(Debug)]
-pub(in crate::nebuly) struct Way {
+pub(in crate::nebuly) struct NetworkPath {
     pub(super) proxy: Option<Peer>,
     pub(super) connect_timeout: Duration,
 }
 
-impl Way {
+impl NetworkPath {
     /// Finds out where a call to `url` that failed with this error has ended.
-    pub(super) async fn obstacle(&self, url: &Url, error: &reqwest::Error) -> Unreachable {
+    pub(super) async fn diagnose(&self, url: &Url, error: &reqwest::Error) -> Unreachable {
         if error.is_timeout() && error.is_connect() {
-            return self.timed_out(url, Obstacle::HandshakeTimeout(self.connect_timeout)).await;
+            return self.timed_out(url, UnreachableCause::HandshakeTimeout(self.connect_timeout)).await;
         }
         let is_tunnel_error = |cause: &(dyn Error + 'static)| cause.is::<TunnelError>();
         let only_to_proxy =
             url.scheme() == "http" || error.is_dns() || http_client::causes(error).any(is_tunnel_error);
         let proxy = self.proxy.as_ref().filter(|_| only_to_proxy);
         let peer = proxy.cloned().unwrap_or_else(|| Peer::of(url, false));
-        Unreachable { peer, obstacle: Obstacle::of(error) }
+        Unreachable { peer, cause: UnreachableCause::of(error) }
     }
 
     /// Finds out where a call to `url` got stuck, of which that is not known: takes its first steps again, name and
     /// connection. If both succeed, it is `otherwise`. Takes no longer than twice the time to connect.
-    pub(super) async fn timed_out(&self, url: &Url, otherwise: Obstacle) -> Unreachable {
+    pub(super) async fn timed_out(&self, url: &Url, otherwise: UnreachableCause) -> Unreachable {
         let peer = self.proxy.clone().unwrap_or_else(|| Peer::of(url, false));
-        let obstacle = self.stuck_before(&peer).await.unwrap_or(otherwise);
-        Unreachable { peer, obstacle }
+        let cause = self.stuck_before(&peer).await.unwrap_or(otherwise);
+        Unreachable { peer, cause }
     }
 
-    async fn stuck_before(&self, peer: &Peer) -> Option<Obstacle> {
+    async fn stuck_before(&self, peer: &Peer) -> Option<UnreachableCause> {
         let limit = self.connect_timeout;
         let host = peer.host.trim_matches(['[', ']']);
         let addresses = match timeout(limit, lookup_host((host, peer.port))).await {
-            Err(_elapsed) => return Some(Obstacle::NameTimeout(limit)),
-            Ok(Err(error)) => return Some(Obstacle::of_name(&error)),
+            Err(_elapsed) => return Some(UnreachableCause::NameTimeout(limit)),
+            Ok(Err(error)) => return Some(UnreachableCause::of_name(&error)),
             Ok(Ok(addresses)) => addresses.collect::<Vec<_>>(),
         };
         match timeout(limit, TcpStream::connect(&*addresses)).await {
-            Err(_elapsed) => Some(Obstacle::ConnectTimeout(limit)),
+            Err(_elapsed) => Some(UnreachableCause::ConnectTimeout(limit)),
             Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                Some(Obstacle::ConnectTimeout(limit))
+                Some(UnreachableCause::ConnectTimeout(limit))
             }
-            Ok(Err(error)) => Some(Obstacle::of_io(&error).unwrap_or_else(|| Obstacle::other(&error))),
+            Ok(Err(error)) => {
+                Some(UnreachableCause::of_io(&error).unwrap_or_else(|| UnreachableCause::other(&error)))
+            }
             Ok(Ok(_connected)) => None,
         }
     }
@@ -143,7 +145,7 @@ impl Peer {
     }
 }
 
-impl Obstacle {
+impl UnreachableCause {
     fn of(error: &reqwest::Error) -> Self {
         let innermost = http_client::causes(error).last().unwrap_or(error);
         if error.is_dns() {
@@ -250,43 +252,43 @@ impl Unreachable {
     #[must_use]
     pub fn advice(&self) -> String {
         let setting = if self.peer.is_proxy { "nebuly.proxy" } else { "nebuly.api_base_url" };
-        match &self.obstacle {
-            Obstacle::Name(_) | Obstacle::NameTimeout(_) => {
+        match &self.cause {
+            UnreachableCause::Name(_) | UnreachableCause::NameTimeout(_) => {
                 format!("Check the name in {setting}, and that this machine may ask its DNS server.")
             }
-            Obstacle::Refused => {
+            UnreachableCause::Refused => {
                 format!("Check host and port in {setting}. A firewall can refuse connections as well.")
             }
-            Obstacle::NoRoute | Obstacle::ConnectTimeout(_) => {
+            UnreachableCause::NoRoute | UnreachableCause::ConnectTimeout(_) => {
                 "Check what stands on the way: firewall, NetworkPolicy (egress), or a proxy that has to be used \
                  (nebuly.proxy)."
                     .to_owned()
             }
-            Obstacle::HandshakeTimeout(_) if self.peer.is_proxy => {
+            UnreachableCause::HandshakeTimeout(_) if self.peer.is_proxy => {
                 "Check that the proxy can reach Nebuly.".to_owned()
             }
-            Obstacle::HandshakeTimeout(_) | Obstacle::AnswerTimeout(_) => {
+            UnreachableCause::HandshakeTimeout(_) | UnreachableCause::AnswerTimeout(_) => {
                 format!(
                     "Check that {setting} names the right port. If it does, Nebuly or what is in front of it is slow."
                 )
             }
-            Obstacle::Closed | Obstacle::Tls(_) | Obstacle::NotHttp | Obstacle::Other(_) => {
+            UnreachableCause::Closed | UnreachableCause::Tls(_) | UnreachableCause::NotHttp | UnreachableCause::Other(_) => {
                 format!("Check scheme, host and port in {setting}, and what is in front of that server.")
             }
-            Obstacle::UnknownAuthority | Obstacle::Certificate(_) => {
+            UnreachableCause::UnknownAuthority | UnreachableCause::Certificate(_) => {
                 "If a private authority has signed it, or that of a proxy which opens TLS, nebuly.ca_file must name \
                  that authority's certificate. It replaces the public authorities."
                     .to_owned()
             }
-            Obstacle::OtherName(_) => format!("Write one of its names into {setting}."),
-            Obstacle::Expired(..) | Obstacle::NotYetValid(..) => {
+            UnreachableCause::OtherName(_) => format!("Write one of its names into {setting}."),
+            UnreachableCause::Expired(..) | UnreachableCause::NotYetValid(..) => {
                 "Either the certificate has to be renewed, or the clock of this machine is wrong.".to_owned()
             }
-            Obstacle::NotTls => format!("Check scheme and port in {setting}: https needs a port with TLS."),
-            Obstacle::ProxyCredentials => {
+            UnreachableCause::NotTls => format!("Check scheme and port in {setting}: https needs a port with TLS."),
+            UnreachableCause::ProxyCredentials => {
                 "Set nebuly.proxy with the right user and password: http://user:password@host:port.".to_owned()
             }
-            Obstacle::ProxyRefuses => {
+            UnreachableCause::ProxyRefuses => {
                 "The proxy's own log says why. It has to allow CONNECT to Nebuly's host and port.".to_owned()
             }
         }
@@ -301,57 +303,59 @@ impl fmt::Display for Peer {
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { peer, obstacle } = self;
+        let Self { peer, cause } = self;
         let host = &peer.host;
         formatter.write_str(if peer.is_proxy {
             "Nebuly cannot be reached through the proxy: "
         } else {
             "Nebuly cannot be reached: "
         })?;
-        match obstacle {
-            Obstacle::Name(words) => write!(formatter, "the name {host} does not resolve ({words})"),
-            Obstacle::NameTimeout(limit) => {
+        match cause {
+            UnreachableCause::Name(words) => write!(formatter, "the name {host} does not resolve ({words})"),
+            UnreachableCause::NameTimeout(limit) => {
                 write!(formatter, "the name {host} did not resolve within {}", format_duration(*limit))
             }
-            Obstacle::Refused => write!(formatter, "nothing listens on {peer} (connection refused)"),
-            Obstacle::NoRoute => write!(formatter, "there is no route to {peer}"),
-            Obstacle::ConnectTimeout(limit) => {
+            UnreachableCause::Refused => write!(formatter, "nothing listens on {peer} (connection refused)"),
+            UnreachableCause::NoRoute => write!(formatter, "there is no route to {peer}"),
+            UnreachableCause::ConnectTimeout(limit) => {
                 write!(formatter, "no connection to {peer} within {}", format_duration(*limit))
             }
-            Obstacle::HandshakeTimeout(limit) => {
+            UnreachableCause::HandshakeTimeout(limit) => {
                 let next = if peer.is_proxy { "its connection to Nebuly" } else { "TLS" };
                 let limit = format_duration(*limit);
                 write!(formatter, "{peer} accepts connections, but {next} was not ready within {limit}")
             }
-            Obstacle::AnswerTimeout(limit) => {
+            UnreachableCause::AnswerTimeout(limit) => {
                 write!(
                     formatter,
                     "{peer} accepts connections, but did not answer within {}",
                     format_duration(*limit)
                 )
             }
-            Obstacle::Closed => write!(formatter, "{peer} closed the connection without an answer"),
-            Obstacle::UnknownAuthority => {
+            UnreachableCause::Closed => write!(formatter, "{peer} closed the connection without an answer"),
+            UnreachableCause::UnknownAuthority => {
                 write!(formatter, "the certificate of {peer} is not signed by a trusted authority")
             }
-            Obstacle::OtherName(names) => {
+            UnreachableCause::OtherName(names) => {
                 write!(formatter, "the certificate of {peer} is for another name ({names})")
             }
-            Obstacle::Expired(end, now) => {
+            UnreachableCause::Expired(end, now) => {
                 write!(formatter, "the certificate of {peer} expired at {end} (here it is {now})")
             }
-            Obstacle::NotYetValid(start, now) => {
+            UnreachableCause::NotYetValid(start, now) => {
                 write!(formatter, "the certificate of {peer} is not valid before {start} (here it is {now})")
             }
-            Obstacle::Certificate(words) => {
+            UnreachableCause::Certificate(words) => {
                 write!(formatter, "the certificate of {peer} cannot be used ({words})")
             }
-            Obstacle::NotTls => write!(formatter, "{peer} does not answer in TLS"),
-            Obstacle::Tls(words) => write!(formatter, "TLS with {peer} failed ({words})"),
-            Obstacle::NotHttp => write!(formatter, "{peer} does not answer in HTTP"),
-            Obstacle::ProxyCredentials => write!(formatter, "{peer} wants a user and a password (407)"),
-            Obstacle::ProxyRefuses => write!(formatter, "{peer} makes no connection to it"),
-            Obstacle::Other(words) => write!(formatter, "{peer}: {words}"),
+            UnreachableCause::NotTls => write!(formatter, "{peer} does not answer in TLS"),
+            UnreachableCause::Tls(words) => write!(formatter, "TLS with {peer} failed ({words})"),
+            UnreachableCause::NotHttp => write!(formatter, "{peer} does not answer in HTTP"),
+            UnreachableCause::ProxyCredentials => {
+                write!(formatter, "{peer} wants a user and a password (407)")
+            }
+            UnreachableCause::ProxyRefuses => write!(formatter, "{peer} makes no connection to it"),
+            UnreachableCause::Other(words) => write!(formatter, "{peer}: {words}"),
         }
     }
 }
@@ -363,22 +367,23 @@ mod tests {
     /// Those that no test can bring about on every machine; tests/process/check.rs has the others.
     #[test]
     fn errors_of_the_network_are_told_apart_by_their_kind() {
-        for (kind, obstacle) in [
-            (io::ErrorKind::HostUnreachable, Some(Obstacle::NoRoute)),
-            (io::ErrorKind::NetworkUnreachable, Some(Obstacle::NoRoute)),
-            (io::ErrorKind::ConnectionReset, Some(Obstacle::Closed)),
+        for (kind, cause) in [
+            (io::ErrorKind::HostUnreachable, Some(UnreachableCause::NoRoute)),
+            (io::ErrorKind::NetworkUnreachable, Some(UnreachableCause::NoRoute)),
+            (io::ErrorKind::ConnectionReset, Some(UnreachableCause::Closed)),
             (io::ErrorKind::PermissionDenied, None),
         ] {
-            assert_eq!(Obstacle::of_io(&kind.into()), obstacle);
+            assert_eq!(UnreachableCause::of_io(&kind.into()), cause);
             // As a connection with TLS wraps it.
-            assert_eq!(Obstacle::of_io(&io::Error::other(io::Error::from(kind))), obstacle);
+            assert_eq!(UnreachableCause::of_io(&io::Error::other(io::Error::from(kind))), cause);
         }
     }
 
     #[test]
     fn a_name_that_does_not_resolve_in_time_is_told_from_a_server_that_is_slow() {
         let peer = Peer::of(&Url::parse("https://nebuly.example/api").unwrap(), false);
-        let unreachable = Unreachable { peer, obstacle: Obstacle::NameTimeout(Duration::from_millis(2500)) };
+        let unreachable =
+            Unreachable { peer, cause: UnreachableCause::NameTimeout(Duration::from_millis(2500)) };
         assert_eq!(
             unreachable.to_string(),
             "Nebuly cannot be reached: the name nebuly.example did not resolve within 2s 500ms"
@@ -392,6 +397,9 @@ mod tests {
             expected: "nebuly.example".try_into().unwrap(),
             presented: vec!["\u{1b}[2J".to_owned()],
         };
-        assert_eq!(Obstacle::of_certificate(&names), Obstacle::OtherName("\\u{1b}[2J".to_owned()));
+        assert_eq!(
+            UnreachableCause::of_certificate(&names),
+            UnreachableCause::OtherName("\\u{1b}[2J".to_owned())
+        );
     }
 }

@@ -85,8 +85,6 @@ pub(super) fn operations(options: &WebOptions) -> (Paths, BTreeMap<String, Respo
 fn described(route: Route, tags: &[Arc<str>]) -> Vec<Described> {
     match route {
         Route::Redirect(link) => vec![redirect(link)],
-        // Without tags there are no such paths.
-        Route::Tag(_) if tags.is_empty() => Vec::new(),
         Route::Tag(TagRoute { value, .. }) => vec![tag(value, tags)],
         Route::Fixed(FixedRoute::Paste) => {
             vec![page("start_page", "The page where a person pastes ids"), paste()]

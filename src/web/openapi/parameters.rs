@@ -179,29 +179,30 @@ pub(super) fn ids_in_query(kind: Option<Kind>, takes_short_code: bool) -> [Param
 
 /// The name of a tag in a path.
 pub(super) fn tag_name_in_path(tags: &[Arc<str>]) -> Parameter {
-    ParameterBuilder::new()
-        .name("name")
-        .parameter_in(ParameterIn::Path)
-        .required(Required::True)
-        .description(Some("The name of a tag, as the customer sends it to Nebuly: one of `lookup.tags`."))
-        .schema(Some(text().enum_values(Some(tags.iter().map(|tag| &**tag)))))
-        .build()
+    let name = text();
+    // A list of no names would be no schema.
+    let (description, name) = if tags.is_empty() {
+        ("The name of a tag. `lookup.tags` of this installation lists none, so each gets a 404.", name)
+    } else {
+        let names = tags.iter().map(|tag| &**tag);
+        (
+            "The name of a tag, as the customer sends it to Nebuly: one of `lookup.tags`.",
+            name.enum_values(Some(names)),
+        )
+    };
+    in_path("name", description, name)
 }
 
 /// The value of a tag.
 pub(super) fn tag_value(location: IdLocation) -> Parameter {
-    let (parameter_in, description) = match location {
-        IdLocation::Path => (ParameterIn::Path, "1 to 512 bytes, percent-encoded, a slash as `%2F`."),
-        IdLocation::Query => (ParameterIn::Query, "1 to 512 bytes."),
-    };
-    let value = text().pattern(Some(ID)).min_length(Some(1)).max_length(Some(MAX_ID));
-    ParameterBuilder::new()
-        .name("value")
-        .parameter_in(parameter_in)
-        .required(Required::True)
-        .description(Some(description))
-        .schema(Some(value.examples([json!("4711")])))
-        .build()
+    let value =
+        text().pattern(Some(ID)).min_length(Some(1)).max_length(Some(MAX_ID)).examples([json!("4711")]);
+    match location {
+        IdLocation::Path => in_path("value", "1 to 512 bytes, percent-encoded, a slash as `%2F`.", value),
+        IdLocation::Query => {
+            ParameterBuilder::from(query("value", "1 to 512 bytes.", value)).required(Required::True).build()
+        }
+    }
 }
 
 /// A part of the path that is not looked at.

@@ -220,6 +220,36 @@ async fn what_is_not_known_in_time_is_failed_and_the_rest_is_there() {
 }
 
 #[tokio::test]
+async fn what_is_in_memory_is_there_however_late_its_turn_comes() {
+    let stand_in = known(&["abc", UNKNOWN]).await;
+    stand_in.set_fault_for(Matching::id("slow"), Fault::Hang);
+    let settings = [
+        ("server.request_timeout", "3s"),
+        ("nebuly.deadline", "2s"),
+        ("nebuly.attempt_timeout", "2s"),
+        ("nebuly.max_in_flight", "1"),
+    ];
+    let nebulink = Nebulink::start(&stand_in, &settings).await;
+    let cached = conversations(["abc", UNKNOWN, "gone"]);
+    assert_eq!(each(&batch(&nebulink, &cached).await, "state"), ["resolved", "resolved", "absent"]);
+    stand_in.forget_calls();
+    let wanted = json!({"links": [
+        {"id": "slow"}, {"id": "new"}, {"id": "abc"}, {"id": "gone"}, {"id": UNKNOWN}, {"id": UUID},
+    ]});
+    for query in ["", "?refresh"] {
+        let answer = post(&nebulink, &format!("{LINKS}{query}"), &wanted.to_string(), &[]).await;
+        let links = answer.json()["links"].as_array().unwrap().clone();
+        let states = ["failed", "failed", "resolved", "absent", "resolved", "failed"];
+        assert_eq!(each(&links, "state"), states, "{query}");
+        for failed in [0, 1, 5] {
+            assert_eq!(links[failed]["error"]["type"], "urn:nebulink:timeout", "{query}");
+        }
+        assert_eq!(links[4]["kind"], "conversation", "{query}");
+    }
+    assert_eq!(stand_in.call_count(), stand_in.calls_for("slow"));
+}
+
+#[tokio::test]
 async fn eight_batches_run_at_once_and_two_of_one_caller() {
     let stand_in = known(&["abc"]).await;
     let settings = [("server.trusted_proxies", "127.0.0.1")];

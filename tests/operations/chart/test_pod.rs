@@ -24,6 +24,14 @@ fn the_test_resolves_an_id_through_the_service_or_without_one_tries_the_keys() {
         json!(["resolve", "--server", format!("http://{FULL_NAME}:80/x"), "conversation", "--", "-id"])
     );
     assert_eq!(arguments(&json!({})), json!(["check"]));
+    // It has neither an identity nor a token.
+    let proxies = json!({"trusted_proxies": ["192.0.2.1"]});
+    for (name, value) in [("identity_header", "x-user"), ("api_tokens_file", "/tokens")] {
+        let config = json!({"access": {name: value}, "server": proxies});
+        let policy = json!({"enabled": true, "from": [{"podSelector": {}}]});
+        let values = json!({"test": {"id": "id"}, "config": config, "networkPolicy": policy});
+        assert_eq!(arguments(&values), json!(["check"]), "{name}");
+    }
 }
 
 #[test]

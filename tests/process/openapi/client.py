@@ -8,8 +8,17 @@ from http import HTTPStatus
 
 from nebulink import AuthenticatedClient, Client
 from nebulink.api.api import get_link, get_links
-from nebulink.api.links import open_conversation_by_query
-from nebulink.models import Kind, Link, LinkState, LinksRequest, Problem, RequestedLink
+from nebulink.api.links import open_conversation_by_query, open_tag_by_query
+from nebulink.models import (
+    Kind,
+    Link,
+    LinksRequest,
+    LinkState,
+    LinkWithDetails,
+    OpenTagByQueryName,
+    Problem,
+    RequestedLink,
+)
 
 INTERACTION = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e"
 CONVERSATION = "orders/2026-11-20#4711"
@@ -54,4 +63,8 @@ assert isinstance(problem, Problem) and problem.status == 413, problem
 # A link that people open, without a token.
 answer = open_conversation_by_query.sync_detailed(id=CONVERSATION, client=stranger)
 assert answer.status_code == HTTPStatus.FOUND and answer.headers["location"] == links[1].url, answer
+
+# A ticket number.
+link = open_tag_by_query.sync(OpenTagByQueryName.TICKET_ID, value="4711", noredirect=True, client=stranger)
+assert isinstance(link, LinkWithDetails) and link.id == INTERACTION, link
 print("the generated client works")

@@ -32,8 +32,9 @@ struct Scene {
 impl Scene {
     async fn start() -> Self {
         let stand_in = stand_in().await;
-        let tags = [("ticket".to_owned(), "4711".to_owned())].into();
-        stand_in.add(KEY, Interaction { tags, ..Interaction::new(INTERACTION.parse().unwrap()) });
+        let interaction = Interaction::new(INTERACTION.parse().unwrap());
+        let tags = [("ticket_id".to_owned(), "4711".to_owned())].into();
+        stand_in.add(KEY, Interaction { tags, timestamp: jiff::Timestamp::now(), ..interaction });
         for id in CONVERSATIONS {
             stand_in.add_conversation(KEY, id);
         }
@@ -46,7 +47,7 @@ impl Scene {
             ("NEBULINK__LIMITS__COLD_BURST", "1000000"),
             ("NEBULINK__LIMITS__COLD_PER_SECOND", "100000"),
             ("NEBULINK__LOG__ACCESS", "none"),
-            ("NEBULINK__LOOKUP__TAGS", "ticket"),
+            ("NEBULINK__LOOKUP__TAGS", "ticket_id"),
             // Tools wait for whatever they may.
             ("NEBULINK__REDIRECT__MAX_WAIT", "1ms"),
             ("NEBULINK__SERVER__DRAIN_DELAY", "0s"),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Scene, beside, python, said_by};
 
-/// What at least one of its requests is answered with.
+/// The statuses that at least one of its requests is answered with.
 const STATUSES: [u16; 9] = [200, 204, 302, 400, 401, 404, 405, 415, 422];
 
 /// Runs it with every check, and returns its summary; `.ci/install` says which version. All that it finds it prints with a

@@ -27,7 +27,7 @@ fn all_resolved(request: &Request) -> String {
 }
 
 fn pages(ids: impl IntoIterator<Item = String>) -> String {
-    ids.into_iter().fold(String::new(), |pages, id| pages + "https://any.example/" + &id + "\n")
+    ids.into_iter().fold(String::new(), |pages, id| pages + "https://any.example/" + &*id + "\n")
 }
 
 #[tokio::test]

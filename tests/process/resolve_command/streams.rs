@@ -161,7 +161,7 @@ async fn ctrl_c_ends_it_at_once() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_memory_does_not_grow_with_the_number_of_ids() {
-    let ids = std::env::var("NEBULINK_RESOLVE_IDS").map_or(20_000, |ids| ids.parse::<usize>().unwrap());
+    let ids = std::env::var("NEBULINK_RESOLVE_IDS").map_or(10_000, |ids| ids.parse::<usize>().unwrap());
     let stand_in = stand_in().await;
     (0..ids).for_each(|number| stand_in.add_conversation(KEY, &number.to_string()));
     let limit = ids.to_string();

@@ -7,10 +7,10 @@ use tokio::time::sleep;
 
 use super::check::checked;
 use super::client::NebulinkClient;
-use super::reply::Setback;
-use crate::cli::resolve::answer::{AnsweredId, Answers, GivenUp, Printout, words};
-use crate::cli::resolve::ids::AskedId;
-use crate::cli::resolve::patience::Patience;
+use super::reply::RequestError;
+use crate::cli::resolve::answer::{Abandonment, AnsweredId, Answers, Printout, words};
+use crate::cli::resolve::ids::RequestedId;
+use crate::cli::resolve::wait_budget::WaitBudget;
 use crate::web::{LinkJson, LinkState};
 
 /// After this many requests in a row without any link the server is given up.
@@ -29,7 +29,7 @@ const MIN_WINDOW: usize = 8;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Ids, and the links that are known of them.
-struct AskedBatch {
+struct PendingBatch {
     places: Vec<BatchPlace>,
     /// The first one that is not answered.
     first: usize,
@@ -39,7 +39,7 @@ struct AskedBatch {
 /// The place of an id in its batch.
 enum BatchPlace {
     Open {
-        id: AskedId,
+        id: RequestedId,
         timeouts: u8,
     },
     /// Known, while one before it is not.
@@ -62,24 +62,24 @@ struct Round {
 /// Sends the answers of these ids, in their order.
 pub(super) async fn answer(
     client: &NebulinkClient,
-    patience: &Patience,
-    ids: io::Result<Vec<AskedId>>,
+    wait_budget: &WaitBudget,
+    ids: io::Result<Vec<RequestedId>>,
     answers: Answers,
 ) {
     let answered = match ids {
-        Ok(ids) => AskedBatch::new(ids, answers.clone()).resolve(client, patience).await,
+        Ok(ids) => PendingBatch::new(ids, answers.clone()).resolve(client, wait_budget).await,
         Err(error) => Err(error.into()),
     };
-    if let Err(given_up) = answered {
+    if let Err(abandonment) = answered {
         // There is room for it, unless nothing is printed any more.
-        drop(answers.try_send(Printout::GivenUp(given_up)));
+        drop(answers.try_send(Printout::Abandoned(abandonment)));
     }
 }
 
-impl AskedBatch {
+impl PendingBatch {
     /// Whatever cannot be an id needs no server.
-    fn new(ids: Vec<AskedId>, answers: Answers) -> Self {
-        let place = |id: AskedId| match id.candidates {
+    fn new(ids: Vec<RequestedId>, answers: Answers) -> Self {
+        let place = |id: RequestedId| match id.candidates {
             Ok(_) => BatchPlace::Open { id, timeouts: 0 },
             Err(why) => BatchPlace::Known(Box::new(AnsweredId { link: id.invalid(why), id })),
         };
@@ -88,7 +88,7 @@ impl AskedBatch {
         batch
     }
 
-    async fn resolve(mut self, client: &NebulinkClient, patience: &Patience) -> Result<(), GivenUp> {
+    async fn resolve(mut self, client: &NebulinkClient, wait_budget: &WaitBudget) -> Result<(), Abandonment> {
         let (mut window, mut broken) = (usize::MAX, 0);
         loop {
             let asked = self.open(client.max_batch().min(window));
@@ -98,35 +98,35 @@ impl AskedBatch {
             let mut round = Round::default();
             let ended = self.ask(client, &asked, &mut round).await;
             if round.known > 0 {
-                patience.renew();
+                wait_budget.renew();
                 broken = 0;
             }
             match ended {
                 Ok(()) if round.deferred.is_empty() => window = window.saturating_mul(2),
                 Ok(()) => {
                     let may_change = !round.pause.is_zero() || round.known > 0;
-                    if !may_change || !patience.wait(round.pause, &round.why).await {
+                    if !may_change || !wait_budget.wait(round.pause, &round.why).await {
                         round.deferred.drain(..).for_each(|(place, link)| self.set(place, link));
                     }
                     // About as many as come through: the others would be asked for in vain.
                     window = round.known.saturating_mul(2).max(MIN_WINDOW);
                 }
-                Err(Setback::TooMany(_)) if asked.len() > 1 => client.lower_max_batch(asked.len() / 2),
-                Err(Setback::Busy { pause, why }) => {
-                    if !patience.wait(pause, &why).await {
-                        return Err(GivenUp(format!("{why} The rest is given up.")));
+                Err(RequestError::TooMany(_)) if asked.len() > 1 => client.lower_max_batch(asked.len() / 2),
+                Err(RequestError::Busy { pause, why }) => {
+                    if !wait_budget.wait(pause, &why).await {
+                        return Err(Abandonment(format!("{why} The rest is given up.")));
                     }
                 }
-                Err(Setback::Broken { why, is_late }) => {
+                Err(RequestError::Broken { why, is_late }) => {
                     broken += u32::from(round.known == 0);
                     if broken == MAX_BROKEN || (is_late && broken > 0) {
-                        return Err(GivenUp(format!(
+                        return Err(Abandonment(format!(
                             "{why}: the server does not answer, and the rest is given up"
                         )));
                     }
                     sleep(BROKEN_PAUSE * broken).await;
                 }
-                Err(Setback::TooMany(why) | Setback::Refused(why)) => return Err(GivenUp(why)),
+                Err(RequestError::TooMany(why) | RequestError::Refused(why)) => return Err(Abandonment(why)),
             }
         }
     }
@@ -137,7 +137,7 @@ impl AskedBatch {
         client: &NebulinkClient,
         asked: &[usize],
         round: &mut Round,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), RequestError> {
         let ids = asked.iter().filter_map(|place| self.id_at(*place));
         let mut reply = client.ask(ids).await?;
         let mut is_known = vec![false; asked.len()];
@@ -147,7 +147,7 @@ impl AskedBatch {
             let place = index.and_then(|index| asked.get(index)).copied();
             let link = place.and_then(|place| checked(link, self.id_at(place)?));
             let (Some(index), Some(place), Some(link)) = (index, place, link) else {
-                return Err(Setback::Refused(
+                return Err(RequestError::Refused(
                     "the server's answer is not of the ids that it was asked for".to_owned(),
                 ));
             };
@@ -171,7 +171,7 @@ impl AskedBatch {
             }
         }
         let why = "the server's answer ended early".to_owned();
-        Err(Setback::Broken { why, is_late: false })
+        Err(RequestError::Broken { why, is_late: false })
     }
 
     /// The pause before a link is asked for again; `None` if this is its result.
@@ -201,7 +201,7 @@ impl AskedBatch {
         self.places.iter().enumerate().filter_map(is_open).take(limit).collect()
     }
 
-    fn id_at(&self, place: usize) -> Option<&AskedId> {
+    fn id_at(&self, place: usize) -> Option<&RequestedId> {
         match self.places.get(place)? {
             BatchPlace::Open { id, .. } => Some(id),
             BatchPlace::Known(_) | BatchPlace::Answered => None,

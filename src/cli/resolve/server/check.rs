@@ -3,13 +3,13 @@
 use url::Url;
 
 use crate::cli::resolve::answer::well_formed;
-use crate::cli::resolve::ids::AskedId;
+use crate::cli::resolve::ids::RequestedId;
 use crate::domain::{IdCandidates, ProjectName};
 use crate::web::{LinkJson, LinkState, Problem, ProblemJson};
 
 /// The link of an id that was asked for; `None` if it is not a link of this id. A URL that may not be opened makes it one
 /// that failed, and other members that are not valid are left out.
-pub(super) fn checked(link: LinkJson, id: &AskedId) -> Option<LinkJson> {
+pub(super) fn checked(link: LinkJson, id: &RequestedId) -> Option<LinkJson> {
     let kind = Some(id.kind.as_str().into());
     if link.kind != kind || !is_id_of(&link.id, id) {
         return None;
@@ -41,7 +41,7 @@ pub(super) fn checked(link: LinkJson, id: &AskedId) -> Option<LinkJson> {
 }
 
 /// Returns true if a server may answer with this id: it is the one that was sent, its canonical form, or a cleaned spelling.
-fn is_id_of(answered: &str, id: &AskedId) -> bool {
+fn is_id_of(answered: &str, id: &RequestedId) -> bool {
     let is_meant = |candidates: &IdCandidates<'_>| {
         candidates.first().id() == answered || candidates.others().iter().any(|item| item.id() == answered)
     };

@@ -10,8 +10,8 @@ use reqwest::{Certificate, Client};
 use serde::Serialize;
 use url::Url;
 
-use super::reply::{NDJSON, Reply, Setback};
-use crate::cli::resolve::ids::AskedId;
+use super::reply::{NDJSON, Reply, RequestError};
+use crate::cli::resolve::ids::RequestedId;
 use crate::files::{self, FilePath, SmallFile};
 use crate::http_client;
 
@@ -102,7 +102,7 @@ impl NebulinkClient {
     }
 
     /// Asks for the links of these ids.
-    pub(super) async fn ask(&self, ids: impl Iterator<Item = &AskedId>) -> Result<Reply, Setback> {
+    pub(super) async fn ask(&self, ids: impl Iterator<Item = &RequestedId>) -> Result<Reply, RequestError> {
         let links = ids.map(|id| AskedLink { kind: id.kind.as_str(), id: &id.text }).collect();
         // Texts always make JSON.
         let body = serde_json::to_vec(&AskedLinks { links }).unwrap_or_default();

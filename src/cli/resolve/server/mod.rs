@@ -14,14 +14,14 @@ use tokio::sync::mpsc;
 pub(super) use self::client::{NebulinkClient, ServerOptions, base};
 use super::answer::Answers;
 use super::ids::Ids;
-use super::patience::Patience;
+use super::wait_budget::WaitBudget;
 
 /// The batches that are under way at once: a server has so many places for one caller.
 const BATCHES: usize = 2;
 
 /// Looks all ids up. Those that have been read make a batch, so that nobody waits for a slow source.
 pub(super) async fn answer(client: &NebulinkClient, ids: Ids, answers: &Answers) {
-    let patience = &Patience::new(answers);
+    let wait_budget = &WaitBudget::new(answers);
     let (in_order, mut batches) = mpsc::channel(BATCHES);
     let asking = async move {
         let begun = stream::unfold((ids, in_order), async |(mut ids, in_order)| {
@@ -37,7 +37,7 @@ pub(super) async fn answer(client: &NebulinkClient, ids: Ids, answers: &Answers)
         });
         begun
             .for_each_concurrent(BATCHES, async |(ids, answers)| {
-                batch::answer(client, patience, ids, answers).await;
+                batch::answer(client, wait_budget, ids, answers).await;
             })
             .await;
     };

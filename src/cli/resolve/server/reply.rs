@@ -8,8 +8,9 @@ use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 
-use crate::cli::resolve::answer::{printable, words};
+use crate::cli::resolve::answer::words;
 use crate::http_client;
+use crate::text::escaped;
 use crate::web::LinkJson;
 
 /// The media type of the links: one line of JSON for each.
@@ -42,7 +43,7 @@ pub(super) struct Reply {
 
 /// The reason why a request has no links, or not all of them. Its words are safe for a terminal.
 #[derive(Debug)]
-pub(super) enum Setback {
+pub(super) enum RequestError {
     /// The server takes fewer links at once.
     TooMany(String),
     /// The server has no time before the pause is over.
@@ -55,29 +56,32 @@ pub(super) enum Setback {
 
 impl Reply {
     /// Sends a request, and reads the head of the answer. All of it has to come within this time.
-    pub(super) async fn to(request: RequestBuilder, time: Duration) -> Result<Self, Setback> {
+    pub(super) async fn to(request: RequestBuilder, time: Duration) -> Result<Self, RequestError> {
         let now = Instant::now();
         let deadline = now.checked_add(time).unwrap_or(now);
-        let sent = timeout_at(deadline, request.send()).await.map_err(|_elapsed| Setback::late())?;
-        let response = sent.map_err(|error| Setback::broken(&error))?;
+        let sent = timeout_at(deadline, request.send()).await.map_err(|_elapsed| RequestError::late())?;
+        let response = sent.map_err(|error| RequestError::broken(&error))?;
         if response.status() == StatusCode::OK && media_type(response.headers()) == Some(NDJSON) {
             return Ok(Self { response, deadline, received: BytesMut::new(), searched: 0 });
         }
         // A problem that does not come whole is none.
-        Err(timeout_at(deadline, rejection(response)).await.unwrap_or_else(|_elapsed| Setback::late()))
+        Err(timeout_at(deadline, rejection(response)).await.unwrap_or_else(|_elapsed| RequestError::late()))
     }
 
     /// The next link; `None` at the end. It has the form of a link, and nothing else is known of it.
-    pub(super) async fn next(&mut self) -> Result<Option<LinkJson>, Setback> {
+    pub(super) async fn next(&mut self) -> Result<Option<LinkJson>, RequestError> {
         loop {
             if let Some(line) = self.line()? {
                 let link = serde_json::from_slice(&line);
                 return link
                     .map(Some)
-                    .map_err(|_| Setback::Refused("the server's answer is no link".to_owned()));
+                    .map_err(|_| RequestError::Refused("the server's answer is no link".to_owned()));
             }
             let chunk = timeout_at(self.deadline, self.response.chunk()).await;
-            match chunk.map_err(|_elapsed| Setback::late())?.map_err(|error| Setback::broken(&error))? {
+            match chunk
+                .map_err(|_elapsed| RequestError::late())?
+                .map_err(|error| RequestError::broken(&error))?
+            {
                 Some(bytes) => self.received.extend_from_slice(&bytes),
                 // A line without its end is not whole.
                 None => return Ok(None),
@@ -93,7 +97,7 @@ impl Reply {
     }
 
     /// The next line that has come whole.
-    fn line(&mut self) -> Result<Option<BytesMut>, Setback> {
+    fn line(&mut self) -> Result<Option<BytesMut>, RequestError> {
         let new = self.received.get(self.searched..).unwrap_or_default();
         if let Some(end) = new.iter().position(|byte| *byte == b'\n') {
             let line = self.received.split_to(self.searched + end + 1);
@@ -102,7 +106,7 @@ impl Reply {
         }
         self.searched = self.received.len();
         if self.searched > MAX_LINE {
-            return Err(Setback::Refused(
+            return Err(RequestError::Refused(
                 "a line of the server's answer is far too long for a link".to_owned(),
             ));
         }
@@ -110,7 +114,7 @@ impl Reply {
     }
 }
 
-impl Setback {
+impl RequestError {
     fn late() -> Self {
         Self::Broken { why: "no answer in time".to_owned(), is_late: true }
     }
@@ -120,13 +124,13 @@ impl Setback {
         let what = if error.is_connect() { "no connection" } else { "no answer" };
         let innermost = http_client::causes(error).last();
         let why = innermost
-            .map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", printable(&cause.to_string())));
+            .map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", escaped(&cause.to_string())));
         Self::Broken { why, is_late: false }
     }
 }
 
 /// Says why an answer is not the links.
-async fn rejection(response: Response) -> Setback {
+async fn rejection(response: Response) -> RequestError {
     let (status, pause) = (response.status(), pause(response.headers()));
     let problem = problem(response).await;
     let has_problem = problem.is_some();
@@ -137,20 +141,20 @@ async fn rejection(response: Response) -> Setback {
         )
     });
     match status {
-        StatusCode::PAYLOAD_TOO_LARGE => Setback::TooMany(why),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Setback::Busy { pause, why },
+        StatusCode::PAYLOAD_TOO_LARGE => RequestError::TooMany(why),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => RequestError::Busy { pause, why },
         StatusCode::INTERNAL_SERVER_ERROR | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-            Setback::Broken { why, is_late: false }
+            RequestError::Broken { why, is_late: false }
         }
         StatusCode::UNAUTHORIZED if has_problem => {
-            Setback::Refused(format!("{why} --token-file names a file with one."))
+            RequestError::Refused(format!("{why} --token-file names a file with one."))
         }
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Setback::Refused(format!(
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => RequestError::Refused(format!(
             "the server has no /api/v1/links (it answered {}): is its address right, with its base path, and is it a \
              nebulink that has an API?",
             status.as_u16()
         )),
-        _ => Setback::Refused(why),
+        _ => RequestError::Refused(why),
     }
 }
 

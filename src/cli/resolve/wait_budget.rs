@@ -1,4 +1,4 @@
-//! How long to wait for others who are busy.
+//! The time to wait for a server that is busy.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -14,19 +14,19 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// Of a pause that is this long somebody who waits for the output is told, once.
 const LONG: Duration = Duration::from_secs(3);
 
-/// The patience of a whole run. Every id whose result is known renews it.
-pub(super) struct Patience {
+/// The time that a run may wait without progress. Every id whose result is known renews it.
+pub(super) struct WaitBudget {
     last_progress: Cell<Instant>,
     notices: Cell<Option<Answers>>,
 }
 
-impl Patience {
-    /// Whole, for now. Takes a place for a notice among the answers.
+impl WaitBudget {
+    /// A whole budget. Takes a place for a notice among the answers.
     pub(super) fn new(answers: &Answers) -> Self {
         Self { last_progress: Cell::new(Instant::now()), notices: Cell::new(Some(answers.clone())) }
     }
 
-    /// Renews it.
+    /// Makes it whole again.
     pub(super) fn renew(&self) {
         self.last_progress.set(Instant::now());
     }
@@ -61,22 +61,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_ends_without_progress_and_is_renewed_by_it() {
         let (answers, mut printouts) = mpsc::channel(8);
-        let patience = Patience::new(&answers);
-        assert!(patience.wait(Duration::from_secs(1), "Busy.").await);
-        patience.renew();
+        let wait_budget = WaitBudget::new(&answers);
+        assert!(wait_budget.wait(Duration::from_secs(1), "Busy.").await);
+        wait_budget.renew();
         assert!(printouts.try_recv().is_err());
         for _ in 0..30 {
-            assert!(patience.wait(Duration::from_secs(10), "Busy.").await);
+            assert!(wait_budget.wait(Duration::from_secs(10), "Busy.").await);
         }
         let Ok(Printout::Notice(notice)) = printouts.try_recv() else { panic!("no notice") };
         assert_eq!(notice, "Busy. Waiting for 10s, and longer if need be.");
         assert!(printouts.try_recv().is_err(), "there are several notices");
         let began = Instant::now();
-        assert!(!patience.wait(Duration::from_secs(1), "Busy.").await);
+        assert!(!wait_budget.wait(Duration::from_secs(1), "Busy.").await);
         assert!(began.elapsed().is_zero(), "it waited in vain");
-        patience.renew();
-        assert!(!patience.wait(LONGEST + Duration::from_secs(1), "Busy.").await);
-        assert!(patience.wait(LONGEST, "Busy.").await);
-        assert!(!patience.wait(Duration::from_secs(1), "Busy.").await);
+        wait_budget.renew();
+        assert!(!wait_budget.wait(LONGEST + Duration::from_secs(1), "Busy.").await);
+        assert!(wait_budget.wait(LONGEST, "Busy.").await);
+        assert!(!wait_budget.wait(Duration::from_secs(1), "Busy.").await);
     }
 }
