@@ -10,6 +10,9 @@ use super::component::component;
 /// Those of every answer.
 pub(super) const EVERYWHERE: &[&str] = &["x-request-id", "x-content-type-options", "referrer-policy"];
 
+/// Those of many links.
+pub(super) const OF_LINKS: &[&str] = &["x-accel-buffering"];
+
 /// Those of an answer with a body.
 pub(super) const WITH_BODY: &[&str] = &["cache-control", "content-security-policy"];
 
@@ -108,6 +111,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("server-timing", "How long Nebuly took, in milliseconds, if it was asked.", "nebuly;dur=87.120"),
     ("vary", "The headers of a request on which the answer depends.", "origin"),
     ("www-authenticate", "The scheme of API tokens.", "Bearer"),
+    ("x-accel-buffering", "With NDJSON: asks nginx to hold no line back.", "no"),
     ("x-content-type-options", "The content is what its type says.", "nosniff"),
     ("x-request-id", "The request's id, which its line in the log has, too.", "7d2f0c1b9a3e4d58"),
     ("x-robots-tag", "No search engine may list it.", "noindex, nofollow"),

@@ -196,7 +196,7 @@ fn api_links() -> Described {
     )
     .content(JSON, content(Ref::from_schema_name("Links"), Some(json!({"links": links}))))
     .content("application/x-ndjson", content(Ref::from_schema_name("Link"), examples::value(&line)));
-    let links = headers::add(links, &[headers::CROSS_ORIGIN]);
+    let links = headers::add(links, &[headers::OF_LINKS, headers::CROSS_ORIGIN]);
     Described { method: Method::POST, operation, answers: vec![(StatusCode::OK, links.build())] }
 }
 
