@@ -87,10 +87,17 @@ impl Ids {
     /// These ids.
     pub(super) fn given(kind: KindArgument, ids: Vec<String>) -> io::Result<Self> {
         let kind = kind.kind();
-        Self::read_by(move |ids_read| {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let mut ids = ids.into_iter().map(move |id| Ok(RequestedId::new(kind, id)));
+        // They are there already, so they make one batch.
+        for id in ids.by_ref().take(READ_AHEAD) {
+            // There is room for so many.
+            drop(sender.try_send(id));
+        }
+        Self::read_by(sender, receiver, move |sender| {
             for id in ids {
                 // Nobody receives them any more once the printing has ended.
-                if ids_read.blocking_send(Ok(RequestedId::new(kind, id))).is_err() {
+                if sender.blocking_send(id).is_err() {
                     break;
                 }
             }
@@ -103,12 +110,13 @@ impl Ids {
         source: impl FnOnce() -> R + Send + 'static,
     ) -> io::Result<Self> {
         let kind = kind.kind();
-        Self::read_by(move |ids_read| {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        Self::read_by(sender, receiver, move |sender| {
             let mut lines = Lines::new(source());
             while let Some(line) = lines.read().transpose() {
                 let id = line.map(|line| RequestedId::of_line(kind, &line));
                 let is_last = id.is_err();
-                if ids_read.blocking_send(id).is_err() || is_last {
+                if sender.blocking_send(id).is_err() || is_last {
                     break;
                 }
             }
@@ -116,9 +124,10 @@ impl Ids {
     }
 
     fn read_by(
+        sender: mpsc::Sender<io::Result<RequestedId>>,
+        receiver: mpsc::Receiver<io::Result<RequestedId>>,
         read: impl FnOnce(&mpsc::Sender<io::Result<RequestedId>>) + Send + 'static,
     ) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(READ_AHEAD);
         thread::Builder::new().name("ids".to_owned()).spawn(move || read(&sender))?;
         Ok(Self { receiver, error: None })
     }
