@@ -49,6 +49,10 @@ pub(super) fn optional<T>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&Value) 
 pub(super) fn list<T>(parse: impl Fn(&str) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Vec<T>> {
     move |value| {
         let texts: Vec<&str> = match value {
+            Value::String(_, text) if text.starts_with('[') && text.contains('"') => {
+                return Err("in the environment and behind --set a list is written as a,b, without brackets and quotes"
+                    .into());
+            }
             Value::String(_, text) => {
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
             }

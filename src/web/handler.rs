@@ -21,7 +21,7 @@ use super::observability::{CLIENT_CLOSED_REQUEST, RequestId, RequestRecord, Requ
 use super::pages::{favicon, open_search, robots};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
-use super::route::{ApiRoute, FixedRoute, Route};
+use super::route::{ApiRoute, FixedRoute, Route, is_of_tags};
 use super::{Disconnected, Web};
 use super::{api, kit, negotiation, openapi, paste, redirect, tag};
 use crate::domain::{Item, LazyCaller};
@@ -97,7 +97,7 @@ async fn respond(
             guard.is_armed = false;
             answer
         }
-        (Ok(_), Route::Unmatched) => Problem::UnknownPath.into(),
+        (Ok(_), Route::Unmatched) => unmatched(web, parts).into(),
         (Ok(_), Route::WrongMethod { allow, .. }) => Problem::MethodNotAllowed { allow }.into(),
     };
     let RouteAnswer { result, item, outcome, links, is_cold, becomes_cold } = answer;
@@ -127,6 +127,12 @@ async fn respond(
         web.record(&record, span.as_ref());
     }
     response
+}
+
+/// The problem of a path that is not ours.
+fn unmatched(web: &Web, parts: &Parts) -> Problem {
+    let path = parts.uri.path().strip_prefix(&*web.options.base_path);
+    if path.is_some_and(is_of_tags) { Problem::UnknownTag } else { Problem::UnknownPath }
 }
 
 /// Returns true if the caller is a browser that wants a page, where there are pages.

@@ -21,6 +21,9 @@ const AMBIGUOUS: &str = "urn:nebulink:ambiguous";
 /// The one type of too many calls and too many batches.
 const OVERLOADED: &str = "urn:nebulink:overloaded";
 
+/// The one type of a path and of a tag that are not ours.
+const UNKNOWN_PATH: &str = "urn:nebulink:unknown-path";
+
 /// The one type of a missing token and a missing identity.
 const UNAUTHENTICATED: &str = "urn:nebulink:unauthenticated";
 
@@ -56,6 +59,8 @@ pub(crate) enum Problem {
     IdentityRequired,
     /// 404: there is no such path.
     UnknownPath,
+    /// 404: no tag of this name may be looked up.
+    UnknownTag,
     /// 404: there is no such project.
     UnknownProject,
     /// 404: Nebuly does not know the id.
@@ -233,9 +238,17 @@ impl Problem {
                 advice: "Open the link at the address where your organization signs you in. If you have, tell whoever runs this service: the proxy that names you has to be in server.trusted_proxies, and to send the header of access.identity_header once.",
                 remedy: Remedy::None,
             },
+            Self::UnknownTag => ProblemRow {
+                status: StatusCode::NOT_FOUND,
+                kind: UNKNOWN_PATH,
+                title: "There is no such tag",
+                detail: "Only the tags of lookup.tags are looked up. Links look like /go/tag/{name}?value={value}.",
+                advice: "Check the name, or ask whoever runs this service to add it.",
+                remedy: Remedy::StartPage,
+            },
             Self::UnknownPath => ProblemRow {
                 status: StatusCode::NOT_FOUND,
-                kind: "urn:nebulink:unknown-path",
+                kind: UNKNOWN_PATH,
                 title: "There is no such page",
                 detail: "Links look like /go/interaction?id={id} or /go/conversation?id={id}.",
                 advice: "Check the address, or ask whoever sent you this link.",
@@ -380,6 +393,7 @@ impl Problem {
             | Self::TokenRequired
             | Self::IdentityRequired
             | Self::UnknownPath
+            | Self::UnknownTag
             | Self::UnknownProject
             | Self::NotFound
             | Self::TagNotFound

@@ -42,8 +42,7 @@ impl<'a> TagRequest<'a> {
         let parameters = Parameters::parse(parts.uri.query()).map_err(problem)?;
         let path = parts.uri.path().get(web.options.base_path.len()..).unwrap_or_default();
         let raw = raw_value(route, path, &parameters).map_err(problem)?;
-        let name =
-            web.options.lookup_tags.get(route.position).ok_or_else(|| problem(Problem::UnknownPath))?;
+        let name = web.options.lookup_tags.get(route.position).ok_or_else(|| problem(Problem::UnknownTag))?;
         let value = decoded_value(route, raw);
         let tag = value.and_then(|value| Tag::new(name.clone(), value)).map_err(|_| {
             let received = decoded_value(route, raw).unwrap_or_else(|_| raw.to_owned());

@@ -87,8 +87,8 @@ async fn check_targets(browser: &Browser, name: &str, view: View) {
     assert_eq!(too_small, json!(""), "{name} in {view:?}:\n{}", too_small.as_str().unwrap());
 }
 
-/// Fails if the console has a message since the page was opened, other than that a page is an error, or if anything was
-/// requested from another host.
+/// Fails if the console has a message since the page was opened, other than that a page is an error or that a click came
+/// before the focus was set, or if anything was requested from another host.
 async fn check_silence(browser: &Browser, name: &str) {
     let mut requests = browser.requests().await;
     let mut messages = browser.console_messages().await;
@@ -96,7 +96,10 @@ async fn check_silence(browser: &Browser, name: &str) {
         let is_of = |url: &str| {
             message.starts_with(&format!("{url} - Failed to load resource: the server responded"))
         };
-        !requests.iter().any(|request| request.is_page && is_of(&request.url))
+        // On a slow machine the driver clicks before the browser sets the focus.
+        let is_late_focus = message
+            .ends_with("Autofocus processing was blocked because a document already has a focused element.");
+        !is_late_focus && !requests.iter().any(|request| request.is_page && is_of(&request.url))
     });
     assert!(messages.is_empty(), "{name}: {messages:?}");
     let origin = Url::parse(&browser.url().await).unwrap().origin();

@@ -184,7 +184,9 @@ async fn only_the_tags_of_the_settings_are_looked_up_and_only_by_get() {
         assert_problem(&with_tags.get(target).await, 404, "unknown-path");
         assert_problem(&with_tags.request("POST", target, &[]).await, 404, "unknown-path");
     }
-    assert_problem(&without.get("/go/tag/ticket/4711").await, 404, "unknown-path");
+    let unknown = without.get("/go/tag/ticket/4711").await;
+    assert_problem(&unknown, 404, "unknown-path");
+    assert_eq!(unknown.json()["title"], "There is no such tag");
     for target in ["/go/tag/ticket/4711", "/go/tag/ticket?value=4711", "/go/tag/ticket"] {
         let answer = with_tags.request("POST", target, &[]).await;
         assert_problem(&answer, 405, "method-not-allowed");

@@ -1,5 +1,6 @@
 //! The ids to resolve, as they are read: from the arguments, or from standard input while others are resolved.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead};
 use std::thread;
 
@@ -13,6 +14,9 @@ use crate::web::{LinkJson, Problem};
 
 /// The ids that are read ahead: a batch, so that a fast source fills the next one while others are under way.
 const READ_AHEAD: usize = 1000;
+
+/// The byte order mark in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum KindArgument {
@@ -62,8 +66,11 @@ impl RequestedId {
         match line {
             Line::Whole(bytes) => {
                 let bare = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-                // An id that is not UTF-8 is never found, and is shown in the complaint.
-                let id = Self::new(kind, String::from_utf8_lossy(bare).into_owned());
+                let id = match String::from_utf8_lossy(bare) {
+                    Cow::Borrowed(text) => Self::new(kind, text.to_owned()),
+                    // Another id than the one that was meant: it is only shown.
+                    Cow::Owned(text) => Self { candidates: Err(InvalidId::NotUtf8), ..Self::new(kind, text) },
+                };
                 Self { len: bytes.len() as u64 + 1, is_empty_line: bare.is_empty(), ..id }
             }
             Line::TooLong(beginning) => {
@@ -87,10 +94,17 @@ impl Ids {
     /// These ids.
     pub(super) fn given(kind: KindArgument, ids: Vec<String>) -> io::Result<Self> {
         let kind = kind.kind();
-        Self::read_by(move |ids_read| {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let mut ids = ids.into_iter().map(move |id| Ok(RequestedId::new(kind, id)));
+        // They are there already, so they make one batch.
+        for id in ids.by_ref().take(READ_AHEAD) {
+            // There is room for so many.
+            drop(sender.try_send(id));
+        }
+        Self::read_by(sender, receiver, move |sender| {
             for id in ids {
                 // Nobody receives them any more once the printing has ended.
-                if ids_read.blocking_send(Ok(RequestedId::new(kind, id))).is_err() {
+                if sender.blocking_send(id).is_err() {
                     break;
                 }
             }
@@ -103,12 +117,22 @@ impl Ids {
         source: impl FnOnce() -> R + Send + 'static,
     ) -> io::Result<Self> {
         let kind = kind.kind();
-        Self::read_by(move |ids_read| {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        Self::read_by(sender, receiver, move |sender| {
             let mut lines = Lines::new(source());
+            let mut is_first = true;
             while let Some(line) = lines.read().transpose() {
-                let id = line.map(|line| RequestedId::of_line(kind, &line));
+                let id = line.map(|line| match line {
+                    // The mark with which some programs begin a file.
+                    Line::Whole(bytes) if is_first => RequestedId::of_line(
+                        kind,
+                        &Line::Whole(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)),
+                    ),
+                    line => RequestedId::of_line(kind, &line),
+                });
+                is_first = false;
                 let is_last = id.is_err();
-                if ids_read.blocking_send(id).is_err() || is_last {
+                if sender.blocking_send(id).is_err() || is_last {
                     break;
                 }
             }
@@ -116,9 +140,10 @@ impl Ids {
     }
 
     fn read_by(
+        sender: mpsc::Sender<io::Result<RequestedId>>,
+        receiver: mpsc::Receiver<io::Result<RequestedId>>,
         read: impl FnOnce(&mpsc::Sender<io::Result<RequestedId>>) + Send + 'static,
     ) -> io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(READ_AHEAD);
         thread::Builder::new().name("ids".to_owned()).spawn(move || read(&sender))?;
         Ok(Self { receiver, error: None })
     }
@@ -166,12 +191,20 @@ mod tests {
 
     #[tokio::test]
     async fn ids_are_read_one_a_line_and_each_line_counts() {
-        let read = || Ids::lines_of(KindArgument::Conversation, || &b"a\n\nb c\r\n\xff\nlast"[..]).unwrap();
+        let lines = &b"\xef\xbb\xbfa\n\nb c\r\n\xff\nlast"[..];
+        let read = || Ids::lines_of(KindArgument::Conversation, move || lines).unwrap();
         for limit in [1, 2, 1000] {
             assert_eq!(texts_of(read(), limit).await, ["a", "", "b c", "\u{fffd}", "last"]);
         }
         let given = Ids::given(KindArgument::Conversation, vec!["a".to_owned(), String::new()]).unwrap();
         assert_eq!(texts_of(given, 1000).await, ["a", ""]);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_not_utf_8_is_no_id() {
+        let mut ids = Ids::lines_of(KindArgument::Conversation, || &b"a\xff\n"[..]).unwrap();
+        let batch = ids.next_batch(10).await.unwrap();
+        assert_eq!(batch[0].candidates.as_ref().err(), Some(&InvalidId::NotUtf8));
     }
 
     #[tokio::test]

@@ -129,13 +129,18 @@ fn base_path(text: &str) -> Parsed<String> {
 fn contact(text: &str) -> Parsed<String> {
     let is_link = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     let fits = match text.split_once(':') {
-        Some(("https", _)) => is_link(text) && urls::http(text).is_some(),
+        // Pages show it to everybody, a password too.
+        Some(("https", _)) => is_link(text) && urls::http(text).is_some_and(|url| !has_credentials(&url)),
         Some(("mailto", address)) => is_link(text) && address.contains('@'),
         _ => !text.contains(char::is_control),
     };
     (fits && text.len() <= MAX_CONTACT).then(|| text.to_owned()).ok_or(
         "not an address such as https://help.example or mailto:help@example.com, or a short text".into(),
     )
+}
+
+fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 /// Parses a range, or one address as a range of one.

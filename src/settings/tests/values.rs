@@ -149,6 +149,9 @@ fn lists_are_written_with_commas_in_the_environment() {
     assert_eq!(loaded.settings.lookup.tags, ["ticket_id", "trace_id"]);
     assert_eq!(loaded.settings.nebuly.allowed_hosts.to_string(), "v2.platform.eu.nebuly.com");
     assert_eq!(effective(&loaded, "nebuly.allowed_hosts"), "(not set)");
+    let as_in_a_file =
+        "in the environment and behind --set a list is written as a,b, without brackets and quotes";
+    each_is_refused("lookup.tags", as_in_a_file, &[r#"["ticket"]"#, r#"["a", "b"]"#]);
 }
 
 #[test]

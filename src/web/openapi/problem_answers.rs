@@ -23,6 +23,7 @@ pub(super) const PROBLEMS: &[Problem] = &[
     Problem::IdentityRequired,
     Problem::CrossSite,
     Problem::UnknownPath,
+    Problem::UnknownTag,
     Problem::UnknownProject,
     Problem::NotFound,
     Problem::TagNotFound,
@@ -62,7 +63,7 @@ fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
         // In a batch it is a problem of its link.
         Problem::UnknownProject => is_link || is_kit || is_form,
         Problem::InvalidId { .. } | Problem::NotFound => is_link && !is_tag,
-        Problem::InvalidValue | Problem::TagNotFound | Problem::AmbiguousTag => is_tag,
+        Problem::InvalidValue | Problem::UnknownTag | Problem::TagNotFound | Problem::AmbiguousTag => is_tag,
         Problem::RateLimited { .. }
         | Problem::KeyRejected
         | Problem::BadAnswer
@@ -79,7 +80,7 @@ fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
         Problem::TooManyLinks | Problem::UnsupportedBody | Problem::InvalidMember(_) => has_body && is_api,
         Problem::TokenRequired => is_api,
         Problem::IdentityRequired => route.access_rule() != AccessRule::Open,
-        Problem::UnknownPath => is_tag || matches!(route, Route::Api(ApiRoute::Link(_))),
+        Problem::UnknownPath => matches!(route, Route::Api(ApiRoute::Link(_))),
         Problem::MethodNotAllowed { .. } | Problem::Internal => true,
     }
 }

@@ -74,7 +74,7 @@ impl UnusableText {
             Self::Empty => "Nothing pasted",
             Self::WithoutIds => "No id in this text",
             Self::TooLong => "Too much text",
-            Self::NoPlace => "Too many batches at once",
+            Self::NoPlace => "Too many texts at once",
         }
     }
 
