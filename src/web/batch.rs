@@ -13,6 +13,9 @@ use crate::resolver::{Mode, Resolution, ResolveRequest};
 /// The time that is left for the answer of a request when its last links are given up.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(2);
 
+/// After so many results, a batch lets the other tasks of its worker have their turn.
+const LINKS_OF_A_TURN: usize = 8;
+
 /// A link of a batch.
 #[derive(Debug)]
 pub(super) struct BatchLink {
@@ -59,8 +62,6 @@ impl Web {
         let resolve = move |link| {
             let (web, caller) = (Arc::clone(&web), Arc::clone(&caller));
             async move {
-                // Those that are in memory need no wait, during which others had their turn.
-                tokio::task::coop::consume_budget().await;
                 let result = web.resolve_link(link, mode, &caller, deadline).await;
                 let kind = result.link.candidates.first().kind();
                 for _ in &result.link.positions {
@@ -69,7 +70,19 @@ impl Web {
                 result
             }
         };
-        stream::iter(links).map(resolve).buffer_unordered(self.options.max_in_flight)
+        let results = stream::iter(links).map(resolve).buffer_unordered(self.options.max_in_flight);
+        let mut taken: usize = 0;
+        // Links that are in memory need no wait, during which others would have their turn.
+        results.then(move |result| {
+            taken += 1;
+            let is_turn_over = taken.is_multiple_of(LINKS_OF_A_TURN);
+            async move {
+                if is_turn_over {
+                    tokio::task::yield_now().await;
+                }
+                result
+            }
+        })
     }
 
     async fn resolve_link(

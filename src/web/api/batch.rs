@@ -35,8 +35,8 @@ use crate::web::request_body::{is_sent_as, read_body};
 /// A client that takes no line for so long is let go.
 const LONGEST_STALL: Duration = Duration::from_secs(5);
 
-/// The most links that are sent as one chunk: those that are known at once.
-const MAX_CHUNK: usize = 32;
+/// The most texts that are sent as one chunk: the lines of links that are known at once, or parts of the one document.
+const MAX_CHUNK: usize = 64;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -106,7 +106,8 @@ async fn document(links: impl Stream<Item = (Vec<usize>, LinkJson)>, number: usi
     let start = std::iter::once(Bytes::from_static(b"{\"links\":["));
     let parts: Vec<_> = start.chain(elements).chain([Bytes::from_static(b"]}")]).collect();
     let length = parts.iter().map(Bytes::len).sum::<usize>();
-    let body = Body::from_stream(stream::iter(parts).map(Ok::<_, Infallible>));
+    let chunks = stream::iter(parts).ready_chunks(MAX_CHUNK).map(|parts| Ok::<_, Infallible>(parts.concat()));
+    let body = Body::from_stream(chunks);
     let mut response = secure_response(StatusCode::OK, HeaderValue::from_static("application/json"), body);
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     response

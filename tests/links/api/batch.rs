@@ -229,8 +229,9 @@ async fn what_is_in_memory_is_there_however_late_its_turn_comes() {
     }
     let settings = [
         ("server.request_timeout", "3s"),
-        ("nebuly.deadline", "2s"),
-        ("nebuly.attempt_timeout", "2s"),
+        // The call for the slow one goes on beyond both batches: before its end, no other may begin.
+        ("nebuly.deadline", "2900ms"),
+        ("nebuly.attempt_timeout", "2800ms"),
         ("nebuly.max_in_flight", "1"),
     ];
     let nebulink = Nebulink::start(&stand_in, &settings).await;
