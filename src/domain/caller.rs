@@ -31,10 +31,24 @@ pub struct Caller {
 pub enum FairnessKey {
     /// The caller with this number, which stands for its identity, token or address.
     Caller(u64),
+    /// The batches of the caller with this number.
+    Batch(u64),
     /// All refreshes of stale links together.
     Refresh,
     /// All listings and details together. Among themselves, their callers share them by keys of their own.
     ListingsAndDetails,
+}
+
+impl Caller {
+    /// The same caller, for the links of a batch.
+    #[must_use]
+    pub fn of_batch(self) -> Self {
+        let fairness_key = match self.fairness_key {
+            FairnessKey::Caller(number) => FairnessKey::Batch(number),
+            other => other,
+        };
+        Self { fairness_key, ..self }
+    }
 }
 
 /// The rate limit of one caller: a token bucket. Every call that is made to Nebuly for the caller costs a token.

@@ -3,9 +3,11 @@
 //! # The rules
 //!
 //! 1. At most `max` calls hold a permit.
-//! 2. Refreshes together hold at most a quarter of them; so do listings and details.
-//! 3. One caller holds at most a quarter while another key waits for a permit, and at most three quarters otherwise, so
-//!    that a new caller gets one at once. Calls that wait only because of rule 2 do not count as waiting here.
+//! 2. Refreshes together hold at most a quarter of them; so do listings and details. Batches together hold at most three
+//!    quarters, so that somebody who follows one link does not wait for a call of theirs to end.
+//! 3. One caller, with its batches, holds at most a quarter while another waits for a permit, and at most three quarters
+//!    otherwise, so that a new caller gets one at once. Refreshes, listings and details that wait only because of rule 2 do
+//!    not count as waiting here.
 //! 4. A call that may get a permit by these rules gets it at once. The calls of one key get permits in the order of
 //!    their arrival, and the keys take turns (round robin).
 //! 5. A call may wait under several keys: one for each caller that wants its answer. It gets a permit at the first turn
@@ -63,6 +65,7 @@ pub(super) enum Wait {
 #[derive(Default)]
 struct SemaphoreState {
     in_flight: usize,
+    held_by_batches: usize,
     /// The number of permits that each key holds; one without any is not listed.
     held: HashMap<FairnessKey, usize>,
     /// The number of calls that wait.
@@ -159,19 +162,23 @@ impl Drop for QueuePosition<'_> {
 
 impl SemaphoreState {
     fn may_take(&self, key: FairnessKey, max: usize) -> bool {
-        let bound = match key {
-            FairnessKey::Refresh | FairnessKey::ListingsAndDetails => quarter_of(max),
-            FairnessKey::Caller(_) if self.others_wait(key, max) => quarter_of(max),
-            FairnessKey::Caller(_) => three_quarters_of(max),
+        let by_caller = |caller| {
+            let bound = if self.others_wait(caller, max) { quarter_of(max) } else { three_quarters_of(max) };
+            keys_of(caller).map(|key| self.held(key)).iter().sum::<usize>() < bound
         };
-        self.in_flight < max && self.held(key) < bound
+        let by_key = match key {
+            FairnessKey::Refresh | FairnessKey::ListingsAndDetails => self.held(key) < quarter_of(max),
+            FairnessKey::Caller(caller) => by_caller(caller),
+            FairnessKey::Batch(caller) => self.held_by_batches < three_quarters_of(max) && by_caller(caller),
+        };
+        self.in_flight < max && by_key
     }
 
-    /// Returns true if another key than this caller's waits for a permit.
-    fn others_wait(&self, key: FairnessKey, max: usize) -> bool {
-        let others = self.queues.len() - usize::from(self.queues.contains_key(&key));
-        let only_for_itself =
-            |key: &&FairnessKey| self.queues.contains_key(key) && self.held(**key) >= quarter_of(max);
+    /// Returns true if another than this caller waits for a permit.
+    fn others_wait(&self, caller: u64, max: usize) -> bool {
+        let waits = |key: &FairnessKey| self.queues.contains_key(key);
+        let others = self.queues.len() - keys_of(caller).iter().filter(|key| waits(key)).count();
+        let only_for_itself = |key: &&FairnessKey| waits(key) && self.held(**key) >= quarter_of(max);
         others > QUARTERED.iter().filter(only_for_itself).count()
     }
 
@@ -181,11 +188,13 @@ impl SemaphoreState {
 
     fn take(&mut self, key: FairnessKey) {
         self.in_flight += 1;
+        self.held_by_batches += usize::from(is_of_batch(key));
         *self.held.entry(key).or_default() += 1;
     }
 
     fn give_back(&mut self, key: FairnessKey) {
         self.in_flight -= 1;
+        self.held_by_batches -= usize::from(is_of_batch(key));
         if let Some(held) = self.held.get_mut(&key) {
             *held -= 1;
             if *held == 0 {
@@ -262,6 +271,14 @@ impl Waiter {
     fn has_slot(&self) -> bool {
         self.wait == Wait::First
     }
+}
+
+fn keys_of(caller: u64) -> [FairnessKey; 2] {
+    [FairnessKey::Caller(caller), FairnessKey::Batch(caller)]
+}
+
+fn is_of_batch(key: FairnessKey) -> bool {
+    matches!(key, FairnessKey::Batch(_))
 }
 
 fn quarter_of(max: usize) -> usize {

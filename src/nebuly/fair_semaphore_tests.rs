@@ -115,6 +115,39 @@ fn neither_refreshes_nor_listings_and_details_take_more_than_a_quarter() {
 }
 
 #[test]
+fn batches_of_all_callers_leave_a_quarter_to_those_who_follow_one_link() {
+    for (max, of_batches) in [(1, 1), (2, 1), (4, 3), (8, 6), (64, 48)] {
+        let mut bench = Bench::new(max);
+        for caller in 10..18 {
+            bench.acquire_many(FairnessKey::Batch(caller), max);
+        }
+        let held =
+            |bench: &Bench| (10..18).map(|caller| bench.holding(FairnessKey::Batch(caller))).sum::<usize>();
+        assert_eq!(held(&bench), of_batches, "of {max}");
+        bench.acquire(A);
+        assert_eq!(bench.holding(A), usize::from(max > 1), "of {max}");
+    }
+}
+
+#[test]
+fn a_caller_has_no_more_permits_because_some_of_its_links_are_in_a_batch() {
+    let mut bench = Bench::new(8);
+    let batch = FairnessKey::Batch(1);
+    bench.acquire_many(batch, 20);
+    bench.acquire_many(A, 20);
+    assert_eq!((bench.holding(batch), bench.holding(A)), (6, 0));
+    bench.acquire_many(B, 20);
+    for _ in 0..4 {
+        bench.leave(batch);
+    }
+    assert_eq!((bench.holding(batch), bench.holding(A), bench.holding(B)), (2, 0, 2));
+    // Its links and its batch take turns.
+    bench.leave(batch);
+    bench.leave(batch);
+    assert_eq!((bench.holding(batch), bench.holding(A)), (1, 1));
+}
+
+#[test]
 fn a_quarter_of_a_semaphore_has_one_permit_at_least() {
     let quarter = |max| FairSemaphore::new(max).quarter().max;
     assert_eq!([0, 1, 4, 7, 8, 64].map(quarter), [1, 1, 1, 1, 2, 16]);
@@ -238,6 +271,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let key = prop_oneof![
         4 => (0..4_u64).prop_map(FairnessKey::Caller),
+        2 => (0..4_u64).prop_map(FairnessKey::Batch),
         1 => prop::sample::select(QUARTERED.to_vec()),
     ];
     let wait = prop_oneof![3 => Just(Wait::First), 1 => Just(Wait::Further)];
@@ -273,14 +307,20 @@ proptest! {
             let slots = state.queues.values().flatten().filter(|waiter| waiter.has_slot()).count();
             prop_assert_eq!(state.waiting, slots);
             prop_assert!(QUARTERED.iter().all(|key| state.held(*key) <= quarter_of(max)));
-            for (key, held) in &state.held {
-                prop_assert!(*held <= three_quarters_of(max));
-                let grew = *held > before.get(key).copied().unwrap_or_default();
+            let held_by = |held: &HashMap<FairnessKey, usize>, keys: &[FairnessKey]| {
+                held.iter().filter(|(key, _)| keys.contains(key)).map(|(_, held)| held).sum::<usize>()
+            };
+            let batches = (0..4).map(FairnessKey::Batch).collect::<Vec<_>>();
+            prop_assert!(held_by(&state.held, &batches) <= three_quarters_of(max));
+            for keys in (0..4).map(keys_of) {
+                let held = held_by(&state.held, &keys);
+                prop_assert!(held <= three_quarters_of(max));
+                let grew = held > held_by(&before, &keys);
                 // Those at their bound wait for nobody else.
                 let others_waited = waited.iter().any(|other| {
-                    other != key && !QUARTERED.contains(other) && state.queues.contains_key(other)
+                    !keys.contains(other) && !QUARTERED.contains(other) && state.queues.contains_key(other)
                 });
-                prop_assert!(!(grew && others_waited && *held > quarter_of(max)));
+                prop_assert!(!(grew && others_waited && held > quarter_of(max)));
             }
             for key in state.queues.keys() {
                 prop_assert!(!state.may_take(*key, max), "{key:?} waits and may take a permit");

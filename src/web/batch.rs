@@ -58,7 +58,7 @@ impl Web {
         caller: Caller,
         deadline: Instant,
     ) -> impl Stream<Item = BatchResult> + Send + use<> {
-        let (web, caller) = (Arc::clone(self), Arc::new(caller));
+        let (web, caller) = (Arc::clone(self), Arc::new(caller.of_batch()));
         let resolve = move |link| {
             let (web, caller) = (Arc::clone(&web), Arc::clone(&caller));
             async move {

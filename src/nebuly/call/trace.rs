@@ -96,7 +96,7 @@ impl CallSpans {
                 builder = builder.with_links(vec![Link::with_context(cause)]);
                 Context::new()
             }
-            FairnessKey::Caller(_) | FairnessKey::ListingsAndDetails => request,
+            FairnessKey::Caller(_) | FairnessKey::Batch(_) | FairnessKey::ListingsAndDetails => request,
         };
         Some(CallSpan(builder.start_with_context(&self.tracer, &parent)))
     }
