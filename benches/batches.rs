@@ -30,7 +30,7 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use nebulink::demo::{Fault, StandIn, StandInProject};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::child::Running;
 use crate::connection::Connection;
@@ -137,35 +137,43 @@ fn eight_at_once() {
     scene.print_most_memory();
 }
 
-/// Redirects of another caller, beside eight batches at once.
+/// Redirects of another caller, beside eight batches at once; and beside the same calls without the program, which shows
+/// what the machine has to do with it.
 fn beside_redirects(call: Duration, cold_redirects: usize) {
     let scene = Scene::start(call);
     scene.stand_in.add_conversation(KEY, "cached");
     println!(
-        "redirects of one caller, without and with eight batches of {CALLERS} others, {call:?} for a call"
+        "redirects of one caller: alone, beside the calls of a batch, and beside eight batches of {CALLERS} others; \
+         {call:?} for a call"
     );
     for (name, cold) in [("cached", None), ("not cached", Some(cold_redirects))] {
-        let mut ratios = Vec::new();
-        let (mut without, mut with) = (Vec::new(), Vec::new());
+        let (mut alone, mut beside_calls, mut beside_batches) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..PAIRS {
-            let alone = scene.redirects(cold);
-            let stopped = AtomicBool::new(false);
-            let beside = thread::scope(|scope| {
-                scene.batches(scope, &stopped);
-                let beside = scene.redirects(cold);
-                stopped.store(true, Ordering::Relaxed);
-                beside
-            });
-            ratios.push(beside / alone);
-            without.push(alone);
-            with.push(beside);
+            alone.push(scene.redirects(cold));
+            beside_calls.push(scene.redirects_beside(cold, Scene::direct_calls));
+            beside_batches.push(scene.redirects_beside(cold, Scene::batches));
         }
-        print_spread(&format!("p99, {name}, without batches"), without);
-        print_spread(&format!("p99, {name}, with batches"), with);
-        let Spread { lowest, median, highest } = Spread::of(ratios).unwrap();
-        println!("{:<44} {median:>9.2}      {lowest:.2} to {highest:.2}", format!("ratio, {name}"));
+        let ratios =
+            |with: &[f64]| with.iter().zip(&alone).map(|(with, alone)| with / alone).collect::<Vec<_>>();
+        let (of_calls, of_batches) = (ratios(&beside_calls), ratios(&beside_batches));
+        print_spread(&format!("p99, {name}"), alone);
+        print_spread(&format!("p99, {name}, beside direct calls"), beside_calls);
+        print_spread(&format!("p99, {name}, beside batches"), beside_batches);
+        for (beside, ratios) in [("direct calls", of_calls), ("batches", of_batches)] {
+            let Spread { lowest, median, highest } = Spread::of(ratios).unwrap();
+            println!(
+                "{:<44} {median:>9.2}      {lowest:.2} to {highest:.2}",
+                format!("ratio, {name}, {beside}")
+            );
+        }
     }
     println!();
+}
+
+/// Lets all other threads run before this one: what is measured is what the program does to redirects, not what its other
+/// clients and the stand-in do.
+fn give_way() {
+    rustix::process::setpriority_process(None, 19).unwrap();
 }
 
 fn print_cpu(name: &str, cpu: Duration) {
@@ -180,7 +188,7 @@ fn print_spread(name: &str, seconds: impl IntoIterator<Item = f64>) {
 
 impl Scene {
     fn start(call: Duration) -> Self {
-        let runtime = Runtime::new().unwrap();
+        let runtime = Builder::new_multi_thread().enable_all().on_thread_start(give_way).build().unwrap();
         let stand_in = runtime.block_on(StandIn::start()).unwrap();
         stand_in.add_project(StandInProject::new(KEY, "project", "organization"));
         stand_in.set_fault(Some(Fault::Delay(call)));
@@ -263,11 +271,22 @@ impl Scene {
         began.elapsed()
     }
 
+    /// Begins the calls of a batch, made directly, and again and again until they are stopped.
+    fn direct_calls<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, stopped: &'scope AtomicBool) {
+        scope.spawn(|| {
+            give_way();
+            while !stopped.load(Ordering::Relaxed) {
+                self.direct();
+            }
+        });
+    }
+
     /// Begins eight batches, and a new one in place of each that ends, until they are stopped; each has one at least.
     fn batches<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, stopped: &'scope AtomicBool) {
         for batch in 0..2 * CALLERS {
             let caller = format!("192.0.2.{}", 10 + batch / 2);
             scope.spawn(move || {
+                give_way();
                 loop {
                     self.batch(&self.body(LINKS), "application/json", &caller);
                     if stopped.load(Ordering::Relaxed) {
@@ -276,6 +295,21 @@ impl Scene {
                 }
             });
         }
+    }
+
+    /// The p99 of redirects beside a load.
+    fn redirects_beside(
+        &self,
+        cold: Option<usize>,
+        load: for<'scope> fn(&'scope Self, &'scope Scope<'scope, '_>, &'scope AtomicBool),
+    ) -> f64 {
+        let stopped = AtomicBool::new(false);
+        thread::scope(|scope| {
+            load(self, scope, &stopped);
+            let beside = self.redirects(cold);
+            stopped.store(true, Ordering::Relaxed);
+            beside
+        })
     }
 
     /// The p99 of redirects on one connection, in seconds; of so many that are not cached, or of cached ones.

@@ -27,13 +27,14 @@
 //! | [`domain`] | ids, links, URLs, the freshness of an answer; the interfaces that the resolver needs | `text` |
 //! | `text` | how text is percent-encoded, and escaped to be shown | nothing of the crate |
 //! | `sync` | the lock and the task of code whose interleavings are tested | nothing of the crate |
+//! | [`background_runtime`] | the runtime of work that no redirect should wait behind | `sync` |
 //! | `http_client` | the builder of every HTTP client, and the causes of its errors | nothing of the crate |
 //! | [`files`] | files that settings name: how they are shown, read in bounded time, and read again | `text` |
 //! | [`nebuly`] | adapter: where links come from | `domain`, `files`, `http_client`, `sync`, `text` |
 //! | [`cache`] | adapter: where links are remembered | `domain`, `files` |
 //! | [`limits`] | adapter: the rate limit of each caller | `domain` |
-//! | [`resolver`] | the policy: from where a request is answered, and when Nebuly is asked | `domain`, `sync` |
-//! | [`web`] | routes, authentication, redirects, problems, pages | `domain`, `resolver`, `files`, `text` |
+//! | [`resolver`] | the policy: from where a request is answered, and when Nebuly is asked | `domain`, `background_runtime`, `sync` |
+//! | [`web`] | routes, authentication, redirects, problems, pages | `domain`, `resolver`, `background_runtime`, `files`, `text` |
 //! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
 //! | [`settings`] | defaults, file, environment, command line | `domain`, `files`, `text` |
 //! | [`telemetry`] | logs, metrics and traces | `http_client` |
@@ -45,6 +46,7 @@
 //! `tests/repository/architecture.rs` reads this table and fails if an import breaks it, or leads in a circle.
 
 pub mod app;
+pub mod background_runtime;
 pub mod cache;
 pub mod cli;
 pub mod demo;

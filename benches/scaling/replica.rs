@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nebulink::background_runtime::BackgroundRuntime;
 use nebulink::cache::MemoryCache;
 use nebulink::cache::snapshot::{LinkFilter, SnapshotFile};
 use nebulink::domain::{
@@ -59,6 +60,7 @@ impl Replica {
         let memory = MemoryCache::new(surroundings.max_size);
         let platform = Url::parse("https://v2.platform.eu.nebuly.com").unwrap();
         let dependencies = ResolverDependencies {
+            background: BackgroundRuntime::default(),
             memory: Arc::new(memory.clone()),
             shared: surroundings.shared.clone().map(|shared| shared as Arc<dyn SharedLinks>),
             projects: vec![ResolverProject {

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::background::Background;
 use super::error::StartError;
 use super::nebuly_clients::{NebulyClients, ids, nebuly_clients_of, read_authorities};
+use crate::background_runtime::BackgroundRuntime;
 use crate::cache::snapshot::{self, LinkFilter, SnapshotError, SnapshotFile};
 use crate::cache::{
     MemoryCache, MemoryDetailsCache, MemoryTagCache, SharedCache, SharedCacheOptions, SharedCacheWriter,
@@ -49,6 +50,7 @@ pub(super) fn build(
     settings: &Settings,
     nebuly: NebulyClients,
     clock: Arc<dyn Clock>,
+    background: BackgroundRuntime,
 ) -> Result<(Resolver, Caches), StartError> {
     let NebulyClients { clients, keys } = nebuly;
     if clients.is_empty() {
@@ -65,6 +67,7 @@ pub(super) fn build(
         memory: memory.clone(),
         shared: shared.map(|shared| Arc::new(shared) as Arc<dyn SharedLinks>),
         clock: Arc::clone(&clock),
+        background,
     };
     let resolver = resolver(settings, clients, parts);
     let caches = Caches {
@@ -84,8 +87,14 @@ pub(super) fn build(
 pub fn resolver_of(settings: &Settings) -> Result<(Resolver, Arc<ProjectKeys>), StartError> {
     let NebulyClients { clients, keys } = nebuly_clients_of(settings, None)?;
     let memory = MemoryCache::new(SIZE_FOR_COMMANDS);
-    let parts =
-        ResolverParts { details: None, tags: None, memory, shared: None, clock: Arc::new(SystemClock) };
+    let parts = ResolverParts {
+        details: None,
+        tags: None,
+        memory,
+        shared: None,
+        clock: Arc::new(SystemClock),
+        background: BackgroundRuntime::default(),
+    };
     Ok((resolver(settings, clients, parts), keys))
 }
 
@@ -96,6 +105,7 @@ struct ResolverParts {
     memory: MemoryCache,
     shared: Option<Arc<dyn SharedLinks>>,
     clock: Arc<dyn Clock>,
+    background: BackgroundRuntime,
 }
 
 fn resolver(settings: &Settings, clients: Vec<Nebuly>, parts: ResolverParts) -> Resolver {
@@ -107,6 +117,7 @@ fn resolver(settings: &Settings, clients: Vec<Nebuly>, parts: ResolverParts) -> 
         projects: clients.into_iter().zip(&settings.projects).map(resolver_project).collect(),
         construction: Construction::new(&settings.nebuly.platform_url, settings.nebuly.allowed_hosts.clone()),
         clock: parts.clock,
+        background: parts.background,
     };
     let policy = Policy {
         lifetimes: lifetimes(&settings.cache),

@@ -57,6 +57,9 @@ pub enum StartError {
     /// Traces cannot be sent as they are set.
     #[error(transparent)]
     Traces(#[from] TracesError),
+    /// The operating system gives no thread.
+    #[error("no thread can be started")]
+    Threads(#[source] std::io::Error),
     /// The metrics cannot be set up.
     #[error("the metrics cannot be set up")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),

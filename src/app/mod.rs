@@ -30,6 +30,7 @@ pub use self::nebuly_clients::{NebulyClients, nebuly_clients_of};
 pub use self::telemetry::{log_options, traces_of};
 pub use self::web_options::api_tokens_of;
 use self::web_options::{access, extend_deadline, watch_disconnect};
+use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{Clock, SystemClock};
 use crate::files;
 use crate::nebuly::ProjectKeys;
@@ -106,7 +107,8 @@ impl App {
         let traces = traces_of(settings.traces.as_ref())?;
         let nebuly = nebuly_clients_of(settings, traces.as_ref().map(Traces::tracer))?;
         let keys = Arc::clone(&nebuly.keys);
-        let (resolver, caches) = caches::build(settings, nebuly, Arc::clone(&clock))?;
+        let background = BackgroundRuntime::start().map_err(StartError::Threads)?;
+        let (resolver, caches) = caches::build(settings, nebuly, Arc::clone(&clock), background.clone())?;
         let web = Web::new(
             resolver,
             web::WebOptions {
@@ -119,6 +121,7 @@ impl App {
                 max_wait: settings.redirect.max_wait,
                 max_batch: settings.limits.batch,
                 max_in_flight: settings.nebuly.max_in_flight,
+                background,
                 request_timeout: settings.server.request_timeout,
                 extend_deadline,
                 limit_stall: web_options::limit_stall,

@@ -11,6 +11,7 @@ use shuttle::future::{block_on, spawn, yield_now};
 use url::Url;
 
 use super::*;
+use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{
     AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, IdCandidates, IdText, Kind,
     LazyCaller, MonotonicTime, RateLimit, SharedFuture, SharedLink, SharedLinks, TargetUrl, Timestamp,
@@ -132,6 +133,7 @@ fn resolver(
         projects: answers.into_iter().map(project).collect(),
         construction: Construction::new(&Url::parse("https://go.example").unwrap(), AllowedHosts::default()),
         clock: Arc::new(Always(60_000)),
+        background: BackgroundRuntime::default(),
         details: None,
         tags: None,
     };

@@ -46,6 +46,7 @@ pub use self::resolution::{AnswerSource, Calls, Found, Mode, Outcome, Resolution
 use self::single_flight::{Joined, Lead, SingleFlight};
 use self::tags::TagResolver;
 pub use self::tags::{ResolverTags, TagLookup, TaggedLink};
+use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{
     Answer, CallFailure, Caller, Cause, Clock, Construction, Details, FairnessKey, IdCandidates, Item,
     LazyCaller, Lifetimes, LinkCache, ProjectIndex, ProjectSet, Scope, SharedLinks, TaggedItem, Timestamp,
@@ -104,6 +105,8 @@ pub struct ResolverDependencies {
     pub construction: Construction,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Where resolutions run.
+    pub background: BackgroundRuntime,
     /// Where the details of items come from. `None`: nobody sees any.
     pub details: Option<ResolverDetails>,
     /// Where tags are looked up. `None`: nowhere.
@@ -115,7 +118,9 @@ impl Resolver {
     #[must_use]
     pub fn new(dependencies: ResolverDependencies, policy: Policy) -> Self {
         let clock = Arc::clone(&dependencies.clock);
-        let tags = dependencies.tags.map(|tags| TagResolver::new(tags, policy.lifetimes, clock));
+        let tags = dependencies
+            .tags
+            .map(|tags| TagResolver::new(tags, policy.lifetimes, clock, dependencies.background.clone()));
         let store = LinkStore {
             memory: dependencies.memory,
             shared: dependencies.shared,
@@ -125,7 +130,7 @@ impl Resolver {
         };
         Self {
             store: Arc::new(store),
-            flights: SingleFlight::default(),
+            flights: SingleFlight::new(dependencies.background),
             policy,
             details: dependencies.details,
             tags,

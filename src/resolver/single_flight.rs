@@ -11,12 +11,12 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use opentelemetry::context::FutureExt as _;
 use tokio::sync::watch;
 
 use super::resolution::{AnswerSource, Mode, Resolution};
+use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{CallOptions, Caller, CallerFuture, Cause, WaitingCallers};
-use crate::sync::{self, Mutex, lock};
+use crate::sync::{Mutex, lock};
 
 /// The most flights that a caller follows one after the other, each of which ended for a reason that was its leader's
 /// alone.
@@ -25,6 +25,8 @@ const MAX_FOLLOWED: usize = 4;
 /// The flights under way, by the key of what they resolve, which ends as a [`Resolution`] with a `T`.
 pub(super) struct SingleFlight<K: Eq + Hash, T> {
     flights: Arc<Mutex<Flights<K, T>>>,
+    /// Where they run.
+    background: BackgroundRuntime,
 }
 
 type Flights<K, T> = HashMap<K, Flight<T>>;
@@ -47,6 +49,7 @@ pub(super) enum Joined<K: Eq + Hash, T> {
 /// The right to run a flight. If it is dropped without a result, the flight fails as a defect.
 pub(super) struct Lead<K: Eq + Hash, T> {
     entry: FlightEntry<K, T>,
+    background: BackgroundRuntime,
     state: watch::Sender<FlightState<T>>,
     flight: Flight<T>,
 }
@@ -71,9 +74,10 @@ enum FlightState<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Abandoned;
 
-impl<K: Eq + Hash, T> Default for SingleFlight<K, T> {
-    fn default() -> Self {
-        Self { flights: Arc::default() }
+impl<K: Eq + Hash, T> SingleFlight<K, T> {
+    /// No flight is under way. They will run on this runtime.
+    pub(super) fn new(background: BackgroundRuntime) -> Self {
+        Self { flights: Arc::default(), background }
     }
 }
 
@@ -152,7 +156,7 @@ where
         flights.insert(key.clone(), flight.clone());
         drop(flights);
         let entry = FlightEntry { flights: Arc::clone(&self.flights), key: key.clone() };
-        Joined::Leader(Lead { entry, state, flight })
+        Joined::Leader(Lead { entry, background: self.background.clone(), state, flight })
     }
 }
 
@@ -169,15 +173,14 @@ where
 
     /// Runs the flight in a task of its own, and returns it to be waited for.
     pub(super) fn run(self, resolution: impl Future<Output = Resolution<T>> + Send + 'static) -> Flight<T> {
-        let Self { entry, state, flight } = self;
+        let Self { entry, background, state, flight } = self;
         let task = async move {
             let result = resolution.await;
             drop(entry);
             // There may be no receiver any more.
             state.send_replace(FlightState::Ended(result));
         };
-        // Its calls are part of the trace of the caller who leads it.
-        drop(sync::spawn(task.with_current_context()));
+        background.spawn(task);
         flight
     }
 

@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use super::prepaid_rate_limit::PrepaidRateLimit;
 use super::resolution::{AnswerSource, Calls, Mode, Outcome, Resolution};
 use super::single_flight::{Lead, SingleFlight};
+use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{
     AbsentLink, Answer, CachedTag, CallFailure, Caller, Cause, Clock, Item, Kind, LazyCaller, Lifetimes,
     ProjectIndex, ProjectSet, Scope, Tag, TagCache, TagKey, TagSearch, TaggedItem, TaggedItems, TimeRange,
@@ -150,8 +151,13 @@ fn together(look_up: AnswerSource, link: &Resolution) -> AnswerSource {
 }
 
 impl TagResolver {
-    pub(super) fn new(tags: ResolverTags, lifetimes: Lifetimes, clock: Arc<dyn Clock>) -> Self {
-        Self { store: Arc::new(TagStore { tags, lifetimes, clock }), flights: SingleFlight::default() }
+    pub(super) fn new(
+        tags: ResolverTags,
+        lifetimes: Lifetimes,
+        clock: Arc<dyn Clock>,
+        background: BackgroundRuntime,
+    ) -> Self {
+        Self { store: Arc::new(TagStore { tags, lifetimes, clock }), flights: SingleFlight::new(background) }
     }
 
     /// The newest item with a tag, in each project that has one: from the cache, or by asking them in one flight with all

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use super::*;
+use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{
     AllowedHosts, Answer, CachedLink, CallFuture, CallOptions, DeepLinks, IdCandidates, IdText, Kind,
     LazyCaller, SystemClock, TargetUrl,
@@ -82,6 +83,7 @@ fn resolver(
         }],
         construction: Construction::new(&Url::parse("https://go.example").unwrap(), AllowedHosts::default()),
         clock: Arc::new(SystemClock),
+        background: BackgroundRuntime::default(),
         details: None,
         tags: None,
     };

@@ -38,6 +38,7 @@ pub(super) struct RecordedBody {
     record: LateRecord,
     is_cold: Arc<AtomicBool>,
     has_ended: bool,
+    has_failed: bool,
 }
 
 impl LateRecord {
@@ -81,7 +82,7 @@ impl LateRecord {
 impl RecordedBody {
     /// A body that sets `is_cold` if it costs a call to Nebuly, or would have.
     pub(super) fn new(body: Body, record: LateRecord, is_cold: Arc<AtomicBool>) -> Self {
-        Self { body, record, is_cold, has_ended: false }
+        Self { body, record, is_cold, has_ended: false, has_failed: false }
     }
 }
 
@@ -97,6 +98,7 @@ impl HttpBody for RecordedBody {
         let _context = self.record.span.as_ref().map(RequestSpan::enter);
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         self.has_ended = frame.is_none();
+        self.has_failed |= matches!(frame, Some(Err(_)));
         Poll::Ready(frame)
     }
 }
@@ -107,7 +109,7 @@ impl Drop for RecordedBody {
             // Only a cold request waits for anything.
             record.is_cold = !self.has_ended || self.is_cold.load(Ordering::Relaxed);
             if !self.has_ended {
-                let is_defect = std::thread::panicking();
+                let is_defect = self.has_failed || std::thread::panicking();
                 record.status =
                     if is_defect { StatusCode::INTERNAL_SERVER_ERROR } else { CLIENT_CLOSED_REQUEST };
             }

@@ -77,6 +77,7 @@ use self::places::Places;
 pub(crate) use self::problem::Problem;
 use self::route::Route;
 pub use self::router::public_router;
+use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{AllowedHosts, ProjectIndex, ProjectName};
 use crate::resolver::Resolver;
 
@@ -133,6 +134,8 @@ pub struct WebOptions {
     pub max_batch: usize,
     /// The most links of a batch or paste that are resolved at once.
     pub max_in_flight: usize,
+    /// Where batches are worked on.
+    pub background: BackgroundRuntime,
     /// The time that a request may take.
     pub request_timeout: Duration,
     /// Gives a request that waits the time for it.

@@ -465,6 +465,8 @@ async fn a_caller_that_closes_its_connection_is_found_gone_when_it_is_answered()
     stand_in.add_conversation(KEY, "closed-early");
     let nebulink = Nebulink::start(&stand_in, &BEHIND_PROXY).await;
     drop(wait_for("closed-early", &stand_in, &nebulink).await);
+    // A later event on the same runtime: the server has noticed the close when it answers this.
+    assert!(!closed_before_the_answer(&nebulink).await);
     stand_in.release_held();
     let line: serde_json::Value = serde_json::from_str(&log.line("closed-early").await).unwrap();
     assert_eq!((&line["status"], &line["outcome"]), (&499.into(), &serde_json::Value::Null));

@@ -9,6 +9,7 @@ use crate::support::own_process::in_own_process;
 use crate::support::{KEY, ManualClock, PATIENCE, key_of, stand_in, stand_in_with};
 use http::{HeaderValue, Method, StatusCode};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use nebulink::background_runtime::BackgroundRuntime;
 use nebulink::cache::{MemoryCache, MemoryDetailsCache};
 use nebulink::demo::{CallKind, Fault, Interaction, Matching, StandIn};
 use nebulink::domain::{
@@ -433,6 +434,7 @@ fn resolver(client: &Client) -> (Resolver, ManualClock) {
         projects: Vec::new(),
         construction: Construction::new(&Url::parse("https://go.example").unwrap(), AllowedHosts::default()),
         clock: Arc::new(clock.clone()),
+        background: BackgroundRuntime::default(),
         details: Some(ResolverDetails {
             // Under two names, as two projects that have the same item.
             projects: (0..2).map(|_| Box::new(client.nebuly.details(["topic".into()].into())) as _).collect(),

@@ -15,6 +15,7 @@ use http::StatusCode;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::request::Parts;
 use indexmap::IndexMap;
+use tokio::sync::mpsc;
 
 use super::batch_body::{self, RequestedLink};
 use crate::domain::{Caller, IdCandidates, IdText, LazyCaller, PastedId, Scope};
@@ -81,9 +82,13 @@ pub(super) async fn answer(
     let links = batch.resolve(web, mode, caller, deadline, &is_cold);
     let answer = if wants_ndjson(&parts.headers) {
         (web.options.limit_stall)(&parts.extensions, LONGEST_STALL);
-        RouteAnswer { becomes_cold: Some(is_cold), ..lines(links, place).into() }
+        RouteAnswer { becomes_cold: Some(is_cold), ..lines(web, links, place).into() }
     } else {
-        let response = document(links, number).await;
+        let document = async move {
+            let _held = place;
+            document(links, number).await
+        };
+        let response = web.options.background.run(document).await.map_err(|_| Problem::Internal)?;
         RouteAnswer { is_cold: is_cold.load(Ordering::Relaxed), ..response.into() }
     };
     Ok(RouteAnswer { links: Some(number), ..answer })
@@ -114,17 +119,33 @@ async fn document(links: impl Stream<Item = (Vec<usize>, LinkJson)>, number: usi
 }
 
 /// A line for each link as soon as it is known. They are resolved only while the client takes them, and its place is free
-/// as soon as it has all of them or leaves.
-fn lines(links: impl Stream<Item = (Vec<usize>, LinkJson)> + Send + 'static, place: Place) -> Response {
+/// as soon as all of them are known or it leaves.
+fn lines(
+    web: &Web,
+    links: impl Stream<Item = (Vec<usize>, LinkJson)> + Send + 'static,
+    place: Place,
+) -> Response {
     let one_by_one = links.flat_map(|(positions, link)| {
         stream::iter(positions).map(move |position| {
             let index = Some(position);
             json(&LinkJson { index, ..link.clone() }) + "\n"
         })
     });
-    let chunks = one_by_one.ready_chunks(MAX_CHUNK).map(move |lines| {
-        let _held = &place;
-        Ok::<_, Infallible>(lines.concat())
+    let (sender, receiver) = mpsc::channel(1);
+    let working = web.options.background.run(async move {
+        let _held = place;
+        let mut chunks = pin!(one_by_one.ready_chunks(MAX_CHUNK));
+        while let Some(lines) = chunks.next().await
+            && sender.send(lines.concat()).await.is_ok()
+        {}
+    });
+    let chunks = stream::unfold((receiver, Some(working)), |(mut receiver, working)| async move {
+        if let Some(chunk) = receiver.recv().await {
+            return Some((Ok(chunk), (receiver, working)));
+        }
+        // A panic must not look like the end of all lines.
+        let panic = working?.await.err()?;
+        Some((Err(panic), (receiver, None)))
     });
     let ndjson = HeaderValue::from_static("application/x-ndjson");
     let mut response = secure_response(StatusCode::OK, ndjson, Body::from_stream(chunks));
