@@ -81,7 +81,10 @@ impl PendingBatch {
     fn new(ids: Vec<RequestedId>, answers: Answers) -> Self {
         let place = |id: RequestedId| match id.candidates {
             Ok(_) => BatchPlace::Open { id, timeouts: 0 },
-            Err(why) => BatchPlace::Known(Box::new(AnsweredId { link: id.invalid(why), id })),
+            Err(why) => {
+                let link = id.invalid(why);
+                BatchPlace::Known(Box::new(AnsweredId::new(id, link)))
+            }
         };
         let mut batch = Self { places: ids.into_iter().map(place).collect(), first: 0, answers };
         batch.send_known();
@@ -212,7 +215,7 @@ impl PendingBatch {
     fn set(&mut self, place: usize, link: LinkJson) {
         if let Some(place) = self.places.get_mut(place) {
             *place = match std::mem::replace(place, BatchPlace::Answered) {
-                BatchPlace::Open { id, .. } => BatchPlace::Known(Box::new(AnsweredId { id, link })),
+                BatchPlace::Open { id, .. } => BatchPlace::Known(Box::new(AnsweredId::new(id, link))),
                 other => other,
             };
         }
