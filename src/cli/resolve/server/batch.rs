@@ -11,6 +11,7 @@ use super::reply::RequestError;
 use crate::cli::resolve::answer::{Abandonment, AnsweredId, Answers, Printout, words};
 use crate::cli::resolve::ids::RequestedId;
 use crate::cli::resolve::wait_budget::WaitBudget;
+use crate::text::escaped;
 use crate::web::{LinkJson, LinkState};
 
 /// After this many requests in a row without any link the server is given up.
@@ -67,7 +68,10 @@ pub(super) async fn answer(
     answers: Answers,
 ) {
     let answered = match ids {
-        Ok(ids) => PendingBatch::new(ids, answers.clone()).resolve(client, wait_budget).await,
+        Ok(ids) => {
+            let resolved = PendingBatch::new(ids, answers.clone()).resolve(client, wait_budget).await;
+            resolved.map_err(|Abandonment(why)| Abandonment(format!("{}: {why}", escaped(client.url()))))
+        }
         Err(error) => Err(error.into()),
     };
     if let Err(abandonment) = answered {
