@@ -138,6 +138,22 @@ async fn no_byte_of_a_server_moves_the_cursor() {
 }
 
 #[tokio::test]
+async fn of_a_problem_only_what_a_link_may_have_is_passed_on_and_no_more_than_fits_a_line() {
+    let mut link = failed(0, "a", "https://types.example/\u{1b}[31m");
+    for member in ["title", "detail"] {
+        link["error"][member] = json!("x".repeat(10_000));
+    }
+    link["error"]["request_id"] = json!("x".repeat(10_000));
+    link["error"]["pointer"] = json!("x".repeat(10_000));
+    let found = ask(&FakeServer::answering(ndjson(&[link])).url(), &["a", "--json"]).await;
+    let error = &found.json()[0]["error"];
+    let cut = format!("{}...", "x".repeat(600));
+    assert_eq!((&error["title"], &error["detail"]), (&json!(cut), &json!(cut)));
+    assert_eq!(error["type"], "about:blank");
+    assert!(error.get("request_id").is_none() && error.get("pointer").is_none(), "{error}");
+}
+
+#[tokio::test]
 async fn an_answer_without_an_end_is_not_read_to_its_end() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\nconnection: close\r\n\r\n";
     let line = format!("{}\n", resolved(0, "a"));
