@@ -156,6 +156,7 @@ impl NebulyLookup {
             (Cause::Overloaded { .. }, Some(status)) => {
                 format!("Nebuly asks us to slow down (status {status}).")
             }
+            (Cause::Overloaded { .. }, None) => "It cannot be asked just now.".to_owned(),
             _ => return words(&problem),
         };
         words(&ProblemJson { detail: detail.into(), ..problem })

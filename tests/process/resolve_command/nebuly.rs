@@ -202,6 +202,22 @@ async fn a_nebuly_that_can_be_reached_is_asked_for_the_rest() {
 }
 
 #[tokio::test]
+async fn a_nebuly_that_has_answered_before_is_not_given_up_at_once() {
+    let stand_in = stand_in().await;
+    stand_in.add_conversation(KEY, "a");
+    stand_in.set_fault(Some(Fault::Drop));
+    stand_in.set_fault_for(Matching::id("a"), Fault::Delay(Duration::ZERO));
+    let one_by_one = ["--set", "redirect.on_outage=error", "--set", "nebuly.max_in_flight=1"];
+    let arguments = [&["conversation", "a", "b", "c"], &one_by_one[..]].concat();
+    let found = look_up(&stand_in, &arguments, "").await;
+    assert_eq!((found.code, found.lines()), (1, vec![&*url(&stand_in, "a"), "", ""]));
+    let address = stand_in.api_base_url().replace("http://", "").replace("/api/external", "");
+    let closed = format!("Nebuly cannot be reached: {address} closed the connection without an answer.");
+    let told = ["b", "c"].map(|id| format!("nebulink: \"{id}\": Nebuly cannot answer now: {closed}\n"));
+    assert_eq!(found.errors, told.concat());
+}
+
+#[tokio::test]
 async fn a_key_that_nebuly_rejects_ends_it_early() {
     let stand_in = stand_in().await;
     let mut command = resolve_at(&stand_in, &["conversation", "-"]);
