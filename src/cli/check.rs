@@ -66,13 +66,16 @@ pub(super) fn run(sources: &SettingSources, arguments: &CheckArguments) -> ExitC
         Err(error) => return failed(&error),
     };
 
+    let wrong_keys = failure(&keys);
     let wrong_settings = match problems.len() {
         0 => None,
+        // The verdict is said twice, so it is not among the problems as well.
+        1 if wrong_keys.is_none() => problems.pop(),
         1 => Some("1 problem with the settings".to_owned()),
         several => Some(format!("{several} problems with the settings")),
     };
     let exit_code = if wrong_settings.is_some() { WRONG_USAGE } else { FAILED };
-    let verdict = wrong_settings.into_iter().chain(failure(&keys)).collect::<Vec<_>>().join("; ");
+    let verdict = wrong_settings.into_iter().chain(wrong_keys).collect::<Vec<_>>().join("; ");
     if verdict.is_empty() {
         say(&format!("OK: the settings are valid{}", success(&keys, settings)));
     } else {
@@ -163,12 +166,13 @@ fn show_settings(loaded: &LoadedSettings, all: bool) {
         // A path may be a token.
         say(&format!("\nTraces: sent to {}", traces.endpoint.origin().ascii_serialization()));
     }
-    say(if all {
-        "\nAll settings:"
-    } else {
-        "\nSettings that differ from their defaults (--all shows all):"
-    });
-    for setting in loaded.effective.iter().filter(|setting| all || !setting.is_default) {
+    let shown: Vec<_> = loaded.effective.iter().filter(|setting| all || !setting.is_default).collect();
+    match shown.as_slice() {
+        [] => say("\nNo setting differs from its default (--all shows all)."),
+        _ if all => say("\nAll settings:"),
+        _ => say("\nSettings that differ from their defaults (--all shows all):"),
+    }
+    for setting in shown {
         say(&format!("  {} = {}  ({})", setting.key, setting.value, setting.source));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -48,7 +49,7 @@ async fn serve(sources: &SettingSources, signals: Signals) -> anyhow::Result<Exi
         .context("choose another address with --set server.listen=127.0.0.1:8081")?;
     let url = format!("http://{}{}", listeners.public_address()?, settings.server.base_path);
     demo.set_nebulink_url(&url);
-    say(&greeting(&demo, &url));
+    say(&greeting(&demo, &url, listeners.management_address()?));
     app.run(listeners, signals.listen()?).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -70,6 +71,8 @@ fn sources_of(demo: &Demo, sources: &SettingSources) -> SettingSources {
         ("log.access".to_owned(), "none".to_owned()),
         ("preview.details".to_owned(), "true".to_owned()),
         ("lookup.tags".to_owned(), demo.tagged().name.to_owned()),
+        // Whoever tries it is one caller, and the stand-in needs no protection.
+        ("limits.cold_burst".to_owned(), "10000".to_owned()),
     ];
     overrides.retain(|(key, _)| !sources.overrides.iter().any(|(given, _)| given == key));
     overrides.extend(sources.overrides.iter().cloned());
@@ -88,7 +91,7 @@ fn configured(DemoProject { name, project }: DemoProject) -> anyhow::Result<Proj
 }
 
 /// The first line is the address of `/`.
-fn greeting(demo: &Demo, nebulink: &str) -> String {
+fn greeting(demo: &Demo, nebulink: &str, management: SocketAddr) -> String {
     let mut text = format!(
         "{nebulink}/
 
@@ -103,6 +106,8 @@ The page above has a piece of a log to try. Or click a link:
     }
     let with_details = format!("{}&noredirect", url(nebulink, &demo.detailed()));
     let SampleTag { name, value, title } = demo.tagged();
+    let api = demo.stand_in().api_base_url();
+    let key = demo.projects().into_iter().next().map(|project| project.project.key).unwrap_or_default();
     let _infallible = write!(
         text,
         "
@@ -113,6 +118,10 @@ In two projects: {}
 Not there:       {}
 Not yet:         {}
                  (appears some seconds after it is first asked for)
+Management:      http://{management}/readyz
+                 (also /livez, /metrics and /version)
+Stand-in's API:  {api}
+                 (NEBULY_API_BASE_URL; NEBULY_API_KEY={key} opens one of its projects)
 Error pages:     {}
 
 Stop with Ctrl-C.",

@@ -15,8 +15,14 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
-/// The part of the answer that is read: `HTTP/1.1 200`.
-const STATUS_LEN: usize = 12;
+/// The beginning of the answer if the program is ready.
+const OK: &[u8] = b"HTTP/1.1 200";
+
+/// Its end. Others answer 200 as well.
+const READY: &[u8] = b"\r\n\r\nready\n";
+
+/// The most bytes of the answer that are read. nebulink's are some two hundred.
+const MAX_ANSWER: usize = 1024;
 
 /// Asks the program that runs with the same settings whether it is ready.
 pub(super) fn run(sources: &SettingSources) -> ExitCode {
@@ -32,15 +38,15 @@ pub(super) fn run(sources: &SettingSources) -> ExitCode {
         return ExitCode::from(WRONG_USAGE);
     }
     let deadline = Instant::now() + TIMEOUT;
-    let reason = match connect(address, deadline).and_then(|stream| status(stream, deadline)) {
-        Ok(status) => match status.as_slice() {
-            b"HTTP/1.1 200" => {
-                say("ready");
-                return ExitCode::SUCCESS;
-            }
-            b"HTTP/1.1 503" => format!("not ready: what listens on {address} is starting or shutting down"),
-            _ => format!("not ready: what listens on {address} (server.management_listen) is not nebulink"),
-        },
+    let reason = match connect(address, deadline).and_then(|stream| ask(stream, deadline)) {
+        Ok(answer) if answer.starts_with(OK) && answer.ends_with(READY) => {
+            say("ready");
+            return ExitCode::SUCCESS;
+        }
+        Ok(answer) if answer.starts_with(b"HTTP/1.1 503") => {
+            format!("not ready: what listens on {address} is starting or shutting down")
+        }
+        Ok(_) => format!("not ready: what listens on {address} (server.management_listen) is not nebulink"),
         Err(error) => format!("not ready: no answer from {address} (server.management_listen): {error}"),
     };
     complain(&reason);
@@ -60,21 +66,25 @@ fn connect(listener: SocketAddr, deadline: Instant) -> io::Result<TcpStream> {
     }
 }
 
-/// Asks, and returns version and status of the answer.
-fn status(mut stream: TcpStream, deadline: Instant) -> io::Result<[u8; STATUS_LEN]> {
+/// Asks, and returns the answer, or as much of it as it takes to know that it is another one.
+fn ask(mut stream: TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
     stream.set_write_timeout(Some(left(deadline)?))?;
     stream.write_all(REQUEST)?;
-    let mut status = [0; STATUS_LEN];
-    let mut unread = status.as_mut_slice();
-    while !unread.is_empty() {
+    let mut answer = Vec::new();
+    let mut part = [0; MAX_ANSWER];
+    let is_known = |answer: &[u8]| {
+        let has_status = answer.len() >= OK.len();
+        answer.len() >= MAX_ANSWER || answer.ends_with(READY) || (has_status && !answer.starts_with(OK))
+    };
+    while !is_known(&answer) {
         stream.set_read_timeout(Some(left(deadline)?))?;
-        let read = stream.read(unread)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        match stream.read(&mut part)? {
+            0 if answer.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            0 => break,
+            read => answer.extend_from_slice(part.get(..read).unwrap_or_default()),
         }
-        unread = unread.get_mut(read..).unwrap_or_default();
     }
-    Ok(status)
+    Ok(answer)
 }
 
 /// The time that is left; never zero, which would mean forever.

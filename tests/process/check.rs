@@ -455,6 +455,14 @@ async fn all_that_is_wrong_with_the_settings_is_said_before_they_are_shown_and_n
     assert!(checked.out.contains("  cache.max_size = 1MiB  ("), "{}", checked.out);
     assert_eq!(stand_in.call_count(), 0);
 
+    // One alone is the verdict, and is not said a third time.
+    let checked = check(command(&stand_in), &[], &[("NEBULINK__CACHE__TTL", "canary")]).await;
+    let problem = "cache.ttl (environment variable NEBULINK__CACHE__TTL): not a duration";
+    assert!(checked.verdict().starts_with(&format!("FAILED: {problem}")), "{}", checked.verdict());
+    let repeated = checked.verdict().replace("FAILED", "nebulink");
+    assert_eq!((checked.code, checked.complaint), (2, format!("{repeated}\n")));
+    assert_eq!(stand_in.call_count(), 0);
+
     // A key is still tried if all settings could be read.
     let checked = check(
         command(&stand_in),
@@ -495,6 +503,15 @@ async fn only_settings_that_differ_from_their_defaults_are_shown_unless_all_are_
     for shown in ["  cache.ttl = 24h  (environment", "  server.max_connections = 10000  (default)\n"] {
         assert!(settings.contains(shown), "{shown}: {settings}");
     }
+}
+
+#[tokio::test]
+async fn where_no_setting_differs_a_sentence_stands_in_place_of_the_heading() {
+    let checked = check(binary(), &[], &[]).await;
+    assert_eq!(checked.code, 2);
+    assert!(checked.verdict().contains("NEBULY_API_KEY"), "{}", checked.verdict());
+    assert_eq!(checked.out.lines().last(), Some("No setting differs from its default (--all shows all)."));
+    assert!(!checked.out.contains("Settings that differ"), "{}", checked.out);
 }
 
 #[tokio::test]

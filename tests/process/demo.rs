@@ -95,11 +95,34 @@ async fn the_demo_prints_links_that_lead_somewhere() {
     for (link, expected) in others.iter().zip([200, 302, 409, 404, 404]) {
         assert_eq!(open("GET", link, &[]).await.status, expected, "{link}");
     }
+    let management = demo.links().into_iter().find(|link| link.ends_with("/readyz")).unwrap();
+    assert_eq!(open("GET", management, &[]).await.body, "ready\n");
     demo.running.signal(Signal::INT);
     let code = demo.running.exit_code().await;
     let mut complaint = String::new();
     demo.running.0.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
     assert_eq!(code, 0, "{complaint}");
+}
+
+#[tokio::test]
+async fn the_stand_in_of_the_demo_can_be_asked_with_the_address_and_key_that_it_prints() {
+    let demo = RunningDemo::start(&[]);
+    let api = demo.links().into_iter().find(|link| link.ends_with("/api/external")).unwrap();
+    let key = demo.greeting.split_whitespace().find_map(|word| word.split_once("NEBULY_API_KEY=")).unwrap().1;
+    let mut check = binary();
+    check.arg("check").env("NEBULY_API_BASE_URL", api).env("NEBULY_API_KEY", key);
+    let (code, out, complaint) = run(check).await;
+    assert_eq!(code, 0, "{out}{complaint}");
+}
+
+#[tokio::test]
+async fn whoever_plays_with_the_demo_meets_no_rate_limit() {
+    let demo = RunningDemo::start(&[]);
+    let first = demo.links()[0];
+    for number in 0..300 {
+        let page = open("GET", &format!("{first}c/unknown-{number}?project=support"), &[]).await;
+        assert_eq!(page.status, 404, "{number}: {page:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `nebulink health`, as the health check of a container.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 
@@ -101,12 +101,21 @@ async fn what_is_not_nebulink_or_does_not_answer_is_not_ready() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap();
     std::thread::spawn(move || {
-        for answer in ["HTTP/1.1 404 Not Found\r\n\r\n", "\u{1b}[31mcanary\r\n\r\n", ""] {
+        let endless = "HTTP/1.1 200 OK\r\n\r\n".to_owned() + &"canary".repeat(10_000);
+        for answer in [
+            "HTTP/1.1 404 Not Found\r\n\r\n",
+            "\u{1b}[31mcanary\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\nok\n",
+            endless.as_str(),
+            "",
+        ] {
             let (mut socket, _) = other.accept().unwrap();
+            // Whoever closes before the request is read resets the connection.
+            let _read = socket.read(&mut [0; 1024]).unwrap();
             drop(socket.write_all(answer.as_bytes()));
         }
     });
-    for _ in 0..2 {
+    for _ in 0..4 {
         let complaint = exits(health(&address.to_string()), 1).await;
         assert!(complaint.contains("is not nebulink") && !complaint.contains("canary"), "{complaint}");
     }

@@ -17,6 +17,8 @@ pub(super) const MAX_SHOWN: usize = 600;
 pub(super) struct AnsweredId {
     pub(super) id: RequestedId,
     pub(super) link: LinkJson,
+    /// Why it has no URL, on one line, if more is known than the link's own error says.
+    pub(super) reason: Option<String>,
 }
 
 /// The reason why the rest of the ids is not resolved, safe for a terminal.
@@ -53,6 +55,11 @@ impl From<Result<AnsweredId, Abandonment>> for Printout {
 }
 
 impl AnsweredId {
+    /// An id whose link says all that is known.
+    pub(super) const fn new(id: RequestedId, link: LinkJson) -> Self {
+        Self { id, link, reason: None }
+    }
+
     /// Returns true if the id could not be looked up: neither its URL nor its absence is known.
     pub(super) fn is_failure(&self) -> bool {
         let has_choice = self.link.error.as_ref().is_some_and(|error| !error.links.is_empty());

@@ -158,7 +158,7 @@ impl ResolveArguments {
         let (resolver, keys) =
             resolver_of(&settings).map_err(|error| wrong(format!("{:#}", anyhow::Error::new(error))))?;
         keys.last_file_errors().iter().for_each(|error| complain(error));
-        Ok(LookupSource::Nebuly(Box::new(NebulyLookup::new(resolver, &settings))))
+        Ok(LookupSource::Nebuly(Box::new(NebulyLookup::new(resolver, settings))))
     }
 
     /// The links that are needed of a snapshot.

@@ -85,7 +85,7 @@ impl<W: Write> Printer<W> {
     }
 
     fn print(&mut self, answer: &AnsweredId) -> io::Result<()> {
-        let AnsweredId { id, link } = answer;
+        let AnsweredId { id, link, reason } = answer;
         let error = link.error.as_ref().filter(|_| !id.is_empty_line);
         self.failures = if answer.is_failure() { self.failures + 1 } else { 0 };
         self.ids += 1;
@@ -103,7 +103,8 @@ impl<W: Write> Printer<W> {
         }
         if let Some(error) = error {
             let id = escaped_up_to(MAX_SHOWN, &id.text);
-            self.complain(&format!("\"{id}\": {}", words(error)));
+            let reason = reason.clone().unwrap_or_else(|| words(error));
+            self.complain(&format!("\"{id}\": {reason}"));
         }
         Ok(())
     }

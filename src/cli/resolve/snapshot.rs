@@ -132,7 +132,7 @@ impl SnapshotLookup {
                 if resolution.outcome == Outcome::Absent { not_in_snapshot(link) } else { link }
             }
         };
-        AnsweredId { id, link }
+        AnsweredId::new(id, link)
     }
 
     fn resolution(&self, candidates: &IdCandidates<'_>) -> Resolution {

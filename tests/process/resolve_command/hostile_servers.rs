@@ -81,7 +81,8 @@ async fn of_an_answer_that_does_not_fit_the_question_nothing_is_printed() {
         for json in [&["a"][..], &["a", "--json"]] {
             let found = ask(&server.url(), json).await;
             assert_eq!((found.code, found.output.as_str()), (1, ""), "{link}");
-            assert!(found.errors.starts_with("nebulink: the server's answer is "), "{}", found.errors);
+            let why = format!("nebulink: {}/api/v1/links: the server's answer is ", server.url());
+            assert!(found.errors.starts_with(&why), "{}", found.errors);
         }
     }
     let twice = FakeServer::answering(ndjson(&[resolved(1, "b"), resolved(1, "b")]));
@@ -137,6 +138,22 @@ async fn no_byte_of_a_server_moves_the_cursor() {
 }
 
 #[tokio::test]
+async fn of_a_problem_only_what_a_link_may_have_is_passed_on_and_no_more_than_fits_a_line() {
+    let mut link = failed(0, "a", "https://types.example/\u{1b}[31m");
+    for member in ["title", "detail"] {
+        link["error"][member] = json!("x".repeat(10_000));
+    }
+    link["error"]["request_id"] = json!("x".repeat(10_000));
+    link["error"]["pointer"] = json!("x".repeat(10_000));
+    let found = ask(&FakeServer::answering(ndjson(&[link])).url(), &["a", "--json"]).await;
+    let error = &found.json()[0]["error"];
+    let cut = format!("{}...", "x".repeat(600));
+    assert_eq!((&error["title"], &error["detail"]), (&json!(cut), &json!(cut)));
+    assert_eq!(error["type"], "about:blank");
+    assert!(error.get("request_id").is_none() && error.get("pointer").is_none(), "{error}");
+}
+
+#[tokio::test]
 async fn an_answer_without_an_end_is_not_read_to_its_end() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\nconnection: close\r\n\r\n";
     let line = format!("{}\n", resolved(0, "a"));
@@ -174,13 +191,15 @@ async fn a_server_that_does_not_answer_ends_it() {
         finished(resolve(&["conversation", "-", "--server", &server]), "id\n".repeat(5_000)).await;
     assert_eq!((unreachable.code, unreachable.output.as_str()), (1, ""));
     let error = &unreachable.errors;
-    assert!(error.starts_with("nebulink: no connection: ") && error.contains("given up"), "{error}");
+    let no_connection = format!("nebulink: {server}/api/v1/links: no connection: ");
+    assert!(error.starts_with(&no_connection) && error.contains("given up"), "{error}");
     assert_eq!(error.lines().count(), 1);
 
     let silent = FakeServer::start(|_, _| std::thread::sleep(PATIENCE));
     let late = ask(&silent.url(), &["a", "--timeout", "200ms"]).await;
     assert_eq!((late.code, late.output.as_str()), (1, ""));
-    assert!(late.errors.starts_with("nebulink: no answer in time: "), "{}", late.errors);
+    let no_answer = format!("nebulink: {}/api/v1/links: no answer in time: ", silent.url());
+    assert!(late.errors.starts_with(&no_answer), "{}", late.errors);
     assert_eq!(silent.requests().len(), 1);
 }
 

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 use nebulink::demo::{Fault, Matching, StandIn, StandInItem};
 use serde_json::json;
+use socket2::{Domain, Socket, Type};
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
@@ -53,7 +55,8 @@ async fn lines_stay_paired_with_the_input_whatever_becomes_of_it() {
     let [control, unknown, broken, long] = errors[..] else { panic!("{errors:?}") };
     assert!(control.starts_with(r#"nebulink: "gone\u{1b}": This request is not valid: "#), "{control}");
     assert!(unknown.starts_with(r#"nebulink: "nothing": Not in Nebuly yet: "#), "{unknown}");
-    assert!(broken.starts_with(r#"nebulink: "broken": Nebuly cannot answer now: "#), "{broken}");
+    let fails = "Nebuly cannot answer now: Nebuly, or what is in front of it, fails (status 500).";
+    assert_eq!(broken, format!(r#"nebulink: "broken": {fails}"#));
     assert!(long.ends_with(": The id is longer than 512 bytes.") && long.len() < 1000, "{long}");
 }
 
@@ -156,13 +159,73 @@ async fn while_nebuly_asks_for_a_pause_nothing_is_asked_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn a_nebuly_that_cannot_be_reached_is_said_with_its_cause_and_the_rest_is_given_up_at_once() {
+    // Bound, so that nobody else gets the port, but not listening.
+    let closed = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    closed.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let closed = closed.local_addr().unwrap().as_socket().unwrap();
+    let look_up = async |arguments: &[&str], input: String| {
+        let mut command = resolve(arguments);
+        command.env("NEBULY_API_KEY", "nk-canary");
+        command.env("NEBULY_API_BASE_URL", format!("https://{closed}"));
+        finished(command, input).await
+    };
+    let why = format!(
+        "Nebuly cannot answer now: Nebuly cannot be reached: nothing listens on {closed} (connection refused)."
+    );
+    let one = look_up(&["conversation", "a"], String::new()).await;
+    assert_eq!((one.code, one.output.as_str()), (1, "\n"));
+    assert_eq!(one.errors, format!("nebulink: \"a\": {why}\n"));
+
+    let given_up = "the rest is given up, as Nebuly cannot be reached";
+    let several = look_up(&["conversation", "..", "a", "b", "c"], String::new()).await;
+    assert_eq!((several.code, several.output.as_str()), (1, "\n\n"));
+    let last = format!("nebulink: \"a\": {why}\nnebulink: {given_up}: 2 of the ids\n");
+    assert!(several.errors.ends_with(&last), "{}", several.errors);
+
+    let many = look_up(&["conversation", "-"], "id\n".repeat(5_000)).await;
+    assert_eq!((many.code, many.output.as_str()), (1, "\n"));
+    assert!(many.errors.ends_with(&format!("nebulink: {given_up}: 4999 of the ids\n")), "{}", many.errors);
+}
+
+#[tokio::test]
+async fn a_nebuly_that_can_be_reached_is_asked_for_the_rest() {
+    let stand_in = stand_in().await;
+    stand_in.add_conversation(KEY, "a");
+    stand_in.set_fault_for(Matching::id("broken"), Fault::Reset);
+    let arguments = ["conversation", "broken", "a", "--set", "redirect.on_outage=error"];
+    let found = look_up(&stand_in, &arguments, "").await;
+    assert_eq!((found.code, found.lines()), (1, vec!["", &*url(&stand_in, "a")]));
+    let why = format!("There was no answer from {}", stand_in.api_base_url());
+    assert!(found.errors.starts_with(&format!(r#"nebulink: "broken": Nebuly cannot answer now: {why}"#)));
+    assert_eq!(found.errors.lines().count(), 1, "{}", found.errors);
+}
+
+#[tokio::test]
+async fn a_nebuly_that_has_answered_before_is_not_given_up_at_once() {
+    let stand_in = stand_in().await;
+    stand_in.add_conversation(KEY, "a");
+    stand_in.set_fault(Some(Fault::Drop));
+    stand_in.set_fault_for(Matching::id("a"), Fault::Delay(Duration::ZERO));
+    let one_by_one = ["--set", "redirect.on_outage=error", "--set", "nebuly.max_in_flight=1"];
+    let arguments = [&["conversation", "a", "b", "c"], &one_by_one[..]].concat();
+    let found = look_up(&stand_in, &arguments, "").await;
+    assert_eq!((found.code, found.lines()), (1, vec![&*url(&stand_in, "a"), "", ""]));
+    let address = stand_in.api_base_url().replace("http://", "").replace("/api/external", "");
+    let closed = format!("Nebuly cannot be reached: {address} closed the connection without an answer.");
+    let told = ["b", "c"].map(|id| format!("nebulink: \"{id}\": Nebuly cannot answer now: {closed}\n"));
+    assert_eq!(found.errors, told.concat());
+}
+
+#[tokio::test]
 async fn a_key_that_nebuly_rejects_ends_it_early() {
     let stand_in = stand_in().await;
     let mut command = resolve_at(&stand_in, &["conversation", "-"]);
     command.env("NEBULY_API_KEY", "nk-canary-wrong");
     let found = finished(command, "id\n".repeat(5_000)).await;
     assert_eq!(found.code, 1);
-    assert!(found.errors.starts_with("nebulink: \"id\": Nebuly refuses our key: "), "{}", found.errors);
+    let refused = "nebulink: \"id\": Nebuly refuses our key: The key is not valid: Nebuly answers 401.\n";
+    assert!(found.errors.starts_with(refused), "{}", found.errors);
     let last = found.errors.lines().last().unwrap();
     assert!(last.ends_with("could not be looked up: the rest is given up"), "{last}");
     assert!(found.errors.lines().count() < 200 && found.lines().iter().all(|line| line.is_empty()));

@@ -11,6 +11,7 @@ use super::reply::RequestError;
 use crate::cli::resolve::answer::{Abandonment, AnsweredId, Answers, Printout, words};
 use crate::cli::resolve::ids::RequestedId;
 use crate::cli::resolve::wait_budget::WaitBudget;
+use crate::text::escaped;
 use crate::web::{LinkJson, LinkState};
 
 /// After this many requests in a row without any link the server is given up.
@@ -67,7 +68,10 @@ pub(super) async fn answer(
     answers: Answers,
 ) {
     let answered = match ids {
-        Ok(ids) => PendingBatch::new(ids, answers.clone()).resolve(client, wait_budget).await,
+        Ok(ids) => {
+            let resolved = PendingBatch::new(ids, answers.clone()).resolve(client, wait_budget).await;
+            resolved.map_err(|Abandonment(why)| Abandonment(format!("{}: {why}", escaped(client.url()))))
+        }
         Err(error) => Err(error.into()),
     };
     if let Err(abandonment) = answered {
@@ -81,7 +85,10 @@ impl PendingBatch {
     fn new(ids: Vec<RequestedId>, answers: Answers) -> Self {
         let place = |id: RequestedId| match id.candidates {
             Ok(_) => BatchPlace::Open { id, timeouts: 0 },
-            Err(why) => BatchPlace::Known(Box::new(AnsweredId { link: id.invalid(why), id })),
+            Err(why) => {
+                let link = id.invalid(why);
+                BatchPlace::Known(Box::new(AnsweredId::new(id, link)))
+            }
         };
         let mut batch = Self { places: ids.into_iter().map(place).collect(), first: 0, answers };
         batch.send_known();
@@ -212,7 +219,7 @@ impl PendingBatch {
     fn set(&mut self, place: usize, link: LinkJson) {
         if let Some(place) = self.places.get_mut(place) {
             *place = match std::mem::replace(place, BatchPlace::Answered) {
-                BatchPlace::Open { id, .. } => BatchPlace::Known(Box::new(AnsweredId { id, link })),
+                BatchPlace::Open { id, .. } => BatchPlace::Known(Box::new(AnsweredId::new(id, link))),
                 other => other,
             };
         }

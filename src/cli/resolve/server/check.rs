@@ -1,11 +1,19 @@
 //! The check of a link that a server sent, before it is printed.
 
+use std::borrow::Cow;
+
 use url::Url;
 
-use crate::cli::resolve::answer::well_formed;
+use crate::cli::resolve::answer::{MAX_SHOWN, well_formed};
 use crate::cli::resolve::ids::RequestedId;
 use crate::domain::{IdCandidates, ProjectName};
 use crate::web::{LinkJson, LinkState, Problem, ProblemJson};
+
+/// The type of a problem that says nothing (RFC 9457, section 4.2.1).
+const UNKNOWN_TYPE: &str = "about:blank";
+
+/// The longest name of a type behind `urn:nebulink:`, in bytes. nebulink's are shorter.
+const MAX_TYPE_NAME: usize = 64;
 
 /// The link of an id that was asked for; `None` if it is not a link of this id. A URL that may not be opened makes it one
 /// that failed, and other members that are not valid are left out.
@@ -20,9 +28,7 @@ pub(super) fn checked(link: LinkJson, id: &RequestedId) -> Option<LinkJson> {
         (LinkState::Resolved, Some(_)) => (state, None),
         (LinkState::Resolved, None) => (LinkState::Failed, Some(ProblemJson::of(Problem::BadAnswer))),
         (LinkState::Absent | LinkState::Invalid | LinkState::Failed, _) => {
-            let mut error = link.error?;
-            error.links = error.links.into_iter().filter_map(|choice| checked(choice, id)).collect();
-            (state, Some(error))
+            (state, Some(checked_problem(link.error?, id)))
         }
     };
     Some(LinkJson {
@@ -38,6 +44,36 @@ pub(super) fn checked(link: LinkJson, id: &RequestedId) -> Option<LinkJson> {
         url,
         error,
     })
+}
+
+/// The problem of a link, with texts that fit a line. Members that a problem within another answer does not have are left
+/// out.
+fn checked_problem(problem: ProblemJson, id: &RequestedId) -> ProblemJson {
+    ProblemJson {
+        kind: if is_type(&problem.kind) { problem.kind } else { UNKNOWN_TYPE.into() },
+        title: cut(problem.title),
+        status: problem.status,
+        detail: cut(problem.detail),
+        request_id: None,
+        retry_after: problem.retry_after,
+        pointer: None,
+        links: problem.links.into_iter().filter_map(|choice| checked(choice, id)).collect(),
+    }
+}
+
+/// Returns true if a text is a type of nebulink's problems, also one of a later version.
+fn is_type(text: &str) -> bool {
+    let name = text.strip_prefix("urn:nebulink:").unwrap_or_default();
+    (1..=MAX_TYPE_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+}
+
+/// A text, cut where it would be cut for a terminal.
+fn cut(text: Cow<'static, str>) -> Cow<'static, str> {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()).into(),
+        None => text,
+    }
 }
 
 /// Returns true if a server may answer with this id: it is the one that was sent, its canonical form, or a cleaned spelling.

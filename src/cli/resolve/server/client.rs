@@ -91,6 +91,11 @@ impl NebulinkClient {
         })
     }
 
+    /// The address that is asked. It holds no user, query or token.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The most ids of a request, as far as the server has shown.
     pub(super) fn max_batch(&self) -> usize {
         self.max_batch.get()
