@@ -1,5 +1,7 @@
 //! The settings file.
 
+use std::path::Path;
+
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
 
@@ -17,16 +19,16 @@ const HIDDEN_NAME: &str = "(a name that is not shown)";
 /// Reads a settings file. Unknown keys and wrong types are added to the problems and left out of the layer, so that the
 /// rest is still checked. Returns `None` if the file cannot be read or is not TOML. It may be a pipe, as in
 /// `--config <(…)`, that is written to its end before the deadline.
-pub(super) fn read(path: &FilePath, schema: &Schema, problems: &mut Vec<SettingProblem>) -> Option<Layer> {
-    let bytes = match SmallFile::or_pipe(path.clone(), files::MAX_LEN).begin().wait() {
+pub(super) fn read(path: &Path, schema: &Schema, problems: &mut Vec<SettingProblem>) -> Option<Layer> {
+    let bytes = match SmallFile::or_pipe(path.into(), files::MAX_LEN).begin().wait() {
         Ok(bytes) => bytes,
         Err(error) => {
-            let source = SettingSource::File(path.clone());
+            let source = SettingSource::File(path.into());
             problems.push(SettingProblem::with_source(source, format!("cannot be read: {error}")));
             return None;
         }
     };
-    let source = SettingSource::File(FilePath::known(path.as_path()));
+    let source = SettingSource::File(FilePath::known(path));
     let Ok(text) = String::from_utf8(bytes) else {
         problems.push(SettingProblem::with_source(source, "not UTF-8"));
         return None;

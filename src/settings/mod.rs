@@ -101,9 +101,9 @@ impl SettingSources {
     }
 
     /// The path of the settings file, if there is one.
-    fn config_file(&self) -> Option<FilePath> {
-        let named = || environment::find(&self.environment, environment::CONFIG_FILE).map(FilePath::from);
-        self.config_file.as_ref().map(FilePath::known).or_else(named)
+    fn config_file(&self) -> Option<PathBuf> {
+        let named = || environment::find(&self.environment, environment::CONFIG_FILE).map(PathBuf::from);
+        self.config_file.clone().or_else(named)
     }
 }
 

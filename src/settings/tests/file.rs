@@ -23,13 +23,6 @@ fn an_unusable_file_is_one_problem_and_the_rest_is_still_checked() {
 }
 
 #[test]
-fn a_missing_file_of_the_command_line_is_named_whatever_it_is_called() {
-    let sources = SettingSources { config_file: Some("nowhere".into()), ..SettingSources::default() };
-    let problems = load(&sources).unwrap_err().to_string();
-    assert_eq!(problems, "nowhere: cannot be read: No such file or directory (os error 2)");
-}
-
-#[test]
 fn a_syntax_error_is_shown_by_line_and_column_alone() {
     for (content, expected) in [
         ("[cache]\nttl = soon\n", "-: not TOML (line 2, column 7)"),

@@ -101,6 +101,7 @@ fn secrets_in_place_of_a_path_are_not_shown() {
         assert_eq!(effective(&loaded, "cache.snapshot_file"), HIDDEN);
         let sources = SettingSources { config_file: Some(secret.into()), ..SettingSources::default() };
         assert!(!format!("{sources:?}").contains(CANARY));
+        hidden(&load(&sources));
     }
 }
 
