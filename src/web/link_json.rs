@@ -186,11 +186,11 @@ impl ProblemJson {
             kind: row.kind.into(),
             title: row.title.into(),
             status: row.status.as_u16(),
-            detail: row.detail.into(),
+            detail: problem.detail(),
             request_id: None,
             retry_after: problem.retry_after(),
             pointer: match problem {
-                Problem::InvalidMember(member) => Some(member.pointer()),
+                Problem::InvalidMember { member, .. } => Some(member.pointer()),
                 _ => None,
             },
             links: Vec::new(),

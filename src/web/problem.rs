@@ -2,6 +2,8 @@
 //!
 //! The texts are the same for every cause of one kind, and never hold an upstream body, a key or an internal message.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
 use crate::domain::{Cause, InvalidId, Kind};
@@ -32,6 +34,15 @@ const UNAUTHENTICATED: &str = "urn:nebulink:unauthenticated";
 pub(crate) enum Problem {
     /// 400: a parameter is malformed. Says what is wrong with it.
     InvalidRequest(&'static str),
+    /// 400: a parameter of this name is given twice.
+    RepeatedParameter(&'static str),
+    /// 400: the body is not JSON.
+    NotJson {
+        /// The line of the first character that is wrong, from 1.
+        line: usize,
+        /// Its column, from 1; 0 at the end of the line before.
+        column: usize,
+    },
     /// 400: the id cannot be one.
     InvalidId {
         /// Why.
@@ -44,13 +55,23 @@ pub(crate) enum Problem {
     /// 413: the body is longer than 1 MiB.
     TooLarge,
     /// 413: a batch has more links than `limits.batch`.
-    TooManyLinks,
+    TooManyLinks {
+        /// How many it has.
+        sent: usize,
+        /// How many it may have.
+        most: usize,
+    },
     /// 415: the body of a form is not one, or not in UTF-8.
     UnsupportedForm,
-    /// 415: the body is not sent as JSON.
-    UnsupportedBody,
+    /// 415: the body is not sent as JSON. Says how it is sent.
+    UnsupportedBody(&'static str),
     /// 422: a member of the body is missing, or not of its type.
-    InvalidMember(BodyMember),
+    InvalidMember {
+        /// The member.
+        member: BodyMember,
+        /// The kind of value that stands in its place.
+        found: &'static str,
+    },
     /// 403: another site sent the form.
     CrossSite,
     /// 401: the API token is missing or unknown.
@@ -158,6 +179,22 @@ impl Problem {
                 advice: "Check that the whole address was copied.",
                 remedy: Remedy::Paste,
             },
+            Self::RepeatedParameter(_) => ProblemRow {
+                status: StatusCode::BAD_REQUEST,
+                kind: INVALID_REQUEST,
+                title: "This request is not valid",
+                detail: "A parameter is given twice.",
+                advice: "Check that the whole address was copied.",
+                remedy: Remedy::Paste,
+            },
+            Self::NotJson { .. } => ProblemRow {
+                status: StatusCode::BAD_REQUEST,
+                kind: INVALID_REQUEST,
+                title: "This request is not valid",
+                detail: "The body is not JSON.",
+                advice: "Write it with a library for JSON.",
+                remedy: Remedy::None,
+            },
             Self::InvalidId { why, .. } => ProblemRow {
                 status: StatusCode::BAD_REQUEST,
                 kind: INVALID_REQUEST,
@@ -182,7 +219,7 @@ impl Problem {
                 advice: "The lines with ids are enough.",
                 remedy: Remedy::StartPage,
             },
-            Self::TooManyLinks => ProblemRow {
+            Self::TooManyLinks { .. } => ProblemRow {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
                 kind: INVALID_REQUEST,
                 title: "These are too many links",
@@ -190,7 +227,7 @@ impl Problem {
                 advice: "Send them in several requests.",
                 remedy: Remedy::None,
             },
-            Self::UnsupportedBody => ProblemRow {
+            Self::UnsupportedBody(_) => ProblemRow {
                 status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 kind: INVALID_REQUEST,
                 title: "This body cannot be read",
@@ -198,7 +235,7 @@ impl Problem {
                 advice: "Send the header Content-Type: application/json.",
                 remedy: Remedy::None,
             },
-            Self::InvalidMember(member) => ProblemRow {
+            Self::InvalidMember { member, .. } => ProblemRow {
                 status: StatusCode::UNPROCESSABLE_ENTITY,
                 kind: INVALID_REQUEST,
                 title: "This request is not valid",
@@ -369,6 +406,28 @@ impl Problem {
         }
     }
 
+    /// The reason, with what is wrong with this request. It names only what is safe to show: parameters, numbers and types.
+    pub(super) fn detail(self) -> Cow<'static, str> {
+        let rule = self.row().detail;
+        match self {
+            Self::RepeatedParameter(name) => format!("The parameter {name} is given twice.").into(),
+            Self::NotJson { line, column } => {
+                format!("The body is not JSON: see line {line}, column {column}.").into()
+            }
+            Self::TooManyLinks { sent, most } => {
+                format!("This request has {sent} links, and limits.batch allows {most}.").into()
+            }
+            Self::UnsupportedBody(sent) => format!("{rule} {sent}").into(),
+            Self::InvalidMember { member: BodyMember::Body, found } => {
+                format!("{rule} This one is {found}.").into()
+            }
+            Self::InvalidMember { member, found } => {
+                format!("{rule} {} is {found}.", member.pointer()).into()
+            }
+            _ => rule.into(),
+        }
+    }
+
     /// Returns true if the item may still come.
     pub(super) const fn is_not_found(self) -> bool {
         matches!(self, Self::NotFound | Self::TagNotFound)
@@ -382,12 +441,14 @@ impl Problem {
             }
             Self::Overloaded { retry_after: None } | Self::TooManyBatches => Some(RETRY_AFTER_DEFAULT),
             Self::InvalidRequest(_)
+            | Self::RepeatedParameter(_)
+            | Self::NotJson { .. }
             | Self::InvalidId { .. }
             | Self::InvalidValue
             | Self::TooLarge
-            | Self::TooManyLinks
-            | Self::UnsupportedBody
-            | Self::InvalidMember(_)
+            | Self::TooManyLinks { .. }
+            | Self::UnsupportedBody(_)
+            | Self::InvalidMember { .. }
             | Self::UnsupportedForm
             | Self::CrossSite
             | Self::TokenRequired

@@ -30,7 +30,7 @@ use crate::web::pages::secure_response;
 use crate::web::parameters::Parameters;
 use crate::web::places::Place;
 use crate::web::problem::Problem;
-use crate::web::request_body::{is_sent_as, read_body};
+use crate::web::request_body::{how_it_is_sent, is_sent_as, read_body};
 
 /// A client that takes no line for so long is let go.
 const LONGEST_STALL: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ pub(super) async fn answer(
     let refresh = Parameters::parse(parts.uri.query())?.refresh;
     let mode = if refresh { Mode::Refresh } else { Mode::Cached };
     if !is_sent_as(&parts.headers, "application/json") {
-        return Err(Problem::UnsupportedBody);
+        return Err(Problem::UnsupportedBody(how_it_is_sent(&parts.headers)));
     }
     let body = read_body(web, parts, body, caller).await?;
     let caller = caller.caller().clone();

@@ -269,7 +269,11 @@ impl Verdict {
             ),
             Self::Problem(problem) => {
                 let row = problem.row();
-                VerdictText::new("bad", format!("{}.", row.title), format!("{} {}", row.detail, row.advice))
+                VerdictText::new(
+                    "bad",
+                    format!("{}.", row.title),
+                    format!("{} {}", problem.detail(), row.advice),
+                )
             }
         }
     }

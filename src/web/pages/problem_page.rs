@@ -1,5 +1,7 @@
 //! The page of a problem, for a person.
 
+use std::borrow::Cow;
+
 use askama::Template;
 
 use super::frame::{Frame, Section};
@@ -43,7 +45,7 @@ pub(in crate::web) struct ProblemPage {
 struct ProblemTemplate<'a> {
     frame: Frame<'a>,
     heading: &'a str,
-    detail: &'a str,
+    detail: Cow<'static, str>,
     advice: &'a str,
     /// Seconds to wait before another attempt.
     wait: Option<u32>,
@@ -122,7 +124,11 @@ pub(in crate::web) fn problem_page(
     let page = ProblemTemplate {
         frame: Frame::new(web, Section::Other),
         heading: if unfilled { "The tool did not fill in the id" } else { heading(problem) },
-        detail: if unfilled { "The link has the name of a field in place of an id." } else { row.detail },
+        detail: if unfilled {
+            "The link has the name of a field in place of an id.".into()
+        } else {
+            problem.detail()
+        },
         advice: if unfilled { "Check the name of the field in the tool's template." } else { row.advice },
         wait: problem.retry_after(),
         has_stopped,
@@ -149,7 +155,7 @@ const fn heading(problem: Problem) -> &'static str {
         Problem::InvalidId { why: InvalidId::TagLink, .. } => "This is a link, not an id",
         Problem::InvalidId { .. } => "This is not an id",
         Problem::InvalidValue => "This is not the value of a tag",
-        Problem::InvalidRequest(_) => "This address is not valid",
+        Problem::InvalidRequest(_) | Problem::RepeatedParameter(_) => "This address is not valid",
         Problem::Ambiguous | Problem::AmbiguousTag => "Which project?",
         problem => problem.row().title,
     }
