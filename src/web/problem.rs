@@ -79,7 +79,10 @@ pub(crate) enum Problem {
     /// 403: the identity header is missing or not trusted.
     IdentityRequired,
     /// 404: there is no such path.
-    UnknownPath,
+    UnknownPath {
+        /// True if it is one below `/api`.
+        is_api: bool,
+    },
     /// 404: no tag of this name may be looked up.
     UnknownTag,
     /// 404: there is no such project.
@@ -283,13 +286,21 @@ impl Problem {
                 advice: "Check the name, or ask whoever runs this service to add it.",
                 remedy: Remedy::StartPage,
             },
-            Self::UnknownPath => ProblemRow {
+            Self::UnknownPath { is_api: false } => ProblemRow {
                 status: StatusCode::NOT_FOUND,
                 kind: UNKNOWN_PATH,
                 title: "There is no such page",
                 detail: "Links look like /go/interaction?id={id} or /go/conversation?id={id}.",
                 advice: "Check the address, or ask whoever sent you this link.",
                 remedy: Remedy::StartPage,
+            },
+            Self::UnknownPath { is_api: true } => ProblemRow {
+                status: StatusCode::NOT_FOUND,
+                kind: UNKNOWN_PATH,
+                title: "The API has no such path",
+                detail: "It has /api/v1/links/{kind}/{id} for one link, where the kind is interaction or conversation and the id is not empty, and /api/v1/links for many.",
+                advice: "Check the path: /openapi.json describes all of them.",
+                remedy: Remedy::None,
             },
             Self::UnknownProject => ProblemRow {
                 status: StatusCode::NOT_FOUND,
@@ -453,7 +464,7 @@ impl Problem {
             | Self::CrossSite
             | Self::TokenRequired
             | Self::IdentityRequired
-            | Self::UnknownPath
+            | Self::UnknownPath { .. }
             | Self::UnknownTag
             | Self::UnknownProject
             | Self::NotFound

@@ -25,7 +25,7 @@ pub(super) const PROBLEMS: &[Problem] = &[
     Problem::TokenRequired,
     Problem::IdentityRequired,
     Problem::CrossSite,
-    Problem::UnknownPath,
+    Problem::UnknownPath { is_api: true },
     Problem::UnknownTag,
     Problem::UnknownProject,
     Problem::NotFound,
@@ -86,7 +86,7 @@ fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
         | Problem::InvalidMember { .. } => has_body && is_api,
         Problem::TokenRequired => is_api,
         Problem::IdentityRequired => route.access_rule() != AccessRule::Open,
-        Problem::UnknownPath => matches!(route, Route::Api(ApiRoute::Link(_))),
+        Problem::UnknownPath { .. } => matches!(route, Route::Api(ApiRoute::Link(_))),
         Problem::MethodNotAllowed { .. } | Problem::Internal => true,
     }
 }
