@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-use crate::domain::{Cause, InvalidId, Kind};
+use crate::domain::{Cause, InvalidId, Kind, TimeRange, Timestamp};
 
 /// The `retry-after` where nobody said one, in seconds.
 const RETRY_AFTER_DEFAULT: u32 = 5;
@@ -90,7 +90,14 @@ pub(crate) enum Problem {
     /// 404: Nebuly does not know the id.
     NotFound,
     /// 404: Nebuly has no item with the tag in the window, or not the item that it had.
-    TagNotFound,
+    TagNotFound {
+        /// The kind of the item.
+        kind: Kind,
+        /// The window, if it is known.
+        searched: Option<TimeRange>,
+        /// True if the item may still come: the window is not over.
+        may_come: bool,
+    },
     /// 405.
     MethodNotAllowed {
         /// The value of `Allow`.
@@ -318,7 +325,15 @@ impl Problem {
                 advice: "A new one usually appears within a minute. Otherwise check the id.",
                 remedy: Remedy::TryAgain,
             },
-            Self::TagNotFound => ProblemRow {
+            Self::TagNotFound { may_come: false, .. } => ProblemRow {
+                status: StatusCode::NOT_FOUND,
+                kind: NOT_FOUND,
+                title: "Not in Nebuly",
+                detail: "Nebuly has nothing with this tag in the time that was searched.",
+                advice: "Check the value, the kind and the time.",
+                remedy: Remedy::TryAgain,
+            },
+            Self::TagNotFound { may_come: true, .. } => ProblemRow {
                 status: StatusCode::NOT_FOUND,
                 kind: NOT_FOUND,
                 title: "Not in Nebuly yet",
@@ -435,13 +450,23 @@ impl Problem {
             Self::InvalidMember { member, found } => {
                 format!("{rule} {} is {found}.", member.pointer()).into()
             }
+            Self::TagNotFound { kind, searched: Some(TimeRange { start, end }), may_come } => {
+                let (start, end) = (to_the_minute(start), to_the_minute(end));
+                let yet = if may_come { " It may not have been ingested yet." } else { "" };
+                format!("Nebuly has no {kind} with this tag between {start} and {end} (UTC).{yet}").into()
+            }
             _ => rule.into(),
         }
     }
 
-    /// Returns true if the item may still come.
+    /// Returns true if Nebuly does not know the item.
     pub(super) const fn is_not_found(self) -> bool {
-        matches!(self, Self::NotFound | Self::TagNotFound)
+        matches!(self, Self::NotFound | Self::TagNotFound { .. })
+    }
+
+    /// Returns true if the item may still come.
+    pub(super) const fn may_come(self) -> bool {
+        matches!(self, Self::NotFound | Self::TagNotFound { may_come: true, .. })
     }
 
     /// The `retry-after` of the answer, in seconds.
@@ -468,7 +493,7 @@ impl Problem {
             | Self::UnknownTag
             | Self::UnknownProject
             | Self::NotFound
-            | Self::TagNotFound
+            | Self::TagNotFound { .. }
             | Self::MethodNotAllowed { .. }
             | Self::Ambiguous
             | Self::AmbiguousTag
@@ -507,6 +532,13 @@ impl BodyMember {
             Self::Project(_) => "The project of a link is a string. Without it, all projects are asked.",
         }
     }
+}
+
+/// Such as `2026-11-20 10:00`, in UTC.
+fn to_the_minute(time: Timestamp) -> String {
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// The reason why an id is not valid, for a person.

@@ -29,7 +29,7 @@ pub(super) const PROBLEMS: &[Problem] = &[
     Problem::UnknownTag,
     Problem::UnknownProject,
     Problem::NotFound,
-    Problem::TagNotFound,
+    Problem::TagNotFound { kind: Kind::Interaction, searched: None, may_come: true },
     Problem::MethodNotAllowed { allow: ALLOW_GET },
     Problem::Ambiguous,
     Problem::AmbiguousTag,
@@ -66,7 +66,9 @@ fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
         // In a batch it is a problem of its link.
         Problem::UnknownProject => is_link || is_kit || is_form,
         Problem::InvalidId { .. } | Problem::NotFound => is_link && !is_tag,
-        Problem::InvalidValue | Problem::UnknownTag | Problem::TagNotFound | Problem::AmbiguousTag => is_tag,
+        Problem::InvalidValue | Problem::UnknownTag | Problem::TagNotFound { .. } | Problem::AmbiguousTag => {
+            is_tag
+        }
         Problem::RateLimited { .. }
         | Problem::KeyRejected
         | Problem::BadAnswer
@@ -165,7 +167,7 @@ const fn is_of_nebuly(problem: Problem) -> bool {
     matches!(
         problem,
         Problem::NotFound
-            | Problem::TagNotFound
+            | Problem::TagNotFound { .. }
             | Problem::Ambiguous
             | Problem::AmbiguousTag
             | Problem::KeyRejected

@@ -90,7 +90,7 @@ pub(in crate::web) fn problem_page(
     let unfilled = received.or(link.map(|link| link.id.as_str())).is_some_and(is_placeholder)
         && (problem.is_not_found() || matches!(problem, Problem::InvalidId { .. }));
     let next_look = link
-        .filter(|_| problem.is_not_found() && !unfilled)
+        .filter(|_| problem.may_come() && !unfilled)
         .and_then(|link| Some((link, link.looks.filter(|looks| *looks < MAX_LOOKS)?)))
         .map(|(link, looks)| (looks + 1, format!("{}&{LOOKS}={}", link.path, looks + 1)));
     let refresh = next_look.as_ref().map(|(_, address)| format!("{PAUSE}; url={address}"));
@@ -109,12 +109,12 @@ pub(in crate::web) fn problem_page(
         (Remedy::None, _) => None,
     };
     let only = link.and_then(|link| link.only.as_ref());
-    let has_stopped = problem.is_not_found() && !unfilled && next_look.is_none();
+    let has_stopped = problem.may_come() && !unfilled && next_look.is_none();
     let second_button = match (problem, only) {
-        (Problem::NotFound | Problem::TagNotFound, Some(only)) => {
+        (Problem::NotFound | Problem::TagNotFound { .. }, Some(only)) => {
             Some(Button { label: "Look in all projects", address: &only.path_in_all })
         }
-        (Problem::NotFound | Problem::TagNotFound, None) if has_stopped => {
+        (Problem::NotFound | Problem::TagNotFound { .. }, None) if has_stopped => {
             Some(Button { label: "Paste another id", address: &start })
         }
         _ => None,
