@@ -49,8 +49,8 @@ pub use self::tags::{ResolverTags, TagLookup, TaggedLink};
 use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{
     Answer, CallFailure, Caller, Cause, Clock, Construction, Details, FairnessKey, IdCandidates, Item,
-    LazyCaller, Lifetimes, LinkCache, ProjectIndex, ProjectSet, Scope, SharedLinks, TaggedItem, Timestamp,
-    Unlimited, retry_after,
+    LazyCaller, Lifetimes, LinkCache, ProjectIndex, ProjectSet, Scope, SharedLinks, TaggedItem, TimeRange,
+    Timestamp, Unlimited, retry_after,
 };
 
 /// The first pause of a request that waits for an item before it asks again; it doubles each time.
@@ -209,6 +209,12 @@ impl Resolver {
     #[must_use]
     pub const fn has_tags(&self) -> bool {
         self.tags.is_some()
+    }
+
+    /// The time that is searched now for a tag without a range. `None` without [`Self::has_tags`].
+    #[must_use]
+    pub fn last_tag_window(&self) -> Option<TimeRange> {
+        Some(self.tags.as_ref()?.last_window())
     }
 
     /// Looks a tag up, and resolves the link of the item that is found. Without [`Self::has_tags`] it is a defect to ask.

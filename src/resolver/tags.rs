@@ -160,6 +160,11 @@ impl TagResolver {
         Self { store: Arc::new(TagStore { tags, lifetimes, clock }), flights: SingleFlight::new(background) }
     }
 
+    /// See [`TagStore::last_window`].
+    pub(super) fn last_window(&self) -> TimeRange {
+        self.store.last_window()
+    }
+
     /// The newest item with a tag, in each project that has one: from the cache, or by asking them in one flight with all
     /// others who look it up now.
     pub(super) async fn newest(
@@ -261,13 +266,17 @@ impl TagStore {
         {
             return hit;
         }
-        let now = self.clock.now();
-        let last = || TimeRange { start: now.before(self.tags.window), end: now };
-        let range = key.range.unwrap_or_else(last);
+        let range = key.range.unwrap_or_else(|| self.last_window());
         let search = TagSearch { tag: key.tag.clone(), kind: key.kind, range };
         let began = Instant::now();
         let query = self.query(&self.to_ask(&key, mode), &search, caller).await;
         self.settle(key, query, began.elapsed())
+    }
+
+    /// The time that is searched now without a range.
+    fn last_window(&self) -> TimeRange {
+        let now = self.clock.now();
+        TimeRange { start: now.before(self.tags.window), end: now }
     }
 
     /// Asks projects, all at once, and waits for all of them: another one may have an item, too. Each answers or fails by

@@ -87,7 +87,9 @@ async fn respond(
                     Route::Tag(route) => Box::pin(tag::answer(web, route, parts, &caller)).await,
                     Route::Fixed(route) => Box::pin(fixed(web, route, parts, body, &caller)).await,
                     Route::Api(route) => Box::pin(api::answer(web, route, parts, body, &caller)).await,
-                    Route::Unmatched | Route::WrongMethod { .. } => Problem::UnknownPath.into(),
+                    Route::Unmatched | Route::WrongMethod { .. } => {
+                        Problem::UnknownPath { is_api: false }.into()
+                    }
                 }
             };
             let answer = match span {
@@ -132,7 +134,7 @@ async fn respond(
 /// The problem of a path that is not ours.
 fn unmatched(web: &Web, parts: &Parts) -> Problem {
     let path = parts.uri.path().strip_prefix(&*web.options.base_path);
-    if path.is_some_and(is_of_tags) { Problem::UnknownTag } else { Problem::UnknownPath }
+    if path.is_some_and(is_of_tags) { Problem::UnknownTag } else { Problem::UnknownPath { is_api: false } }
 }
 
 /// Returns true if the caller is a browser that wants a page, where there are pages.

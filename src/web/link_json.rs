@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::Ref;
 
 use super::link_address::{long_path, short_path};
 use super::problem::Problem;
@@ -20,7 +21,7 @@ pub(crate) struct LinkJson {
     pub(crate) index: Option<usize>,
     /// Left out if the kind was left to be found out, and was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false, pattern = "^(interaction|conversation)$")]
+    #[schema(schema_with = kind_schema)]
     pub(crate) kind: Option<Cow<'static, str>>,
     /// In its canonical form; as it was sent if it is not valid.
     pub(crate) id: String,
@@ -52,6 +53,12 @@ pub(crate) struct LinkJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) error: Option<ProblemJson>,
+}
+
+/// The schema of a link's kind: that of every kind, which generators make one type of.
+fn kind_schema() -> Ref {
+    let description = "Left out if the kind was left to be found out, and was not.";
+    Ref::builder().ref_location_from_schema_name("Kind").description(Some(description)).into()
 }
 
 /// The state of a link.
@@ -186,11 +193,11 @@ impl ProblemJson {
             kind: row.kind.into(),
             title: row.title.into(),
             status: row.status.as_u16(),
-            detail: row.detail.into(),
+            detail: problem.detail(),
             request_id: None,
             retry_after: problem.retry_after(),
             pointer: match problem {
-                Problem::InvalidMember(member) => Some(member.pointer()),
+                Problem::InvalidMember { member, .. } => Some(member.pointer()),
                 _ => None,
             },
             links: Vec::new(),

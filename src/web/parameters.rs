@@ -20,6 +20,12 @@ pub(super) const LOOKS: &str = "looks";
 const LISTED: [&str; 9] =
     ["id", "external_id", "noredirect", "refresh", "wait", "project", "value", "kind", "at"];
 
+const NOT_A_REFRESH: Problem =
+    Problem::InvalidRequest("The parameter refresh is a switch: it takes no value, or true or false.");
+
+const NOT_A_NOREDIRECT: Problem =
+    Problem::InvalidRequest("The parameter noredirect is a switch: it takes no value, or true or false.");
+
 /// The parameters of a request. Those that are not listed are ignored.
 #[derive(Debug)]
 pub(super) struct Parameters<'a> {
@@ -62,11 +68,10 @@ impl<'a> Parameters<'a> {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name, true);
             let name = name.as_deref().unwrap_or_default();
-            if let Some(seen) =
-                LISTED.iter().position(|listed| *listed == name).and_then(|at| seen.get_mut(at))
+            if let Some((listed, seen)) = LISTED.iter().zip(&mut seen).find(|(listed, _)| **listed == name)
                 && std::mem::replace(seen, true)
             {
-                return Err(Problem::InvalidRequest("A parameter is given twice."));
+                return Err(Problem::RepeatedParameter(listed));
             }
             match name {
                 "id" | "external_id" if parameters.id.is_some() => {
@@ -76,8 +81,8 @@ impl<'a> Parameters<'a> {
                 "value" => parameters.value = Some(value),
                 "kind" => parameters.kind = Some(value),
                 "at" => parameters.at = Some(value),
-                "refresh" => parameters.refresh = switch(&decoded_parameter(value))?,
-                "noredirect" => parameters.noredirect = switch(&decoded_parameter(value))?,
+                "refresh" => parameters.refresh = switch(value, NOT_A_REFRESH)?,
+                "noredirect" => parameters.noredirect = switch(value, NOT_A_NOREDIRECT)?,
                 "wait" => parameters.wait = duration(&decoded_parameter(value))?,
                 // A name that is not even text is unknown, like any other that is not configured.
                 "project" => parameters.project = Some(decoded_parameter(value)),
@@ -141,13 +146,12 @@ fn decode(raw: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
     percent_decode_str(raw).decode_utf8().ok()
 }
 
-fn switch(value: &str) -> Result<bool, Problem> {
-    match value {
+/// Reads the value of a switch, still encoded.
+fn switch(value: &str, otherwise: Problem) -> Result<bool, Problem> {
+    match &*decoded_parameter(value) {
         "" | "1" | "true" => Ok(true),
         "0" | "false" => Ok(false),
-        _ => Err(Problem::InvalidRequest(
-            "The parameters refresh and noredirect are switches: they take no value, or true or false.",
-        )),
+        _ => Err(otherwise),
     }
 }
 

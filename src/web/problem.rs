@@ -2,9 +2,11 @@
 //!
 //! The texts are the same for every cause of one kind, and never hold an upstream body, a key or an internal message.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
-use crate::domain::{Cause, InvalidId, Kind};
+use crate::domain::{Cause, InvalidId, Kind, TimeRange, Timestamp};
 
 /// The `retry-after` where nobody said one, in seconds.
 const RETRY_AFTER_DEFAULT: u32 = 5;
@@ -32,6 +34,15 @@ const UNAUTHENTICATED: &str = "urn:nebulink:unauthenticated";
 pub(crate) enum Problem {
     /// 400: a parameter is malformed. Says what is wrong with it.
     InvalidRequest(&'static str),
+    /// 400: a parameter of this name is given twice.
+    RepeatedParameter(&'static str),
+    /// 400: the body is not JSON.
+    NotJson {
+        /// The line of the first character that is wrong, from 1.
+        line: usize,
+        /// Its column, from 1; 0 at the end of the line before.
+        column: usize,
+    },
     /// 400: the id cannot be one.
     InvalidId {
         /// Why.
@@ -44,13 +55,23 @@ pub(crate) enum Problem {
     /// 413: the body is longer than 1 MiB.
     TooLarge,
     /// 413: a batch has more links than `limits.batch`.
-    TooManyLinks,
+    TooManyLinks {
+        /// How many it has.
+        sent: usize,
+        /// How many it may have.
+        most: usize,
+    },
     /// 415: the body of a form is not one, or not in UTF-8.
     UnsupportedForm,
-    /// 415: the body is not sent as JSON.
-    UnsupportedBody,
+    /// 415: the body is not sent as JSON. Says how it is sent.
+    UnsupportedBody(&'static str),
     /// 422: a member of the body is missing, or not of its type.
-    InvalidMember(BodyMember),
+    InvalidMember {
+        /// The member.
+        member: BodyMember,
+        /// The kind of value that stands in its place.
+        found: &'static str,
+    },
     /// 403: another site sent the form.
     CrossSite,
     /// 401: the API token is missing or unknown.
@@ -58,7 +79,10 @@ pub(crate) enum Problem {
     /// 403: the identity header is missing or not trusted.
     IdentityRequired,
     /// 404: there is no such path.
-    UnknownPath,
+    UnknownPath {
+        /// True if it is one below `/api`.
+        is_api: bool,
+    },
     /// 404: no tag of this name may be looked up.
     UnknownTag,
     /// 404: there is no such project.
@@ -66,7 +90,14 @@ pub(crate) enum Problem {
     /// 404: Nebuly does not know the id.
     NotFound,
     /// 404: Nebuly has no item with the tag in the window, or not the item that it had.
-    TagNotFound,
+    TagNotFound {
+        /// The kind of the item.
+        kind: Kind,
+        /// The window, if it is known.
+        searched: Option<TimeRange>,
+        /// True if the item may still come: the window is not over.
+        may_come: bool,
+    },
     /// 405.
     MethodNotAllowed {
         /// The value of `Allow`.
@@ -158,6 +189,22 @@ impl Problem {
                 advice: "Check that the whole address was copied.",
                 remedy: Remedy::Paste,
             },
+            Self::RepeatedParameter(_) => ProblemRow {
+                status: StatusCode::BAD_REQUEST,
+                kind: INVALID_REQUEST,
+                title: "This request is not valid",
+                detail: "A parameter is given twice.",
+                advice: "Check that the whole address was copied.",
+                remedy: Remedy::Paste,
+            },
+            Self::NotJson { .. } => ProblemRow {
+                status: StatusCode::BAD_REQUEST,
+                kind: INVALID_REQUEST,
+                title: "This request is not valid",
+                detail: "The body is not JSON.",
+                advice: "Write it with a library for JSON.",
+                remedy: Remedy::None,
+            },
             Self::InvalidId { why, .. } => ProblemRow {
                 status: StatusCode::BAD_REQUEST,
                 kind: INVALID_REQUEST,
@@ -182,7 +229,7 @@ impl Problem {
                 advice: "The lines with ids are enough.",
                 remedy: Remedy::StartPage,
             },
-            Self::TooManyLinks => ProblemRow {
+            Self::TooManyLinks { .. } => ProblemRow {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
                 kind: INVALID_REQUEST,
                 title: "These are too many links",
@@ -190,7 +237,7 @@ impl Problem {
                 advice: "Send them in several requests.",
                 remedy: Remedy::None,
             },
-            Self::UnsupportedBody => ProblemRow {
+            Self::UnsupportedBody(_) => ProblemRow {
                 status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 kind: INVALID_REQUEST,
                 title: "This body cannot be read",
@@ -198,7 +245,7 @@ impl Problem {
                 advice: "Send the header Content-Type: application/json.",
                 remedy: Remedy::None,
             },
-            Self::InvalidMember(member) => ProblemRow {
+            Self::InvalidMember { member, .. } => ProblemRow {
                 status: StatusCode::UNPROCESSABLE_ENTITY,
                 kind: INVALID_REQUEST,
                 title: "This request is not valid",
@@ -246,13 +293,21 @@ impl Problem {
                 advice: "Check the name, or ask whoever runs this service to add it.",
                 remedy: Remedy::StartPage,
             },
-            Self::UnknownPath => ProblemRow {
+            Self::UnknownPath { is_api: false } => ProblemRow {
                 status: StatusCode::NOT_FOUND,
                 kind: UNKNOWN_PATH,
                 title: "There is no such page",
                 detail: "Links look like /go/interaction?id={id} or /go/conversation?id={id}.",
                 advice: "Check the address, or ask whoever sent you this link.",
                 remedy: Remedy::StartPage,
+            },
+            Self::UnknownPath { is_api: true } => ProblemRow {
+                status: StatusCode::NOT_FOUND,
+                kind: UNKNOWN_PATH,
+                title: "The API has no such path",
+                detail: "It has /api/v1/links/{kind}/{id} for one link, where the kind is interaction or conversation and the id is not empty, and /api/v1/links for many.",
+                advice: "Check the path: /openapi.json describes all of them.",
+                remedy: Remedy::None,
             },
             Self::UnknownProject => ProblemRow {
                 status: StatusCode::NOT_FOUND,
@@ -270,7 +325,15 @@ impl Problem {
                 advice: "A new one usually appears within a minute. Otherwise check the id.",
                 remedy: Remedy::TryAgain,
             },
-            Self::TagNotFound => ProblemRow {
+            Self::TagNotFound { may_come: false, .. } => ProblemRow {
+                status: StatusCode::NOT_FOUND,
+                kind: NOT_FOUND,
+                title: "Not in Nebuly",
+                detail: "Nebuly has nothing with this tag in the time that was searched.",
+                advice: "Check the value, the kind and the time.",
+                remedy: Remedy::TryAgain,
+            },
+            Self::TagNotFound { may_come: true, .. } => ProblemRow {
                 status: StatusCode::NOT_FOUND,
                 kind: NOT_FOUND,
                 title: "Not in Nebuly yet",
@@ -369,9 +432,41 @@ impl Problem {
         }
     }
 
-    /// Returns true if the item may still come.
+    /// The reason, with what is wrong with this request. It names only what is safe to show: parameters, numbers and types.
+    pub(super) fn detail(self) -> Cow<'static, str> {
+        let rule = self.row().detail;
+        match self {
+            Self::RepeatedParameter(name) => format!("The parameter {name} is given twice.").into(),
+            Self::NotJson { line, column } => {
+                format!("The body is not JSON: see line {line}, column {column}.").into()
+            }
+            Self::TooManyLinks { sent, most } => {
+                format!("This request has {sent} links, and limits.batch allows {most}.").into()
+            }
+            Self::UnsupportedBody(sent) => format!("{rule} {sent}").into(),
+            Self::InvalidMember { member: BodyMember::Body, found } => {
+                format!("{rule} This one is {found}.").into()
+            }
+            Self::InvalidMember { member, found } => {
+                format!("{rule} {} is {found}.", member.pointer()).into()
+            }
+            Self::TagNotFound { kind, searched: Some(TimeRange { start, end }), may_come } => {
+                let (start, end) = (to_the_minute(start), to_the_minute(end));
+                let yet = if may_come { " It may not have been ingested yet." } else { "" };
+                format!("Nebuly has no {kind} with this tag between {start} and {end} (UTC).{yet}").into()
+            }
+            _ => rule.into(),
+        }
+    }
+
+    /// Returns true if Nebuly does not know the item.
     pub(super) const fn is_not_found(self) -> bool {
-        matches!(self, Self::NotFound | Self::TagNotFound)
+        matches!(self, Self::NotFound | Self::TagNotFound { .. })
+    }
+
+    /// Returns true if the item may still come.
+    pub(super) const fn may_come(self) -> bool {
+        matches!(self, Self::NotFound | Self::TagNotFound { may_come: true, .. })
     }
 
     /// The `retry-after` of the answer, in seconds.
@@ -382,21 +477,23 @@ impl Problem {
             }
             Self::Overloaded { retry_after: None } | Self::TooManyBatches => Some(RETRY_AFTER_DEFAULT),
             Self::InvalidRequest(_)
+            | Self::RepeatedParameter(_)
+            | Self::NotJson { .. }
             | Self::InvalidId { .. }
             | Self::InvalidValue
             | Self::TooLarge
-            | Self::TooManyLinks
-            | Self::UnsupportedBody
-            | Self::InvalidMember(_)
+            | Self::TooManyLinks { .. }
+            | Self::UnsupportedBody(_)
+            | Self::InvalidMember { .. }
             | Self::UnsupportedForm
             | Self::CrossSite
             | Self::TokenRequired
             | Self::IdentityRequired
-            | Self::UnknownPath
+            | Self::UnknownPath { .. }
             | Self::UnknownTag
             | Self::UnknownProject
             | Self::NotFound
-            | Self::TagNotFound
+            | Self::TagNotFound { .. }
             | Self::MethodNotAllowed { .. }
             | Self::Ambiguous
             | Self::AmbiguousTag
@@ -435,6 +532,13 @@ impl BodyMember {
             Self::Project(_) => "The project of a link is a string. Without it, all projects are asked.",
         }
     }
+}
+
+/// Such as `2026-11-20 10:00`, in UTC.
+fn to_the_minute(time: Timestamp) -> String {
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// The reason why an id is not valid, for a person.

@@ -30,6 +30,20 @@ pub(super) fn is_sent_as(headers: &HeaderMap, media_type: &str) -> bool {
     is_of_type && parts.all(is_utf8) && !headers.contains_key(CONTENT_ENCODING)
 }
 
+/// Says what is wrong with a body of another type.
+pub(super) const OTHER_TYPE: &str = "This one has another Content-Type, or another charset in it.";
+
+/// Says what is wrong with a body that [`is_sent_as`] refuses.
+pub(super) fn how_it_is_sent(headers: &HeaderMap) -> &'static str {
+    if !headers.contains_key(CONTENT_TYPE) {
+        "This one has no Content-Type."
+    } else if headers.contains_key(CONTENT_ENCODING) {
+        "This one has a Content-Encoding."
+    } else {
+        OTHER_TYPE
+    }
+}
+
 /// Reads the body of a request. One that is too long is refused before it is read if it says so, and so is one too many at
 /// once.
 pub(super) async fn read_body(

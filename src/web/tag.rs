@@ -57,7 +57,7 @@ pub(super) async fn answer(
             let problem = ProblemResponse { choices, ..Problem::AmbiguousTag.into() };
             RouteAnswer { links: Some(links.len()), ..answering.problem(problem, link_status, None) }
         }
-        Outcome::Absent => answering.problem(Problem::TagNotFound.into(), link_status, None),
+        Outcome::Absent => answering.problem(request.not_found(web).into(), link_status, None),
         Outcome::Failed(failure) => answering.problem(Problem::from(failure.cause).into(), link_status, None),
     };
     RouteAnswer { is_cold: answer.is_cold || has_waited, outcome: answer.outcome.or(outcome), ..answer }
@@ -92,7 +92,7 @@ impl Answering<'_> {
             Outcome::Resolved(found) => {
                 RouteAnswer::of_link(redirect(web, found.url, lookup.mode, link_status), item, outcome)
             }
-            Outcome::Absent => self.problem(Problem::TagNotFound.into(), link_status, Some(item)),
+            Outcome::Absent => self.problem(request.not_found(web).into(), link_status, Some(item)),
             Outcome::Ambiguous(_) => self.problem(Problem::Internal.into(), link_status, Some(item)),
             Outcome::Failed(failure) => {
                 self.problem(Problem::from(failure.cause).into(), link_status, Some(item))

@@ -81,6 +81,13 @@ impl<'a> TagRequest<'a> {
         SelfLink::at(path, label, value, project, parameters.noredirect, parameters.looks)
     }
 
+    /// The problem if there is no item: it says what was searched.
+    pub(super) fn not_found(&self, web: &Web) -> Problem {
+        let searched = self.range().or_else(|| web.resolver.last_tag_window());
+        let may_come = searched.is_none_or(|searched| searched.end >= web.resolver.now());
+        Problem::TagNotFound { kind: self.kind, searched, may_come }
+    }
+
     /// The window around the time that was given.
     pub(super) fn range(&self) -> Option<TimeRange> {
         self.at.map(window)

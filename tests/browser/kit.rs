@@ -15,7 +15,7 @@ async fn test(browser: &Browser, site: &Site, address: &str) {
 #[tokio::test]
 async fn the_templates_can_be_used_in_every_view() {
     let Some(browser) = Browser::start().await else { return };
-    let site = Site::start(&[]).await;
+    let site = Site::start(&[("lookup.tags", "ticket")]).await;
     check_page(&browser, "kit", &site.page("/kit")).await;
     browser.follow("main", "Interaction ids").await;
     assert!(browser.text_of("main").await.contains(&site.page("/go/interaction?id=")));
@@ -44,7 +44,7 @@ async fn a_newcomer_with_a_phone_finds_a_template_and_copies_it() {
 #[tokio::test]
 async fn every_template_is_copied_as_it_is_shown() {
     let Some(browser) = Browser::start().await else { return };
-    let site = Site::start(&[]).await;
+    let site = Site::start(&[("lookup.tags", "ticket")]).await;
     browser.open(&site.page("/kit")).await;
     let templates =
         browser.evaluate("return document.querySelectorAll('.tpl').length", &[]).await.as_u64().unwrap();

@@ -283,7 +283,7 @@ impl Scene {
             conversation_id: "orders/2026-11-20#4711".to_owned(),
             // Just before the beginning of the tests' clock.
             timestamp: Timestamp::from_second(1_799_990_000).unwrap(),
-            tags: BTreeMap::from([("ticket_id".to_owned(), "4711".to_owned())]),
+            tags: BTreeMap::from([("ticket".to_owned(), "4711".to_owned())]),
             ..Interaction::new("3f0e1c52-9b1d-4a83-8a3b-0d6c1f4e7a21".parse().unwrap())
         };
         stand_in.add(KEY, interaction);
@@ -300,7 +300,7 @@ impl Scene {
         let settings = match section {
             // Without a token, with which the limits would be ten times as high.
             RATE_LIMITED => &[("limits.cold_per_second", "1"), ("limits.cold_burst", "1")][..],
-            TAGS => &[("lookup.tags", "ticket_id")],
+            TAGS => &[("lookup.tags", "ticket")],
             _ => &[("access.api_tokens_file", tokens.to_str().unwrap())],
         };
         let nebulink =

@@ -10,7 +10,7 @@ use crate::tools::encodings::{
     search_terms,
 };
 use http::StatusCode;
-use nebulink::demo::{Fault, StandIn, StandInItem};
+use nebulink::demo::{Fault, Interaction, StandIn, StandInItem};
 use uuid::Uuid;
 
 const INTERACTION: &str = "0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e";
@@ -230,6 +230,36 @@ async fn each_template_leads_to_the_id_that_its_tool_puts_into_it() {
             assert_eq!(answer.header("location"), Some(&*expected), "{anchor}: {address}");
         }
         assert!(templates.is_empty(), "{templates:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_tag_that_may_be_looked_up_has_a_template() {
+    let stand_in = stand_in_with(2).await;
+    let interaction = Interaction {
+        conversation_id: PLAIN.to_owned(),
+        timestamp: jiff::Timestamp::from_second(1_799_990_000).unwrap(),
+        tags: [("ticket no".to_owned(), HARD.to_owned())].into(),
+        ..Interaction::new(INTERACTION.parse().unwrap())
+    };
+    stand_in.add(&key_of(1), interaction);
+    let without = Nebulink::start_with(&settings_with(&stand_in, 2, &BELOW)).await;
+    assert!(!without.get("/links/kit").await.body.contains("id=\"tag"));
+    let tags = [BELOW[0], BELOW[1], ("lookup.tags", "quote,ticket no")];
+    let nebulink = Nebulink::start_with(&settings_with(&stand_in, 2, &tags)).await;
+    for (kind, item) in [
+        ("conversation", PLAIN.into()),
+        ("interaction", StandInItem::from(INTERACTION.parse::<Uuid>().unwrap())),
+    ] {
+        let page = nebulink.get(&format!("/links/kit?kind={kind}&project=project-1")).await.body;
+        let template = &templates(&page)["tag-2"];
+        let address = template.strip_suffix("4711").unwrap().to_owned() + &encode_uri_component(HARD);
+        assert!(
+            address.starts_with(&format!("{PUBLIC_URL}/go/tag/ticket%20no?project=project-1&")),
+            "{address}"
+        );
+        let answer = nebulink.get(request_target(&address).strip_prefix("/tools").unwrap()).await;
+        assert_eq!(answer.header("location"), Some(&*stand_in.url_of(&key_of(1), item)), "{address}");
     }
 }
 

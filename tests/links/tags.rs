@@ -765,12 +765,13 @@ async fn the_page_of_the_link_is_that_of_the_item_and_its_links_keep_the_look_up
 async fn pages_of_errors_ask_for_the_same_again() {
     let stand_in = known().await;
     let nebulink = nebulink(&stand_in, &[]).await;
-    let target = "/go/tag/ticket/a%26b%2Fc?kind=conversation&at=1795168800&noredirect&project=default";
-    let again = "/go/tag/ticket?value=a%26b%2Fc&kind=conversation&at=2026-11-20T10:00:00Z&noredirect";
+    let target = "/go/tag/ticket/a%26b%2Fc?kind=conversation&at=1799996400&noredirect&project=default";
+    let again = "/go/tag/ticket?value=a%26b%2Fc&kind=conversation&at=2027-01-15T07:00:00Z&noredirect";
     let page = nebulink.request("GET", target, &[BROWSER]).await;
     assert_eq!(page.header("refresh"), Some(&*format!("5; url={again}&looks=1")), "{page:?}");
     assert!(page.body.contains("<dt>ticket</dt>") && page.body.contains("a&#38;b/c"), "{}", page.body);
-    assert!(page.body.contains("in the time that was searched"), "{}", page.body);
+    let searched = "no conversation with this tag between 2027-01-14 07:00 and 2027-01-16 07:00 (UTC)";
+    assert!(page.body.contains(searched), "{}", page.body);
     stand_in.set_fault(Some(Fault::Drop));
     nebulink.clock.advance(Duration::from_secs(60));
     let page = nebulink.request("GET", again, &[BROWSER]).await;
@@ -784,6 +785,30 @@ async fn pages_of_errors_ask_for_the_same_again() {
     assert!(unfilled.body.contains("The tool did not fill in the id"), "{}", unfilled.body);
     let invalid = nebulink.request("GET", "/go/tag/ticket?value=a%0Ab", &[BROWSER]).await;
     assert!(invalid.status == 400 && invalid.body.contains("This is not the value of a tag"), "{invalid:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_found_says_what_was_searched_and_is_looked_for_again_only_if_it_may_still_come() {
+    let stand_in = known().await;
+    let nebulink = nebulink(&stand_in, &[]).await;
+    let last = "Nebuly has no interaction with this tag between 2026-10-17 08:00 and 2027-01-15 08:00 (UTC). It may not have \
+                been ingested yet.";
+    let answer = nebulink.get("/go/tag/ticket?value=unknown").await;
+    assert_eq!(
+        (&answer.json()["title"], &answer.json()["detail"]),
+        (&"Not in Nebuly yet".into(), &last.into())
+    );
+    let past = "/go/tag/ticket?value=unknown&at=2026-11-20T10:30:00Z";
+    let answer = nebulink.get(past).await;
+    let detail =
+        "Nebuly has no interaction with this tag between 2026-11-19 10:00 and 2026-11-21 11:00 (UTC).";
+    assert_eq!(
+        (&answer.json()["title"], &answer.json()["detail"]),
+        (&"Not in Nebuly".into(), &detail.into())
+    );
+    let page = nebulink.request("GET", past, &[BROWSER]).await;
+    assert_eq!(page.header("refresh"), None);
+    assert!(page.body.contains("Look again") && !page.body.contains("topped looking"), "{}", page.body);
 }
 
 #[tokio::test]

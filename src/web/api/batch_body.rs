@@ -28,33 +28,52 @@ pub(in crate::web) struct RequestedLink {
 
 /// Reads the body of a request for at most so many links.
 pub(super) fn read(body: &[u8], most: usize) -> Result<Vec<RequestedLink>, Problem> {
-    const NOT_JSON: Problem = Problem::InvalidRequest("The body is not JSON.");
-    let text = std::str::from_utf8(body).map_err(|_| NOT_JSON)?;
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Problem::InvalidRequest("The body is not JSON: it is not in UTF-8."))?;
     // Looks at the whole body: nothing below is broken.
-    let body = serde_json::from_str::<&RawValue>(text).map_err(|_| NOT_JSON)?;
-    let [links] = members(body, ["links"]).ok_or(Problem::InvalidMember(BodyMember::Body))?;
-    let links = links.and_then(|links| elements(links, most));
-    let links = links.ok_or(Problem::InvalidMember(BodyMember::Links))?;
-    if links.len() > most {
-        return Err(Problem::TooManyLinks);
+    let body = serde_json::from_str::<&RawValue>(text)
+        .map_err(|error| Problem::NotJson { line: error.line(), column: error.column() })?;
+    let [links] = members(body, ["links"]).ok_or_else(|| invalid(BodyMember::Body, Some(body)))?;
+    let elements = links.and_then(|links| elements(links, most));
+    let (elements, sent) = elements.ok_or_else(|| invalid(BodyMember::Links, links))?;
+    if sent > most {
+        return Err(Problem::TooManyLinks { sent, most });
     }
-    let read =
-        |(position, link): (usize, &RawValue)| read_link(position, link).map_err(Problem::InvalidMember);
-    links.into_iter().enumerate().map(read).collect()
+    elements.into_iter().enumerate().map(|(position, link)| read_link(position, link)).collect()
 }
 
-fn read_link(position: usize, link: &RawValue) -> Result<RequestedLink, BodyMember> {
+fn read_link(position: usize, link: &RawValue) -> Result<RequestedLink, Problem> {
     let members = members(link, ["kind", "id", "project"]);
-    let [kind, id, project] = members.ok_or(BodyMember::Link(position))?;
-    let kind = match kind.map(string) {
-        None => None,
-        Some(Some(kind)) if kind == "interaction" => Some(Kind::Interaction),
-        Some(Some(kind)) if kind == "conversation" => Some(Kind::Conversation),
-        Some(_) => return Err(BodyMember::Kind(position)),
+    let [kind, id, project] = members.ok_or_else(|| invalid(BodyMember::Link(position), Some(link)))?;
+    let read_kind = |kind| match string(kind).as_deref() {
+        Some("interaction") => Ok(Kind::Interaction),
+        Some("conversation") => Ok(Kind::Conversation),
+        _ => Err(invalid(BodyMember::Kind(position), Some(kind))),
     };
-    let id = id.and_then(string).ok_or(BodyMember::Id(position))?;
-    let project = project.map(|project| string(project).ok_or(BodyMember::Project(position)));
-    Ok(RequestedLink { kind, id, project: project.transpose()? })
+    let read_project =
+        |project| string(project).ok_or_else(|| invalid(BodyMember::Project(position), Some(project)));
+    Ok(RequestedLink {
+        kind: kind.map(read_kind).transpose()?,
+        id: id.and_then(string).ok_or_else(|| invalid(BodyMember::Id(position), id))?,
+        project: project.map(read_project).transpose()?,
+    })
+}
+
+/// The problem of a member that is missing, or not of its type.
+fn invalid(member: BodyMember, value: Option<&RawValue>) -> Problem {
+    let found = match value.and_then(|value| value.get().bytes().next()) {
+        None => "missing",
+        // One that is a string as it should be has a wrong text.
+        Some(b'"') if matches!(member, BodyMember::Id(_) | BodyMember::Project(_)) => "not Unicode text",
+        Some(b'"') if matches!(member, BodyMember::Kind(_)) => "another string",
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "true or false",
+        Some(_) => "a number",
+    };
+    Problem::InvalidMember { member, found }
 }
 
 /// The text of a string; `None` for any other value, and for a string that is no Unicode text.
@@ -81,8 +100,8 @@ fn members<'a, const N: usize>(
     Some(members.map(|member| member.filter(|value| value.get() != "null")))
 }
 
-/// The first elements of a list, one more than so many; `None` if the value is no list.
-fn elements(json: &RawValue, most: usize) -> Option<Vec<&RawValue>> {
+/// The first elements of a list, at most so many, and the number of all; `None` if the value is no list.
+fn elements(json: &RawValue, most: usize) -> Option<(Vec<&RawValue>, usize)> {
     serde_json::Deserializer::from_str(json.get()).deserialize_seq(Elements(most)).ok()
 }
 
@@ -113,7 +132,7 @@ impl<'de, const N: usize> Visitor<'de> for Members<N> {
 struct Elements(usize);
 
 impl<'de> Visitor<'de> for Elements {
-    type Value = Vec<&'de RawValue>;
+    type Value = (Vec<&'de RawValue>, usize);
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a list")
@@ -121,13 +140,16 @@ impl<'de> Visitor<'de> for Elements {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut elements = Vec::new();
-        while elements.len() <= self.0
+        while elements.len() < self.0
             && let Some(element) = list.next_element()?
         {
             elements.push(element);
         }
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(elements)
+        let mut number = elements.len();
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            number += 1;
+        }
+        Ok((elements, number))
     }
 }
 
@@ -177,36 +199,38 @@ mod tests {
             "NaN",
         ] {
             let problem = read(body.as_bytes(), MOST).unwrap_err();
-            assert!(matches!(problem, Problem::InvalidRequest(_)), "{body}: {problem:?}");
+            assert!(matches!(problem, Problem::NotJson { .. }), "{body}: {problem:?}");
         }
         assert!(matches!(read(b"{\"x\":\"\xff\"}", MOST), Err(Problem::InvalidRequest(_))));
-        for (body, member) in [
-            ("[]", BodyMember::Body),
-            ("\"links\"", BodyMember::Body),
-            ("1e999", BodyMember::Body),
-            ("{}", BodyMember::Links),
-            ("{\"links\":null}", BodyMember::Links),
-            ("{\"links\":{}}", BodyMember::Links),
-            ("{\"links\":[[]]}", BodyMember::Link(0)),
-            ("{\"links\":[{\"id\":\"a\"},null]}", BodyMember::Link(1)),
-            ("{\"links\":[{}]}", BodyMember::Id(0)),
-            ("{\"links\":[{\"id\":null}]}", BodyMember::Id(0)),
-            ("{\"links\":[{\"id\":1e999}]}", BodyMember::Id(0)),
-            ("{\"links\":[{\"id\":\"\\ud800\"}]}", BodyMember::Id(0)),
-            ("{\"links\":[{\"id\":\"a\",\"kind\":\"Interaction\"}]}", BodyMember::Kind(0)),
-            ("{\"links\":[{\"id\":\"a\",\"kind\":[\"interaction\"]}]}", BodyMember::Kind(0)),
-            ("{\"links\":[{\"id\":\"a\",\"project\":[]}]}", BodyMember::Project(0)),
+        for (body, member, found) in [
+            ("[]", BodyMember::Body, "a list"),
+            ("\"links\"", BodyMember::Body, "a string"),
+            ("1e999", BodyMember::Body, "a number"),
+            ("{}", BodyMember::Links, "missing"),
+            ("{\"links\":null}", BodyMember::Links, "missing"),
+            ("{\"links\":{}}", BodyMember::Links, "an object"),
+            ("{\"links\":[[]]}", BodyMember::Link(0), "a list"),
+            ("{\"links\":[{\"id\":\"a\"},null]}", BodyMember::Link(1), "null"),
+            ("{\"links\":[{}]}", BodyMember::Id(0), "missing"),
+            ("{\"links\":[{\"id\":null}]}", BodyMember::Id(0), "missing"),
+            ("{\"links\":[{\"id\":1e999}]}", BodyMember::Id(0), "a number"),
+            ("{\"links\":[{\"id\":\"\\ud800\"}]}", BodyMember::Id(0), "not Unicode text"),
+            ("{\"links\":[{\"id\":\"a\",\"kind\":\"Interaction\"}]}", BodyMember::Kind(0), "another string"),
+            ("{\"links\":[{\"id\":\"a\",\"kind\":[\"interaction\"]}]}", BodyMember::Kind(0), "a list"),
+            ("{\"links\":[{\"id\":\"a\",\"project\":true}]}", BodyMember::Project(0), "true or false"),
         ] {
-            assert_eq!(read(body.as_bytes(), MOST), Err(Problem::InvalidMember(member)), "{body}");
+            assert_eq!(read(body.as_bytes(), MOST), Err(Problem::InvalidMember { member, found }), "{body}");
         }
     }
 
     #[test]
     fn more_links_than_there_may_be_are_refused_whatever_they_are() {
+        let seven = serde_json::from_str("7").unwrap();
         let body = |links: usize| json!({ "links": vec![7; links] }).to_string();
-        assert_eq!(read(body(MOST).as_bytes(), MOST), Err(Problem::InvalidMember(BodyMember::Link(0))));
-        for links in [MOST + 1, 100_000] {
-            assert_eq!(read(body(links).as_bytes(), MOST), Err(Problem::TooManyLinks));
+        assert_eq!(read(body(MOST).as_bytes(), MOST), Err(invalid(BodyMember::Link(0), Some(seven))));
+        for sent in [MOST + 1, 100_000] {
+            let problem = Problem::TooManyLinks { sent, most: MOST };
+            assert_eq!(read(body(sent).as_bytes(), MOST), Err(problem));
         }
     }
 
@@ -242,7 +266,7 @@ mod tests {
             for body in [json!({ "links": links.clone() }), json!({ "links": [links] }), body] {
                 match read(body.to_string().as_bytes(), MOST) {
                     Ok(read) => prop_assert_eq!(read.len(), body["links"].as_array().unwrap().len()),
-                    Err(Problem::InvalidMember(member)) => {
+                    Err(Problem::InvalidMember { member, .. }) => {
                         let pointer = member.pointer();
                         let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
                         prop_assert!(body.pointer(&pointer).or(body.pointer(parent)).is_some(), "{}: {}", pointer, body);

@@ -33,6 +33,6 @@ pub(super) async fn answer<'a>(
     match route {
         ApiRoute::Link(route) => link::answer(web, route, parts, caller).await,
         ApiRoute::Links => batch::answer(web, parts, body, caller).await.unwrap_or_else(RouteAnswer::from),
-        ApiRoute::Unmatched => Problem::UnknownPath.into(),
+        ApiRoute::Unmatched => Problem::UnknownPath { is_api: true }.into(),
     }
 }

@@ -182,9 +182,10 @@ impl LinkTest {
         } else if let Some(rest) = rest {
             Verdict::PerhapsCut { at: if is_in_path { '?' } else { '&' }, rest: rest.to_owned() }
         } else {
+            let not_found = request.not_found(web);
             match (&found.outcome, link) {
-                (_, Some(link)) => Verdict::of_tagged(&link.outcome, link.source),
-                (outcome, None) => Verdict::of_tagged(outcome, found.source),
+                (_, Some(link)) => Verdict::of_tagged(&link.outcome, link.source, not_found),
+                (outcome, None) => Verdict::of_tagged(outcome, found.source, not_found),
             }
         }
     }

@@ -12,13 +12,15 @@ mod link_test;
 mod templates;
 mod verdict;
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::body::Body;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
 use self::link_test::LinkTest;
-use self::templates::{KitChoice, TOOLS, Tool};
+use self::templates::{KitChoice, TOOLS, TextPart, Tool, tag_template};
 use super::Web;
 use super::answer::RouteAnswer;
 use super::form::Form;
@@ -35,6 +37,8 @@ const MAX_ECHO: usize = 4096;
 struct KitPage<'a> {
     frame: Frame<'a>,
     tools: &'static [Tool],
+    /// The names of the tags that may be looked up.
+    tags: &'a [Arc<str>],
     choice: KitChoice<'a>,
     /// The projects to choose from, if there are several.
     projects: &'a [ProjectName],
@@ -85,6 +89,7 @@ async fn respond(
     let page = KitPage {
         frame: Frame::new(web, Section::Templates),
         tools: TOOLS,
+        tags: &web.options.lookup_tags,
         choice: KitChoice { address: installation.url().unwrap_or(&web.options.base_path), kind, project },
         projects: several.unwrap_or_default(),
         knows_its_address: installation.url().is_some(),
@@ -124,6 +129,10 @@ impl KitPage<'_> {
         let base_path = self.frame.base_path;
         let project = self.choice.project.map(|project| format!("&project={project}")).unwrap_or_default();
         format!("{base_path}/kit?kind={kind}{project}")
+    }
+
+    fn tag_template(&self, tag: &str) -> Vec<TextPart> {
+        tag_template(&self.choice, tag)
     }
 
     fn is_chosen(&self, project: &ProjectName) -> bool {

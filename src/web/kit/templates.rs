@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 
 use crate::domain::{Kind, ProjectName};
+use crate::text::percent_encoded;
+use crate::web::route::TAGS;
 
 /// A tool that embeds links.
 pub(super) struct Tool {
@@ -103,6 +105,17 @@ impl Syntax {
             Self::Slack => Cow::Owned(url.replace('&', "&amp;")),
         }
     }
+}
+
+/// The template of a look-up by a tag, filled in.
+pub(super) fn tag_template(choice: &KitChoice<'_>, tag: &str) -> Vec<TextPart> {
+    let kind = match choice.kind {
+        Kind::Conversation => "kind=conversation&",
+        Kind::Interaction => "",
+    };
+    let project = choice.project.map(|project| format!("project={project}&")).unwrap_or_default();
+    let (address, name) = (choice.address, percent_encoded(tag));
+    parts(&format!("{address}{TAGS}/{name}?{project}{kind}value=‹4711›"), ['‹', '›'])
 }
 
 /// The parts of a sentence, in which code stands between backticks.

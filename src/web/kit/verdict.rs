@@ -135,13 +135,14 @@ impl Verdict {
         }
     }
 
-    /// Judges a look-up by tag by what became of it, or of the link of the item that was found.
-    pub(super) fn of_tagged<T>(outcome: &Outcome<T>, source: AnswerSource) -> Self {
+    /// Judges a look-up by tag by what became of it, or of the link of the item that was found. `not_found` is the problem if
+    /// there is none.
+    pub(super) fn of_tagged<T>(outcome: &Outcome<T>, source: AnswerSource, not_found: Problem) -> Self {
         match outcome {
             Outcome::Resolved(_) if source == AnswerSource::Constructed => Self::NotChecked,
             Outcome::Resolved(_) => Self::Right,
             Outcome::Ambiguous(_) => Self::Problem(Problem::AmbiguousTag),
-            Outcome::Absent => Self::Problem(Problem::TagNotFound),
+            Outcome::Absent => Self::Problem(not_found),
             Outcome::Failed(failure) => Self::Problem(failure.cause.into()),
         }
     }
@@ -269,7 +270,11 @@ impl Verdict {
             ),
             Self::Problem(problem) => {
                 let row = problem.row();
-                VerdictText::new("bad", format!("{}.", row.title), format!("{} {}", row.detail, row.advice))
+                VerdictText::new(
+                    "bad",
+                    format!("{}.", row.title),
+                    format!("{} {}", problem.detail(), row.advice),
+                )
             }
         }
     }

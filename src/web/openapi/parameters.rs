@@ -186,7 +186,7 @@ pub(super) fn tag_name_in_path(tags: &[Arc<str>]) -> Parameter {
     } else {
         let names = tags.iter().map(|tag| &**tag);
         (
-            "The name of a tag, as the customer sends it to Nebuly: one of `lookup.tags`.",
+            "The name of a tag, as your application sends it to Nebuly: one of `lookup.tags`.",
             name.enum_values(Some(names)),
         )
     };

@@ -12,29 +12,32 @@ use super::headers;
 use crate::domain::{InvalidId, Kind};
 use crate::web::caller::AccessRule;
 use crate::web::problem::{BodyMember, Problem};
+use crate::web::request_body::OTHER_TYPE;
 use crate::web::route::{ALLOW_GET, ApiRoute, FixedRoute, Route};
 
 /// Every problem once.
 pub(super) const PROBLEMS: &[Problem] = &[
-    Problem::InvalidRequest("A parameter is given twice."),
+    Problem::InvalidRequest("The parameter wait is a duration, such as 5s."),
+    Problem::RepeatedParameter("project"),
+    Problem::NotJson { line: 1, column: 12 },
     Problem::InvalidId { why: InvalidId::NotAUuid, kind: Some(Kind::Interaction) },
     Problem::InvalidValue,
     Problem::TokenRequired,
     Problem::IdentityRequired,
     Problem::CrossSite,
-    Problem::UnknownPath,
+    Problem::UnknownPath { is_api: true },
     Problem::UnknownTag,
     Problem::UnknownProject,
     Problem::NotFound,
-    Problem::TagNotFound,
+    Problem::TagNotFound { kind: Kind::Interaction, searched: None, may_come: true },
     Problem::MethodNotAllowed { allow: ALLOW_GET },
     Problem::Ambiguous,
     Problem::AmbiguousTag,
     Problem::TooLarge,
-    Problem::TooManyLinks,
+    Problem::TooManyLinks { sent: 1200, most: 1000 },
     Problem::UnsupportedForm,
-    Problem::UnsupportedBody,
-    Problem::InvalidMember(BodyMember::Kind(3)),
+    Problem::UnsupportedBody(OTHER_TYPE),
+    Problem::InvalidMember { member: BodyMember::Kind(3), found: "a number" },
     Problem::RateLimited { retry_after: 5 },
     Problem::Internal,
     Problem::KeyRejected,
@@ -59,11 +62,13 @@ fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
     let has_body = method == Method::POST;
     let is_form = has_body && !is_api;
     match problem {
-        Problem::InvalidRequest(_) => is_link || is_kit || has_body,
+        Problem::InvalidRequest(_) | Problem::RepeatedParameter(_) => is_link || is_kit || has_body,
         // In a batch it is a problem of its link.
         Problem::UnknownProject => is_link || is_kit || is_form,
         Problem::InvalidId { .. } | Problem::NotFound => is_link && !is_tag,
-        Problem::InvalidValue | Problem::UnknownTag | Problem::TagNotFound | Problem::AmbiguousTag => is_tag,
+        Problem::InvalidValue | Problem::UnknownTag | Problem::TagNotFound { .. } | Problem::AmbiguousTag => {
+            is_tag
+        }
         Problem::RateLimited { .. }
         | Problem::KeyRejected
         | Problem::BadAnswer
@@ -77,10 +82,13 @@ fn can_end_in(problem: Problem, route: Route, method: &Method) -> bool {
         },
         Problem::TooLarge | Problem::TooManyBatches => has_body,
         Problem::UnsupportedForm | Problem::CrossSite => is_form,
-        Problem::TooManyLinks | Problem::UnsupportedBody | Problem::InvalidMember(_) => has_body && is_api,
+        Problem::NotJson { .. }
+        | Problem::TooManyLinks { .. }
+        | Problem::UnsupportedBody(_)
+        | Problem::InvalidMember { .. } => has_body && is_api,
         Problem::TokenRequired => is_api,
         Problem::IdentityRequired => route.access_rule() != AccessRule::Open,
-        Problem::UnknownPath => matches!(route, Route::Api(ApiRoute::Link(_))),
+        Problem::UnknownPath { .. } => matches!(route, Route::Api(ApiRoute::Link(_))),
         Problem::MethodNotAllowed { .. } | Problem::Internal => true,
     }
 }
@@ -159,7 +167,7 @@ const fn is_of_nebuly(problem: Problem) -> bool {
     matches!(
         problem,
         Problem::NotFound
-            | Problem::TagNotFound
+            | Problem::TagNotFound { .. }
             | Problem::Ambiguous
             | Problem::AmbiguousTag
             | Problem::KeyRejected

@@ -1,5 +1,7 @@
 //! The page of a problem, for a person.
 
+use std::borrow::Cow;
+
 use askama::Template;
 
 use super::frame::{Frame, Section};
@@ -43,7 +45,7 @@ pub(in crate::web) struct ProblemPage {
 struct ProblemTemplate<'a> {
     frame: Frame<'a>,
     heading: &'a str,
-    detail: &'a str,
+    detail: Cow<'static, str>,
     advice: &'a str,
     /// Seconds to wait before another attempt.
     wait: Option<u32>,
@@ -88,7 +90,7 @@ pub(in crate::web) fn problem_page(
     let unfilled = received.or(link.map(|link| link.id.as_str())).is_some_and(is_placeholder)
         && (problem.is_not_found() || matches!(problem, Problem::InvalidId { .. }));
     let next_look = link
-        .filter(|_| problem.is_not_found() && !unfilled)
+        .filter(|_| problem.may_come() && !unfilled)
         .and_then(|link| Some((link, link.looks.filter(|looks| *looks < MAX_LOOKS)?)))
         .map(|(link, looks)| (looks + 1, format!("{}&{LOOKS}={}", link.path, looks + 1)));
     let refresh = next_look.as_ref().map(|(_, address)| format!("{PAUSE}; url={address}"));
@@ -107,12 +109,12 @@ pub(in crate::web) fn problem_page(
         (Remedy::None, _) => None,
     };
     let only = link.and_then(|link| link.only.as_ref());
-    let has_stopped = problem.is_not_found() && !unfilled && next_look.is_none();
+    let has_stopped = problem.may_come() && !unfilled && next_look.is_none();
     let second_button = match (problem, only) {
-        (Problem::NotFound | Problem::TagNotFound, Some(only)) => {
+        (Problem::NotFound | Problem::TagNotFound { .. }, Some(only)) => {
             Some(Button { label: "Look in all projects", address: &only.path_in_all })
         }
-        (Problem::NotFound | Problem::TagNotFound, None) if has_stopped => {
+        (Problem::NotFound | Problem::TagNotFound { .. }, None) if has_stopped => {
             Some(Button { label: "Paste another id", address: &start })
         }
         _ => None,
@@ -122,7 +124,11 @@ pub(in crate::web) fn problem_page(
     let page = ProblemTemplate {
         frame: Frame::new(web, Section::Other),
         heading: if unfilled { "The tool did not fill in the id" } else { heading(problem) },
-        detail: if unfilled { "The link has the name of a field in place of an id." } else { row.detail },
+        detail: if unfilled {
+            "The link has the name of a field in place of an id.".into()
+        } else {
+            problem.detail()
+        },
         advice: if unfilled { "Check the name of the field in the tool's template." } else { row.advice },
         wait: problem.retry_after(),
         has_stopped,
@@ -149,7 +155,7 @@ const fn heading(problem: Problem) -> &'static str {
         Problem::InvalidId { why: InvalidId::TagLink, .. } => "This is a link, not an id",
         Problem::InvalidId { .. } => "This is not an id",
         Problem::InvalidValue => "This is not the value of a tag",
-        Problem::InvalidRequest(_) => "This address is not valid",
+        Problem::InvalidRequest(_) | Problem::RepeatedParameter(_) => "This address is not valid",
         Problem::Ambiguous | Problem::AmbiguousTag => "Which project?",
         problem => problem.row().title,
     }

@@ -57,6 +57,33 @@ async fn a_wrong_or_missing_member_is_named_by_its_pointer() {
 }
 
 #[tokio::test]
+async fn the_detail_of_a_problem_says_what_is_wrong_with_this_request() {
+    let stand_in = known(&["abc"]).await;
+    let nebulink = Nebulink::start(&stand_in, &[("limits.batch", "3")]).await;
+    let four = json!({ "links": conversations(["abc"; 4]) }).to_string();
+    for (query, body, detail) in [
+        ("", "{\"links\": [\n{\"id\": abc}]}", "The body is not JSON: see line 2, column 8."),
+        ("", &*four, "This request has 4 links, and limits.batch allows 3."),
+        ("", "[]", "The body is an object with the member links. This one is a list."),
+        ("", "{\"links\": [{}]}", "The id of a link is a string. /links/0/id is missing."),
+        ("?refresh&refresh", "{}", "The parameter refresh is given twice."),
+        ("?refresh=maybe", "{}", "The parameter refresh is a switch: it takes no value, or true or false."),
+    ] {
+        let answer = post(&nebulink, &format!("{LINKS}{query}"), body, &[]).await;
+        assert_eq!(answer.json()["detail"], detail, "{body}");
+    }
+    let json = ("content-type", "application/json");
+    for (headers, what) in [
+        (&[("content-type", "text/plain")][..], "another Content-Type"),
+        (&[json, ("content-encoding", "gzip")], "This one has a Content-Encoding."),
+    ] {
+        let answer = post(&nebulink, LINKS, &four, headers).await;
+        assert!(answer.json()["detail"].as_str().unwrap().contains(what), "{answer:?}");
+    }
+    assert_eq!(stand_in.call_count(), 0);
+}
+
+#[tokio::test]
 async fn a_body_of_another_type_or_too_long_is_refused_before_it_is_read() {
     let stand_in = known(&["abc"]).await;
     let nebulink = Nebulink::start(&stand_in, &[]).await;

@@ -73,6 +73,10 @@ async fn a_link_without_a_url_is_the_problem_that_its_redirect_would_be() {
         let answer = nebulink.request("GET", &format!("{LINKS}/{path}"), &[("accept", BROWSER)]).await;
         assert_problem(&answer, status, kind);
     }
+    for path in ["/api/v1/links/tag/x", "/api/v1/links/conversation/", "/api/v2/links", "/api"] {
+        let detail = nebulink.get(path).await.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("the kind is interaction or conversation"), "{path}: {detail}");
+    }
     let ambiguous = nebulink.get(&format!("{LINKS}/conversation/both")).await;
     assert_eq!(ambiguous.header("cache-status"), Some("nebulink; hit"));
     let links = ambiguous.json()["links"].as_array().unwrap().clone();
