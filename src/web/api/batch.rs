@@ -39,10 +39,6 @@ const LONGEST_STALL: Duration = Duration::from_secs(5);
 /// The most texts that are sent as one chunk: the lines of links that are known at once, or parts of the one document.
 const MAX_CHUNK: usize = 64;
 
-const NOT_OF_A_BATCH: Problem = Problem::InvalidRequest(
-    "The parameters wait and project are of one link. A link of a batch has a member project, and no batch waits.",
-);
-
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The links of a request.
@@ -65,12 +61,8 @@ pub(super) async fn answer(
     caller: &dyn LazyCaller,
 ) -> Result<RouteAnswer<'static>, Problem> {
     let deadline = web.batch_deadline(Instant::now());
-    let parameters = Parameters::parse(parts.uri.query())?;
-    // If they were ignored, they would seem to hold for each link.
-    if !parameters.wait.is_zero() || parameters.project.is_some() {
-        return Err(NOT_OF_A_BATCH);
-    }
-    let mode = if parameters.refresh { Mode::Refresh } else { Mode::Cached };
+    let refresh = Parameters::parse(parts.uri.query())?.refresh;
+    let mode = if refresh { Mode::Refresh } else { Mode::Cached };
     if !is_sent_as(&parts.headers, "application/json") {
         return Err(Problem::UnsupportedBody(how_it_is_sent(&parts.headers)));
     }

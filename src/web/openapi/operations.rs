@@ -185,10 +185,7 @@ fn api_links() -> Described {
         .description(Some("At most 1 MiB."))
         .content(JSON, content(Ref::from_schema_name("LinksRequest"), Some(json!({"links": wanted}))));
     let operation = operation(API, "get_links", "Many links")
-        .description(Some(
-            "Each has a state of its own, so the answer is a 200 whatever becomes of them. The parameters `wait` and `project` \
-             of one link get a 400 here.",
-        ))
+        .description(Some("Each has a state of its own, so the answer is a 200 whatever becomes of them."))
         .request_body(Some(body.build()));
     let operation = parameters::add(operation, &["refresh"]);
     let links = examples::links().unwrap_or_default();
