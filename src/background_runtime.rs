@@ -1,13 +1,15 @@
 //! The runtime of work that no redirect should wait behind: calls to Nebuly and batches of links.
 //!
 //! A runtime runs its tasks one after the other. When 64 answers of Nebuly arrive at once, a redirect on the same runtime
-//! would wait for all of them; with threads of their own, the operating system gives the redirect its turn.
+//! would wait for all of them; with threads of their own, of a lower priority, the operating system gives the redirect its
+//! turn.
 
 use std::io;
 use std::sync::Arc;
 
 use opentelemetry::context::FutureExt as _;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::sync;
@@ -25,7 +27,8 @@ impl BackgroundRuntime {
     /// Starts a runtime with one worker: a call costs some 0.1 ms of CPU, and Nebuly takes far longer.
     pub fn start() -> io::Result<Self> {
         let mut builder = Builder::new_multi_thread();
-        let runtime = builder.worker_threads(1).thread_name("background").enable_all().build()?;
+        builder.worker_threads(1).thread_name("background").on_thread_start(give_way);
+        let runtime = builder.enable_all().build()?;
         Ok(Self(Some(Arc::new(OwnRuntime(Some(runtime))))))
     }
 
@@ -51,9 +54,28 @@ impl BackgroundRuntime {
         })
     }
 
+    /// Runs work that would block a worker, on a thread of its own, to its end. The error is a panic.
+    pub(crate) fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        match self.handle() {
+            Some(handle) => handle.spawn_blocking(work),
+            None => tokio::task::spawn_blocking(work),
+        }
+    }
+
     fn handle(&self) -> Option<&Handle> {
         self.0.as_deref()?.0.as_ref().map(Runtime::handle)
     }
+}
+
+/// Lowers the priority of this thread. While redirects take all of a core, a tenth of it is left for it: time for 1500 calls
+/// a second.
+fn give_way() {
+    // Elsewhere it would be that of the whole process.
+    #[cfg(target_os = "linux")]
+    rustix::process::setpriority_process(None, 10).ok();
 }
 
 impl Drop for OwnRuntime {
@@ -78,6 +100,14 @@ mod tests {
         let background = BackgroundRuntime::start().unwrap();
         let there = background.run(async { thread::current().name().map(str::to_owned) }).await.unwrap();
         assert_eq!(there.as_deref(), Some("background"));
+        #[cfg(target_os = "linux")]
+        {
+            let priority = || rustix::process::getpriority_process(None).unwrap();
+            let own = priority();
+            assert_eq!(background.run(async move { priority() }).await.unwrap(), 10.max(own));
+            assert_eq!(background.run_blocking(priority).await.unwrap(), 10.max(own));
+            assert_eq!(priority(), own);
+        }
         let here = BackgroundRuntime::default().run(async { thread::current().id() }).await.unwrap();
         assert_eq!(here, thread::current().id());
     }

@@ -69,9 +69,9 @@ pub(super) async fn answer(
     let body = read_body(web, parts, body, caller).await?;
     let caller = caller.caller().clone();
     let place = web.batch_places.take(caller.fairness_key).ok_or(Problem::TooManyBatches)?;
-    // A long body takes a while, during which a worker of the runtime could answer nobody. Its place stays taken until then,
+    // A long body takes a while, during which a worker of a runtime could answer nobody. Its place stays taken until then,
     // even if the client leaves.
-    let reading = tokio::task::spawn_blocking({
+    let reading = web.options.background.run_blocking({
         let (web, parts) = (Arc::clone(web), parts.clone());
         move || (Batch::read(&web, &parts, &body), place)
     });

@@ -75,9 +75,9 @@ async fn paste(
     let Some(place) = web.batch_places.take(caller.caller().fairness_key) else {
         return unused(PasteForm { text: &text, chosen, ..PasteForm::new(web) }, UnusableText::NoPlace);
     };
-    // A long text takes a while, during which a worker of the runtime could answer nobody. Its place stays taken until then,
+    // A long text takes a while, during which a worker of a runtime could answer nobody. Its place stays taken until then,
     // even if the client leaves.
-    let reading = tokio::task::spawn_blocking({
+    let reading = web.options.background.run_blocking({
         let (web, parts) = (Arc::clone(web), parts.clone());
         move || {
             let installation = Installation::of(&web, &parts);
