@@ -67,11 +67,7 @@ async fn the_detail_of_a_problem_says_what_is_wrong_with_this_request() {
         ("", "[]", "The body is an object with the member links. This one is a list."),
         ("", "{\"links\": [{}]}", "The id of a link is a string. /links/0/id is missing."),
         ("?refresh&refresh", "{}", "The parameter refresh is given twice."),
-        (
-            "?refresh=maybe",
-            "{}",
-            "The parameter refresh is a switch: it takes no value, or true or false.",
-        ),
+        ("?refresh=maybe", "{}", "The parameter refresh is a switch: it takes no value, or true or false."),
     ] {
         let answer = post(&nebulink, &format!("{LINKS}{query}"), body, &[]).await;
         assert_eq!(answer.json()["detail"], detail, "{body}");
