@@ -1,13 +1,16 @@
 //! The two listeners, each served by a task of its own.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
+use axum::response::Response;
+use http::Request;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tower::Service;
 
-use crate::server::{self, BindError, ConnectionLimits, Drain, OpenConnections};
+use crate::server::{self, BindError, ConnectionLimits, Drain, OpenConnections, RequestBody};
 use crate::settings;
 
 /// The two sockets that the program listens on.
@@ -54,14 +57,18 @@ impl Listeners {
 
 impl Serving {
     /// Accepts connections until `drain` closes.
-    pub(super) fn start(
+    pub(super) fn start<S>(
         name: &'static str,
         listener: TcpListener,
-        service: Router,
+        service: S,
         limits: ConnectionLimits,
         drain: Drain,
         open: OpenConnections,
-    ) -> Self {
+    ) -> Self
+    where
+        S: Service<Request<RequestBody>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+    {
         let task = tokio::spawn(server::serve(listener, service, limits, drain.clone(), open));
         Self { name, drain, task }
     }

@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use futures_util::FutureExt as _;
+use tower::service_fn;
 use tracing::field::display;
 
 use self::background::Background;
@@ -39,11 +42,11 @@ use crate::settings::Settings;
 use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
 use crate::web::management::HealthCheck;
-use crate::web::{self, Web};
+use crate::web::{self, PublicRouter, Web};
 
 /// The program, built and not yet serving.
 pub struct App {
-    public: Router,
+    public: PublicRouter,
     management: Router,
     metrics: MetricsReader,
     limits: ConnectionLimits,
@@ -145,7 +148,7 @@ impl App {
         let open = OpenConnections::default();
         let render = telemetry::render_metrics(metrics.reader(), open.clone());
         Ok(Self {
-            public: web::public_router(web),
+            public: PublicRouter::new(web),
             management: web::management::router(vec![serving], render),
             metrics: metrics.reader(),
             limits: ConnectionLimits {
@@ -195,7 +198,8 @@ impl App {
 
     /// The routes of the public listener.
     pub fn public(&self) -> Router {
-        self.public.clone()
+        let public = self.public.clone();
+        Router::new().fallback(move |request: Request| public.clone().answer(request))
     }
 
     /// The routes of the management listener.
@@ -246,8 +250,10 @@ impl App {
 
         let open = self.open.clone();
         let limits = ConnectionLimits { max_connections: descriptors.public, ..limits };
+        let public = self.public;
+        let answer = move |request| public.clone().answer(request).map(Ok);
         let mut public =
-            Serving::start("public", listeners.public, self.public, limits, drain.clone(), self.open);
+            Serving::start("public", listeners.public, service_fn(answer), limits, drain.clone(), self.open);
         self.is_serving.store(true, Ordering::Relaxed);
         tracing::info!(version, listen, management_listen, "serving");
         let stopped = tokio::select! {

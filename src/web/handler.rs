@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::header::{HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
@@ -27,12 +26,11 @@ use super::{api, kit, negotiation, openapi, paste, redirect, tag};
 use crate::domain::{Item, LazyCaller};
 
 /// Answers a request, whatever its route. A defect that panics is a 500, not a closed connection.
-pub(super) async fn handle(web: Arc<Web>, route: Route, request: Request) -> Response {
+pub(super) async fn handle(web: &Arc<Web>, route: Route, parts: Parts, body: Body) -> Response {
     let started = Instant::now();
-    let (parts, body) = request.into_parts();
     let request_id = RequestId::of(&parts.headers);
     let answered =
-        AssertUnwindSafe(respond(&web, route, &parts, body, &request_id, started)).catch_unwind().await;
+        AssertUnwindSafe(respond(web, route, &parts, body, &request_id, started)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_panic| {
         tracing::error!(
             request_id = request_id.as_str(),
@@ -40,7 +38,7 @@ pub(super) async fn handle(web: Arc<Web>, route: Route, request: Request) -> Res
             "failed to answer a request: the handler panicked"
         );
         let as_page = wants_page(route, &parts);
-        let response = ProblemResponse::from(Problem::Internal).into_response(&web, as_page, &request_id);
+        let response = ProblemResponse::from(Problem::Internal).into_response(web, as_page, &request_id);
         web.request_metrics.count(route, &parts.method, response.status(), started);
         response
     });

@@ -76,7 +76,7 @@ use self::observability::{RequestMetrics, ResolutionMetrics};
 use self::places::Places;
 pub(crate) use self::problem::Problem;
 use self::route::Route;
-pub use self::router::public_router;
+pub use self::router::PublicRouter;
 use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{AllowedHosts, ProjectIndex, ProjectName};
 use crate::resolver::Resolver;

@@ -1,27 +1,71 @@
 //! The router of the public listener: which handler answers which path and method.
+//!
+//! Redirects do not reach axum's router, because they are all that has to be quick; everything else does. Both know the paths
+//! of redirects from one table, [`LinkRoute::of`].
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
+use axum::response::Response;
 use axum::routing::{MethodRouter, any};
 use http::Method;
+use tower::ServiceExt as _;
 
 use super::caller::AccessRule;
 use super::route::{ALLOW_FORM, ALLOW_GET, ApiRoute, FixedRoute, LinkRoute, Route, TAGS, TagRoute};
 use super::{Web, cors, handler, openapi};
 
-/// Every path of the public listener, below `server.base_path`.
-pub fn public_router(web: Web) -> Router {
-    openapi::prepare(&web);
-    let web = &Arc::new(web);
+/// Answers every request of the public listener.
+#[derive(Clone)]
+pub struct PublicRouter(Arc<PublicRoutes>);
+
+struct PublicRoutes {
+    web: Arc<Web>,
+    others: Router,
+}
+
+impl PublicRouter {
+    /// Every path of the public listener, below `server.base_path`.
+    #[must_use]
+    pub fn new(web: Web) -> Self {
+        openapi::prepare(&web);
+        let web = Arc::new(web);
+        let others = all_but_redirects(&web);
+        Self(Arc::new(PublicRoutes { web, others }))
+    }
+
+    /// Answers a request.
+    pub async fn answer<B>(self, request: http::Request<B>) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let PublicRoutes { web, others } = &*self.0;
+        if let Some(redirect) = redirect_route(&web.options.base_path, request.method(), request.uri().path())
+        {
+            let (parts, _not_read) = request.into_parts();
+            return handler::handle(web, Route::Redirect(redirect), parts, Body::empty()).await;
+        }
+        // Boxed, so that the future of a redirect stays small.
+        let answered: Result<_, Infallible> = Box::pin(others.clone().oneshot(request)).await;
+        let Ok(response) = answered;
+        response
+    }
+}
+
+/// The redirect that a request asks for.
+fn redirect_route(base_path: &str, method: &Method, path: &str) -> Option<LinkRoute> {
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if is_read { LinkRoute::of(path.strip_prefix(base_path)?) } else { None }
+}
+
+/// axum's router.
+fn all_but_redirects(web: &Arc<Web>) -> Router {
     let base = &web.options.base_path;
     let mut router = Router::new();
-    for redirect in LinkRoute::all_with_id_in_query() {
-        for path in [redirect.pattern, redirect.prefix] {
-            router = router.route(&format!("{base}{path}"), get_or_head(web, Route::Redirect(redirect)));
-        }
-    }
     for fixed in FixedRoute::ALL {
         let path = format!("{base}{}", fixed.path());
         let other_spelling = match path.strip_suffix('/') {
@@ -38,7 +82,7 @@ pub fn public_router(web: Web) -> Router {
         let web = Arc::clone(web);
         let answer = any(move |request: Request| {
             let route = tag_route(&web, request.method(), request.uri().path());
-            handler::handle(Arc::clone(&web), route, request)
+            answer(Arc::clone(&web), route, request)
         });
         router = router.route(&format!("{base}{TAGS}{rest}"), answer);
     }
@@ -47,24 +91,22 @@ pub fn public_router(web: Web) -> Router {
         let web = Arc::clone(web);
         let answer = any(move |request: Request| {
             let route = api_route(&web.options.base_path, request.method(), request.uri().path());
-            handler::handle(Arc::clone(&web), route, request)
+            answer(Arc::clone(&web), route, request)
         });
         api = api.route(&format!("{base}{path}"), answer);
     }
-    let with_id = Arc::clone(web);
+    let remaining = Arc::clone(web);
     router.merge(cors::around(api, web)).fallback(move |request: Request| {
-        let route = route_with_id(&with_id.options.base_path, request.method(), request.uri().path());
-        handler::handle(Arc::clone(&with_id), route, request)
+        // A redirect that is not read has another method.
+        let path = request.uri().path().strip_prefix(&*remaining.options.base_path);
+        let route = path.and_then(LinkRoute::of).map_or(Route::Unmatched, |_| wrong_method(ALLOW_GET));
+        answer(Arc::clone(&remaining), route, request)
     })
 }
 
-/// The route of a path that axum's router does not know: one with an id in it, or none of ours.
-fn route_with_id(base_path: &str, method: &Method, path: &str) -> Route {
-    match path.strip_prefix(base_path).and_then(LinkRoute::with_id_in_path) {
-        Some(redirect) if matches!(*method, Method::GET | Method::HEAD) => Route::Redirect(redirect),
-        Some(_) => wrong_method(ALLOW_GET),
-        None => Route::Unmatched,
-    }
+async fn answer(web: Arc<Web>, route: Route, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    handler::handle(&web, route, parts, body).await
 }
 
 /// The route of a path below `/go/tag`. axum's router would decode a value before we decode it.
@@ -96,18 +138,18 @@ const fn wrong_method(allow: &'static str) -> Route {
 fn get_or_head(web: &Arc<Web>, route: Route) -> MethodRouter {
     let other_methods = any_method(web, wrong_method(ALLOW_GET));
     let web = Arc::clone(web);
-    other_methods.get(move |request| handler::handle(Arc::clone(&web), route, request))
+    other_methods.get(move |request| answer(Arc::clone(&web), route, request))
 }
 
 fn with_form(web: &Arc<Web>, route: Route) -> MethodRouter {
     let other_methods = any_method(web, wrong_method(ALLOW_FORM));
     let (page, form) = (Arc::clone(web), Arc::clone(web));
     other_methods
-        .get(move |request| handler::handle(Arc::clone(&page), route, request))
-        .post(move |request| handler::handle(Arc::clone(&form), route, request))
+        .get(move |request| answer(Arc::clone(&page), route, request))
+        .post(move |request| answer(Arc::clone(&form), route, request))
 }
 
 fn any_method(web: &Arc<Web>, route: Route) -> MethodRouter {
     let web = Arc::clone(web);
-    any(move |request| handler::handle(Arc::clone(&web), route, request))
+    any(move |request| answer(Arc::clone(&web), route, request))
 }

@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, StatusCode};
 use nebulink::app::App;
 use nebulink::demo::{Fault, StandIn};
 use nebulink::domain::{Clock, MonotonicTime, Timestamp};
+use proptest::prelude::*;
 use serde_json::Value;
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -215,6 +216,57 @@ async fn a_path_that_is_none_of_ours_is_unknown_whatever_its_method() {
         }
     }
     assert_eq!(stand_in.call_count(), 0);
+}
+
+/// Paths of ours and their neighbours.
+fn path() -> impl Strategy<Value = String> {
+    const SEGMENTS: [&str; 20] = [
+        "go",
+        "i",
+        "c",
+        "interaction",
+        "conversation",
+        "tag",
+        "ticket",
+        "api",
+        "v1",
+        "links",
+        "kit",
+        "robots.txt",
+        "openapi.json",
+        "",
+        "x",
+        "%2f",
+        "..",
+        "%2e%2e",
+        "{id}",
+        "0198f3a2-2222-4abc-8def-000000000001",
+    ];
+    prop::collection::vec(prop::sample::select(SEGMENTS.to_vec()), 1..6)
+        .prop_map(|segments| format!("/{}", segments.join("/")))
+}
+
+/// Redirects are found before the router that knows all other methods and paths.
+#[test]
+fn a_path_is_known_for_one_method_exactly_if_it_is_for_another() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _context = runtime.enter();
+    let stand_in = runtime.block_on(stand_in());
+    for base_path in ["", "/links"] {
+        let tags = [("lookup.tags", "ticket"), ("server.base_path", base_path)];
+        let server = TestServer::new(App::build(&settings(&stand_in, &tags)).unwrap().public());
+        let is_known = |method: Method, path: &str| {
+            let answer =
+                runtime.block_on(async { server.method(method, &format!("{base_path}{path}")).await });
+            answer.status_code() != StatusCode::NOT_FOUND
+                || !answer.text().contains("urn:nebulink:unknown-path")
+        };
+        proptest!(|(path in path())| {
+            let known = is_known(Method::DELETE, &path);
+            prop_assert_eq!(is_known(Method::GET, &path), known);
+            prop_assert_eq!(is_known(Method::POST, &path), known);
+        });
+    }
 }
 
 #[tokio::test]
