@@ -115,8 +115,9 @@ impl Drop for AbortOnDrop {
 fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
     // A read may exceed the buffer's size, which is why the head has its own limit. A half-closed peer may still want its
-    // answer; the socket finds out whether the peer is gone, without the buffer that hyper would take for it.
-    http.max_header_size(MAX_HEAD).max_buf_size(MAX_HEAD).half_close(true);
+    // answer; the socket finds out whether the peer is gone, without the buffer that hyper would take for it. A
+    // redirect has no body, so that one plain write is all that it needs.
+    http.max_header_size(MAX_HEAD).max_buf_size(MAX_HEAD).half_close(true).writev(false);
     http
 }
 
