@@ -151,7 +151,10 @@ async fn fixed(
     match route {
         FixedRoute::Paste => paste::answer(web, parts, body, caller).await,
         FixedRoute::Kit => kit::answer(web, parts, body, caller).await,
-        FixedRoute::OpenApi => openapi::answer(web).into(),
+        FixedRoute::OpenApi => match openapi::answer(web).await {
+            Ok(description) => description.into(),
+            Err(problem) => problem.into(),
+        },
         FixedRoute::OpenSearch => match open_search(&Installation::of(web, parts).address_of("")) {
             Ok(description) => description.into(),
             Err(problem) => problem.into(),

@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 
 use super::caller::AccessRule;
 use super::route::{ALLOW_FORM, ALLOW_GET, ApiRoute, FixedRoute, LinkRoute, Route, TAGS, TagRoute};
-use super::{Web, cors, handler, openapi};
+use super::{Web, cors, handler};
 
 /// Answers every request of the public listener.
 #[derive(Clone)]
@@ -31,7 +31,6 @@ impl PublicRouter {
     /// Every path of the public listener, below `server.base_path`.
     #[must_use]
     pub fn new(web: Web) -> Self {
-        openapi::prepare(&web);
         let web = Arc::new(web);
         let others = all_but_redirects(&web);
         Self(Arc::new(PublicRoutes { web, others }))

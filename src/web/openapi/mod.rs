@@ -17,6 +17,8 @@ mod operations;
 mod parameters;
 mod problem_answers;
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
@@ -32,6 +34,7 @@ use super::api::RequestedLink;
 use super::link_json::{LinkJson, LinkState, ProblemJson};
 use super::link_page::LinkWithDetails;
 use super::pages::{AN_HOUR, secure_response};
+use super::problem::Problem;
 use super::{Web, WebOptions};
 
 const DESCRIPTION: &str = "\
@@ -49,17 +52,20 @@ JSON.
 - A head that cannot be read gets a bare 400.
 - A robot that makes previews of links gets a small page in place of a redirect.";
 
-/// Makes the description, before the first request.
-pub(super) fn prepare(web: &Web) {
-    let _description = bytes_of(web);
-}
-
-/// Answers with the description.
-pub(super) fn answer(web: &Web) -> Response {
+/// Answers with the description. It is made for the first who asks: that takes some milliseconds and megabytes, which most
+/// processes never need.
+pub(super) async fn answer(web: &Arc<Web>) -> Result<Response, Problem> {
+    let description = if let Some(description) = web.description.get() {
+        description.clone()
+    } else {
+        let maker = Arc::clone(web);
+        let making = web.options.background.run_blocking(move || bytes_of(&maker).clone());
+        making.await.map_err(|_| Problem::Internal)?
+    };
     let json = HeaderValue::from_static("application/json");
-    let mut response = secure_response(StatusCode::OK, json, bytes_of(web).clone());
+    let mut response = secure_response(StatusCode::OK, json, description);
     response.headers_mut().insert(CACHE_CONTROL, AN_HOUR);
-    response
+    Ok(response)
 }
 
 /// The description as JSON.
