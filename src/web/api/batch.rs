@@ -84,11 +84,10 @@ pub(super) async fn answer(
         (web.options.limit_stall)(&parts.extensions, LONGEST_STALL);
         RouteAnswer { becomes_cold: Some(is_cold), ..lines(web, links, place).into() }
     } else {
-        let document = async move {
-            let _held = place;
-            document(links, number).await
-        };
-        let response = web.options.background.run(document).await.map_err(|_| Problem::Internal)?;
+        // The place is held here: it is free as soon as the client leaves, not when the background has heard of it.
+        let document = web.options.background.run(document(links, number)).await;
+        drop(place);
+        let response = document.map_err(|_| Problem::Internal)?;
         RouteAnswer { is_cold: is_cold.load(Ordering::Relaxed), ..response.into() }
     };
     Ok(RouteAnswer { links: Some(number), ..answer })
@@ -119,7 +118,7 @@ async fn document(links: impl Stream<Item = (Vec<usize>, LinkJson)>, number: usi
 }
 
 /// A line for each link as soon as it is known. They are resolved only while the client takes them, and its place is free
-/// as soon as all of them are known or it leaves.
+/// as soon as it has all of them or leaves.
 fn lines(
     web: &Web,
     links: impl Stream<Item = (Vec<usize>, LinkJson)> + Send + 'static,
@@ -133,20 +132,20 @@ fn lines(
     });
     let (sender, receiver) = mpsc::channel(1);
     let working = web.options.background.run(async move {
-        let _held = place;
         let mut chunks = pin!(one_by_one.ready_chunks(MAX_CHUNK));
         while let Some(lines) = chunks.next().await
             && sender.send(lines.concat()).await.is_ok()
         {}
     });
-    let chunks = stream::unfold((receiver, Some(working)), |(mut receiver, working)| async move {
-        if let Some(chunk) = receiver.recv().await {
-            return Some((Ok(chunk), (receiver, working)));
-        }
-        // A panic must not look like the end of all lines.
-        let panic = working?.await.err()?;
-        Some((Err(panic), (receiver, None)))
-    });
+    let chunks =
+        stream::unfold((receiver, Some(working), place), |(mut receiver, working, place)| async move {
+            if let Some(chunk) = receiver.recv().await {
+                return Some((Ok(chunk), (receiver, working, place)));
+            }
+            // A panic must not look like the end of all lines.
+            let panic = working?.await.err()?;
+            Some((Err(panic), (receiver, None, place)))
+        });
     let ndjson = HeaderValue::from_static("application/x-ndjson");
     let mut response = secure_response(StatusCode::OK, ndjson, Body::from_stream(chunks));
     // Otherwise nginx would hold lines back until it has some KiB of them.
