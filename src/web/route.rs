@@ -114,13 +114,13 @@ const TAG_PATTERNS: [&str; 2] = ["/go/tag/{name}/{value}", "/go/tag/{name}"];
 /// The short path of interactions.
 const SHORT_INTERACTION: &str = "/i/";
 
-/// The paths that an id may follow, the longer ones first; with their patterns and kinds.
-const PATHS: [(&str, &str, Option<Kind>); 5] = [
-    ("/go/interaction/", "/go/interaction/{id}", Some(Kind::Interaction)),
-    ("/go/conversation/", "/go/conversation/{id}", Some(Kind::Conversation)),
-    ("/go/", "/go/{id}", None),
-    (SHORT_INTERACTION, "/i/{id}", Some(Kind::Interaction)),
-    ("/c/", "/c/{id}", Some(Kind::Conversation)),
+/// The paths that an id may follow, the longer ones first; with their patterns (the id in the path, in the query) and kinds.
+const PATHS: [(&str, [&str; 2], Option<Kind>); 5] = [
+    ("/go/interaction/", ["/go/interaction/{id}", "/go/interaction"], Some(Kind::Interaction)),
+    ("/go/conversation/", ["/go/conversation/{id}", "/go/conversation"], Some(Kind::Conversation)),
+    ("/go/", ["/go/{id}", "/go"], None),
+    (SHORT_INTERACTION, ["/i/{id}", "/i"], Some(Kind::Interaction)),
+    ("/c/", ["/c/{id}", "/c"], Some(Kind::Conversation)),
 ];
 
 /// The path of the many links of the API.
@@ -242,7 +242,7 @@ impl LinkRoute {
     ///
     /// axum's router knows no such path: it would copy and decode the id before we decode it, on the way of every redirect.
     pub(super) fn with_id_in_path(path: &str) -> Option<Self> {
-        let (index, (prefix, pattern, kind)) = PATHS
+        let (index, (prefix, [pattern, _], kind)) = PATHS
             .into_iter()
             .enumerate()
             .find(|(_, (prefix, ..))| path.len() > prefix.len() && path.starts_with(prefix))?;
@@ -261,8 +261,8 @@ impl LinkRoute {
 
     /// Every route with the id in the query.
     pub(super) fn all_with_id_in_query() -> impl Iterator<Item = Self> {
-        PATHS.into_iter().enumerate().map(|(index, (prefix, _, kind))| {
-            let (pattern, pattern_index) = (prefix.trim_end_matches('/'), 1 + PATHS.len() + index);
+        PATHS.into_iter().enumerate().map(|(index, (prefix, [_, pattern], kind))| {
+            let pattern_index = 1 + PATHS.len() + index;
             Self { prefix, pattern, pattern_index, kind, id: IdLocation::Query }
         })
     }
@@ -303,7 +303,8 @@ pub(super) fn is_of_tags(path: &str) -> bool {
 impl Route {
     /// One route for each pattern.
     pub(super) fn all() -> Vec<Self> {
-        let by_path = PATHS.into_iter().filter_map(|(_, pattern, _)| LinkRoute::with_id_in_path(pattern));
+        let by_path =
+            PATHS.into_iter().filter_map(|(_, [pattern, _], _)| LinkRoute::with_id_in_path(pattern));
         let by_query = LinkRoute::all_with_id_in_query();
         let api = [API_LINKS, "/api/v1/links/interaction/x"].map(|path| Self::Api(ApiRoute::of(path)));
         let fixed = FixedRoute::ALL.map(Self::Fixed);
