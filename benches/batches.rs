@@ -192,22 +192,17 @@ impl Scene {
         let stand_in = runtime.block_on(StandIn::start()).unwrap();
         stand_in.add_project(StandInProject::new(KEY, "project", "organization"));
         stand_in.set_fault(Some(Fault::Delay(call)));
-        let [address, management] = child::free_addresses().unwrap();
+        let addresses = child::free_addresses().unwrap();
+        let environment =
+            child::environment(addresses, stand_in.platform_url(), stand_in.api_base_url(), KEY);
         let mut command = Command::new(env!("CARGO_BIN_EXE_nebulink"));
         command
             .arg("serve")
             .env_clear()
-            .env("NEBULINK__SERVER__LISTEN", address.to_string())
-            .env("NEBULINK__SERVER__MANAGEMENT_LISTEN", management.to_string())
-            .env("NEBULINK__SERVER__TRUSTED_PROXIES", "127.0.0.1")
-            .env("NEBULINK__LOG__ACCESS", "none")
-            .env("NEBULINK__LOG__LEVEL", "warn")
-            .env("NEBULINK__LIMITS__COLD_PER_SECOND", "1000000")
-            .env("NEBULINK__LIMITS__COLD_BURST", "1000000")
-            .env("NEBULINK__NEBULY__PLATFORM_URL", stand_in.platform_url())
-            .env("NEBULY_API_BASE_URL", stand_in.api_base_url())
-            .env("NEBULY_API_KEY", KEY);
+            .envs(environment)
+            .env("NEBULINK__SERVER__TRUSTED_PROXIES", "127.0.0.1");
         let mut program = Running::start("nebulink", command).unwrap();
+        let [address, _management] = addresses;
         program.wait_until_listening(address).unwrap();
         Self { stand_in, program, address, next_id: AtomicUsize::new(0), _runtime: runtime }
     }

@@ -10,6 +10,27 @@ use anyhow::{Context as _, Result, bail};
 /// Far more than any of them needs to start, on a loaded machine too.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
+/// The environment of a nebulink that is measured: it listens on these addresses, public and management, and asks this Nebuly.
+pub(crate) fn environment(
+    [address, management]: [SocketAddr; 2],
+    platform_url: String,
+    api_base_url: String,
+    key: &str,
+) -> [(&'static str, String); 9] {
+    [
+        ("NEBULINK__SERVER__LISTEN", address.to_string()),
+        ("NEBULINK__SERVER__MANAGEMENT_LISTEN", management.to_string()),
+        ("NEBULINK__LOG__ACCESS", "none".to_owned()),
+        ("NEBULINK__LOG__LEVEL", "warn".to_owned()),
+        // One load generator is one caller, and asks for more than a caller may.
+        ("NEBULINK__LIMITS__COLD_PER_SECOND", "1000000".to_owned()),
+        ("NEBULINK__LIMITS__COLD_BURST", "1000000".to_owned()),
+        ("NEBULINK__NEBULY__PLATFORM_URL", platform_url),
+        ("NEBULY_API_BASE_URL", api_base_url),
+        ("NEBULY_API_KEY", key.to_owned()),
+    ]
+}
+
 /// A running program. Dropping it ends it.
 pub(crate) struct Running {
     name: &'static str,

@@ -38,17 +38,8 @@ impl Nebulink {
                 command.env_remove(name);
             }
         }
-        command
-            .env("NEBULINK__SERVER__LISTEN", address.to_string())
-            .env("NEBULINK__SERVER__MANAGEMENT_LISTEN", management.to_string())
-            .env("NEBULINK__LOG__ACCESS", "none")
-            .env("NEBULINK__LOG__LEVEL", "warn")
-            // One load generator is one caller, and asks for more than a caller may.
-            .env("NEBULINK__LIMITS__COLD_PER_SECOND", "1000000")
-            .env("NEBULINK__LIMITS__COLD_BURST", "1000000")
-            .env("NEBULINK__NEBULY__PLATFORM_URL", nebuly.platform_url())
-            .env("NEBULY_API_BASE_URL", nebuly.api_base_url())
-            .env("NEBULY_API_KEY", API_KEY);
+        let addresses = [address, management];
+        command.envs(child::environment(addresses, nebuly.platform_url(), nebuly.api_base_url(), API_KEY));
         Ok(Self { running: Running::start("nebulink", command)?, address, management })
     }
 
