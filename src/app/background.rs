@@ -116,7 +116,7 @@ mod tests {
         let writer = log.clone();
         let subscriber = subscriber(LogFormat::Json, everything, false, move || writer.clone());
         let _log = tracing::subscriber::set_default(subscriber);
-        let registry = MetricsRegistry::new().unwrap();
+        let registry = MetricsRegistry::new();
         let mut background = Background::new(registry.recorder());
         let runs = Arc::new(AtomicU32::new(0));
         let count = Arc::clone(&runs);
@@ -126,7 +126,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(Arc::strong_count(&runs), 1, "the task outlives what supervises it");
         let runs = runs.load(Ordering::SeqCst);
-        Supervised { runs, metrics: registry.reader().render(), log: log.lines() }
+        Supervised { runs, metrics: registry.render(), log: log.lines() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -159,7 +159,7 @@ mod tests {
         let (send, receive) = mpsc::unbounded_channel();
         let (report, mut reports) = mpsc::unbounded_channel();
         let receive = Arc::new(tokio::sync::Mutex::new(receive));
-        let mut background = Background::new(MetricsRegistry::new().unwrap().recorder());
+        let mut background = Background::new(MetricsRegistry::new().recorder());
         background.supervise("test", move || {
             let (receive, report) = (Arc::clone(&receive), report.clone());
             async move {

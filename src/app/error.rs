@@ -60,7 +60,4 @@ pub enum StartError {
     /// The operating system gives no thread.
     #[error("no thread can be started")]
     Threads(#[source] std::io::Error),
-    /// The metrics cannot be set up.
-    #[error("the metrics cannot be set up")]
-    Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }

@@ -39,7 +39,7 @@ use crate::files;
 use crate::nebuly::ProjectKeys;
 use crate::server::{ConnectionLimits, Drain, OpenConnections};
 use crate::settings::Settings;
-use crate::telemetry::{MetricsReader, MetricsRegistry, Traces};
+use crate::telemetry::{MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
 use crate::web::management::HealthCheck;
 use crate::web::{self, PublicRouter, Web};
@@ -48,7 +48,6 @@ use crate::web::{self, PublicRouter, Web};
 pub struct App {
     public: PublicRouter,
     management: Router,
-    metrics: MetricsReader,
     limits: ConnectionLimits,
     descriptors: Descriptors,
     /// Set once the public listener accepts.
@@ -95,7 +94,7 @@ impl App {
         clock: Arc<dyn Clock>,
         sample_text: Option<String>,
     ) -> Result<Self, StartError> {
-        let metrics = MetricsRegistry::new()?;
+        let metrics = MetricsRegistry::new();
         metrics.scope(|| Self::build_in_scope(settings, clock, sample_text, &metrics))
     }
 
@@ -146,11 +145,10 @@ impl App {
             HealthCheck { name: "serving", is_healthy: Box::new(is_healthy) }
         };
         let open = OpenConnections::default();
-        let render = telemetry::render_metrics(metrics.reader(), open.clone());
+        let render = telemetry::render_metrics(metrics.clone(), open.clone());
         Ok(Self {
             public: PublicRouter::new(web),
             management: web::management::router(vec![serving], render),
-            metrics: metrics.reader(),
             limits: ConnectionLimits {
                 max_connections: settings.server.max_connections,
                 header_timeout: settings.server.header_timeout,
@@ -232,7 +230,7 @@ impl App {
             self.open.spared(),
         );
         tracing::info!(version, listen, management_listen, "starting");
-        start_tasks(&mut background, self.metrics, self.keys, self.api_tokens_file);
+        start_tasks(&mut background, self.keys, self.api_tokens_file);
 
         let stopped = tokio::select! {
             biased;
@@ -283,13 +281,7 @@ impl App {
 }
 
 /// Starts the background tasks that do not depend on the caches.
-fn start_tasks(
-    background: &mut Background,
-    metrics: MetricsReader,
-    keys: Arc<ProjectKeys>,
-    api_tokens_file: Option<ApiTokensFile>,
-) {
-    background.supervise("metrics", move || metrics.clone().keep_up());
+fn start_tasks(background: &mut Background, keys: Arc<ProjectKeys>, api_tokens_file: Option<ApiTokensFile>) {
     background.supervise("keys", move || Arc::clone(&keys).watch());
     if let Some(file) = api_tokens_file {
         let file = Arc::new(file);

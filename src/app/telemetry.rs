@@ -7,7 +7,7 @@ use super::nebuly_clients::read_authorities;
 use crate::server::OpenConnections;
 use crate::settings;
 use crate::telemetry::{
-    Authorities, LogFormat, LogOptions, MetricsReader, Traces, TracesOptions, log_lines_dropped,
+    Authorities, LogFormat, LogOptions, MetricsRegistry, Traces, TracesOptions, log_lines_dropped,
 };
 use crate::web::management::RenderMetrics;
 use crate::web::{AccessLogger, Escaping, LoggedRequests, RequestTracer, TraceSampling};
@@ -41,7 +41,7 @@ pub(super) fn access_log(settings: &settings::LogSettings) -> AccessLogger {
 
 /// Makes the function that answers a scrape. `open` counts the connections of the public listener. To be called within
 /// `MetricsRegistry::scope`.
-pub(super) fn render_metrics(metrics: MetricsReader, open: OpenConnections) -> RenderMetrics {
+pub(super) fn render_metrics(metrics: MetricsRegistry, open: OpenConnections) -> RenderMetrics {
     metrics::describe_gauge!("nebulink_connections", "Open connections of the public listener");
     let connections = metrics::gauge!("nebulink_connections");
     metrics::describe_counter!(

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use metrics_exporter_prometheus::PrometheusBuilder;
+use crate::telemetry::MetricsRegistry;
 use proptest::prelude::*;
 
 use super::*;
@@ -178,14 +178,13 @@ fn one_debtor_among_many_does_not_keep_newcomers_out() {
 
 #[test]
 fn each_refusal_is_counted() {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let handle = recorder.handle();
-    metrics::with_local_recorder(&recorder, || {
+    let metrics = MetricsRegistry::new();
+    metrics.scope(|| {
         let (callers, _time) = callers(LIMITS);
         spend_all(&callers, &address(1));
         assert!(callers.of(&address(1)).rate_limit.try_acquire(1).is_err());
     });
-    let text = handle.render();
+    let text = metrics.render();
     assert!(text.contains("nebulink_rate_limited_total 2"), "{text}");
     assert!(text.contains("# HELP nebulink_rate_limited_total "), "{text}");
 }

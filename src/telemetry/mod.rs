@@ -3,9 +3,8 @@
 mod log;
 mod log_queue;
 mod metrics;
-mod process_metrics;
 mod traces;
 
 pub use self::log::{LogFormat, LogOptions, end_log, init, log_lines_dropped, print_error, subscriber};
-pub use self::metrics::{MetricsReader, MetricsRegistry};
+pub use self::metrics::MetricsRegistry;
 pub use self::traces::{Authorities, Traces, TracesError, TracesOptions};

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::support::client::{Client, Setup};
 use crate::support::{KEY, Nebulink, PATIENCE, stand_in};
 use http::{HeaderValue, StatusCode};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use nebulink::demo::{Fault, Matching, StandIn};
 use nebulink::domain::{Answer, CallFailure, CallOptions, Cause, FairnessKey};
+use nebulink::telemetry::MetricsRegistry;
 use tokio::task::JoinSet;
 
 async fn with_conversations(count: usize) -> StandIn {
@@ -301,10 +301,10 @@ async fn one_id_counts_once_however_often_it_fails() {
 
 #[test]
 fn what_happens_is_counted() {
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = MetricsRegistry::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let stand_in = runtime.block_on(with_conversations(1));
-    let client = metrics::with_local_recorder(&recorder, || {
+    let client = metrics.scope(|| {
         let _entered = runtime.enter();
         Setup::default().client(&stand_in)
     });
@@ -316,7 +316,7 @@ fn what_happens_is_counted() {
         stand_in.set_fault(Some(Fault::throttled(HeaderValue::from_static("60"))));
         assert!(!client.finds("c0").await);
     });
-    let told = recorder.handle().render();
+    let told = metrics.render();
     let value = |name: &str, labels: &[&str]| {
         let fits = |line: &&str| line.starts_with(name) && labels.iter().all(|label| line.contains(label));
         told.lines().find(fits).unwrap_or_else(|| panic!("{name} {labels:?}\n{told}")).rsplit(' ').next()

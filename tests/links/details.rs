@@ -8,7 +8,6 @@ use crate::support::client::{Client, Setup};
 use crate::support::own_process::in_own_process;
 use crate::support::{KEY, ManualClock, PATIENCE, key_of, stand_in, stand_in_with};
 use http::{HeaderValue, Method, StatusCode};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use nebulink::background_runtime::BackgroundRuntime;
 use nebulink::cache::{MemoryCache, MemoryDetailsCache};
 use nebulink::demo::{CallKind, Fault, Interaction, Matching, StandIn};
@@ -20,6 +19,7 @@ use nebulink::domain::{
 use nebulink::limits::{RateLimiter, RateLimits};
 use nebulink::nebuly::ApiKeySource;
 use nebulink::resolver::{Construct, Policy, Resolver, ResolverDependencies, ResolverDetails};
+use nebulink::telemetry::MetricsRegistry;
 use url::Url;
 use uuid::{Uuid, uuid};
 
@@ -372,15 +372,14 @@ async fn where_there_is_room_for_one_call_details_get_it_too() {
 
 #[test]
 fn details_have_a_circuit_breaker_of_their_own_which_the_metric_is_not_about() {
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = MetricsRegistry::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let stand_in = runtime.block_on(with_items(30));
-    let client = metrics::with_local_recorder(&recorder, || {
+    let client = metrics.scope(|| {
         let _entered = runtime.enter();
         Setup { retries: 0, ..Setup::default() }.client(&stand_in)
     });
-    let is_open =
-        || recorder.handle().render().contains("nebulink_nebuly_circuit_open{project=\"default\"} 1");
+    let is_open = || metrics.render().contains("nebulink_nebuly_circuit_open{project=\"default\"} 1");
     let open = Cause::Overloaded { retry_after: Some(5) };
     runtime.block_on(async {
         stand_in.set_fault_for(details_of_conversations(), Fault::Drop);
@@ -407,7 +406,7 @@ fn details_have_a_circuit_breaker_of_their_own_which_the_metric_is_not_about() {
         assert_eq!(client.ask("c0").await.unwrap_err().cause, open);
         assert!(is_found(&client.details_of(&conversation("c0")).await) && is_open());
     });
-    let told = recorder.handle().render();
+    let told = metrics.render();
     for (call, result, count) in [
         ("conversation_detail", "ok", 2),
         ("conversation_detail", "failed", 10),

@@ -9,13 +9,13 @@ use crate::support::own_process::in_own_process;
 use crate::support::{KEY, ManualClock, PATIENCE, stand_in};
 use http::{HeaderValue, Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use nebulink::demo::{CallKind, Fault, Interaction, ListingOrder, Matching, StandIn};
 use nebulink::domain::{
     self, Answer, CallFailure, Caller, CallerKey, Callers as _, Cause, Item, Kind, Tag, TagSearch,
     TaggedItems as _, TimeRange,
 };
 use nebulink::limits::{RateLimiter, RateLimits};
+use nebulink::telemetry::MetricsRegistry;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -508,10 +508,10 @@ async fn who_leaves_has_the_token_back_of_a_page_that_was_not_asked_for() {
 
 #[test]
 fn listings_share_the_circuit_breaker_of_details_and_have_their_own_labels() {
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = MetricsRegistry::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let stand_in = runtime.block_on(with_items(spread(60)));
-    let client = metrics::with_local_recorder(&recorder, || {
+    let client = metrics.scope(|| {
         let _entered = runtime.enter();
         Setup { retries: 0, ..Setup::default() }.client(&stand_in)
     });
@@ -536,7 +536,7 @@ fn listings_share_the_circuit_breaker_of_details_and_have_their_own_labels() {
         assert_eq!(client.newest(&search(Kind::Conversation)).await, Ok(found(Kind::Conversation, 1)));
         assert_eq!(client.newest(&search(Kind::Interaction)).await, Ok(found(Kind::Interaction, 1)));
     });
-    let told = recorder.handle().render();
+    let told = metrics.render();
     for (call, result, count) in [
         ("get_interactions", "ok", 2),
         ("get_interactions", "failed", 10),

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use nebulink::cache::{SharedCache, SharedCacheOptions};
 use nebulink::domain::{
     AllowedHosts, Clock, Item, Lifetimes, ProjectIndex, Scope, SharedLink, SharedLinks, SystemClock,
     TargetUrl,
 };
+use nebulink::telemetry::MetricsRegistry;
 
 use crate::support::eventually;
 
@@ -29,7 +29,7 @@ pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
 #[derive(Clone)]
 pub(crate) struct Replica {
     cache: Arc<SharedCache>,
-    counts: PrometheusHandle,
+    counts: MetricsRegistry,
 }
 
 /// The options of every replica: three projects, and a time limit that even a loaded machine keeps.
@@ -55,14 +55,12 @@ impl Replica {
     }
 
     pub(crate) fn with(options: SharedCacheOptions) -> Self {
-        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = MetricsRegistry::new();
         let contains_key = Arc::new(|text: &str| text.contains(NEBULY_KEY));
-        let (cache, mut writer) = metrics::with_local_recorder(&recorder, || {
-            SharedCache::new(options, contains_key, Arc::new(SystemClock))
-        })
-        .unwrap();
+        let (cache, mut writer) =
+            metrics.scope(|| SharedCache::new(options, contains_key, Arc::new(SystemClock))).unwrap();
         drop(tokio::spawn(async move { writer.run().await }));
-        Self { cache: Arc::new(cache), counts: recorder.handle() }
+        Self { cache: Arc::new(cache), counts: metrics }
     }
 
     /// The links that it has for an item.

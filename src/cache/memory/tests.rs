@@ -64,15 +64,15 @@ fn the_links_that_lead_somewhere_can_be_listed() {
 
 #[test]
 fn metrics_tell_what_it_holds_and_what_had_to_leave() {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let cache = metrics::with_local_recorder(&recorder, || MemoryCache::new(100_000));
+    let metrics = crate::telemetry::MetricsRegistry::new();
+    let cache = metrics.scope(|| MemoryCache::new(100_000));
     for number in 0..2_000 {
         cache.insert(Scope::All, Item::conversation(format!("{number}")).unwrap(), absent());
     }
     // Replacing a link evicts none.
     cache.housekeep();
     let (entries, size) = (cache.entry_count(), cache.weighted_size());
-    let text = recorder.handle().render();
+    let text = metrics.render();
     for line in [
         format!("nebulink_cache_entries {entries}"),
         format!("nebulink_cache_size_bytes {size}"),

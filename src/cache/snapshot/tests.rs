@@ -243,13 +243,13 @@ fn a_folder_that_cannot_be_written_to_is_noticed_before_anything_is_written() {
 
 #[test]
 fn the_lines_that_are_skipped_are_counted_in_a_metric() {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let metrics = crate::telemetry::MetricsRegistry::new();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("links");
     std::fs::write(&path, ["x\n", &line("project", "\"third\""), "y\n"].concat()).unwrap();
-    let snapshot = metrics::with_local_recorder(&recorder, || SnapshotFile::new(&path, filter(&["first"])));
+    let snapshot = metrics.scope(|| SnapshotFile::new(&path, filter(&["first"])));
     snapshot.0.load(&MemoryCache::new(1 << 20), NOW).unwrap();
-    let text = recorder.handle().render();
+    let text = metrics.render();
     assert!(text.contains("\nnebulink_snapshot_lines_skipped_total 2\n"), "{text}");
 }
 

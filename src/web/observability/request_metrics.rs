@@ -2,7 +2,7 @@
 //!
 //! The labels come from the closed sets below, so callers can create no series. A series is registered when it is first
 //! counted, which keeps the scrape small, and found by its index in a table from then on: a redirect neither hashes nor
-//! locks nor formats for it. The histogram itself takes a block of memory for every 64 samples until the next upkeep.
+//! locks nor formats for it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
