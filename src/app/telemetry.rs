@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use tracing::level_filters::LevelFilter;
+
 use super::error::StartError;
 use super::nebuly_clients::read_authorities;
 use crate::server::OpenConnections;
 use crate::settings;
 use crate::telemetry::{
-    Authorities, LogFormat, LogOptions, MetricsRegistry, Traces, TracesOptions, log_lines_dropped,
+    Authorities, LogFormat, LogOptions, MetricsRegistry, Traces, TracesOptions, json_lines, log_lines_dropped,
 };
 use crate::web::management::RenderMetrics;
-use crate::web::{AccessLogger, Escaping, LoggedRequests, RequestTracer, TraceSampling};
+use crate::web::{
+    ACCESS_TARGET, AccessLogger, Escaping, JsonLines, LoggedRequests, RequestTracer, TraceSampling,
+};
 
 /// The options of the log.
 #[must_use]
@@ -25,7 +29,12 @@ pub fn log_options(settings: &settings::LogSettings) -> LogOptions {
 
 /// The options of the access log.
 pub(super) fn access_log(settings: &settings::LogSettings) -> AccessLogger {
+    let level = [LevelFilter::INFO, LevelFilter::WARN, LevelFilter::ERROR].into_iter().find(|level| {
+        level.into_level().is_some_and(|level| settings.level.would_enable(ACCESS_TARGET, &level))
+    });
+    let level = level.unwrap_or(LevelFilter::OFF);
     AccessLogger {
+        json: json_lines().map(|push| JsonLines { push, level }),
         requests: match settings.access {
             settings::AccessLogSetting::All => LoggedRequests::All,
             settings::AccessLogSetting::Cold => LoggedRequests::Cold,

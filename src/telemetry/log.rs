@@ -4,6 +4,7 @@
 //! direct write would block until the log is read.
 
 use std::io::{self, IsTerminal, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use std::{panic, thread};
@@ -21,6 +22,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The queue of the process, from `init` on.
 static QUEUE: OnceLock<Arc<LogQueue>> = OnceLock::new();
+
+/// True once `init` has begun to log as JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 /// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +63,10 @@ pub fn init(options: &LogOptions) -> io::Result<()> {
         let queue = LogQueue::start(io::stderr())?;
         || queue
     });
+    let format = options.format_of_stderr();
+    IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
     let colours = io::stderr().is_terminal();
-    let subscriber =
-        subscriber(options.format_of_stderr(), options.level.clone(), colours, Arc::clone(queue));
+    let subscriber = subscriber(format, options.level.clone(), colours, Arc::clone(queue));
     // A second subscriber is refused, and the first goes on.
     drop(tracing::subscriber::set_global_default(subscriber));
     panic::set_hook(Box::new(log_panic));
@@ -82,6 +87,18 @@ pub fn print_error(line: &str) {
         // An error cannot be reported anywhere.
         None => drop(writeln!(io::stderr(), "{line}")),
     }
+}
+
+/// The function that takes lines of the log which are JSON already, with their line ends. `None` unless the log of this process
+/// is JSON. It never blocks.
+#[must_use]
+pub fn json_lines() -> Option<fn(&[u8])> {
+    let push: fn(&[u8]) = |line| {
+        if let Some(queue) = QUEUE.get() {
+            queue.push(line);
+        }
+    };
+    IS_JSON.load(Ordering::Relaxed).then_some(push)
 }
 
 /// The number of log lines that were dropped because they were not read in time.

@@ -39,7 +39,7 @@ pub(super) async fn handle(web: &Arc<Web>, route: Route, parts: Parts, body: Bod
         );
         let as_page = wants_page(route, &parts);
         let response = ProblemResponse::from(Problem::Internal).into_response(web, as_page, &request_id);
-        web.request_metrics.count(route, &parts.method, response.status(), started);
+        web.request_metrics.count(route, &parts.method, response.status(), started.elapsed());
         response
     });
     finish(&mut response, request_id);
@@ -167,11 +167,12 @@ async fn fixed(
 impl Web {
     /// Counts, logs and traces an answered request.
     pub(super) fn record(&self, record: &RequestRecord<'_>, span: Option<&RequestSpan>) {
-        self.request_metrics.count(record.route, record.method, record.status, record.started);
+        let duration = record.started.elapsed();
+        self.request_metrics.count(record.route, record.method, record.status, duration);
         if let Some(span) = span {
             span.answered(record.status, record.item.map(Item::kind).zip(record.outcome));
         }
-        self.options.access_log.log(record, span.map(RequestSpan::trace_id));
+        self.options.access_log.log(record, duration, span.map(RequestSpan::trace_id));
     }
 }
 

@@ -70,7 +70,8 @@ use url::Url;
 use self::caller::{Access, Authenticator};
 pub(crate) use self::link_json::{LinkJson, LinkJsonContext, LinkState, ProblemJson};
 pub use self::observability::{
-    AccessLogger, Escaping, LoggedRequests, MetricsRecorder, RequestTracer, TraceSampling,
+    ACCESS_TARGET, AccessLogger, Escaping, JsonLines, LoggedRequests, MetricsRecorder, RequestTracer,
+    TraceSampling,
 };
 use self::observability::{RequestMetrics, ResolutionMetrics};
 use self::places::Places;

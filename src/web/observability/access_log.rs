@@ -1,32 +1,25 @@
 //! One line in the log for each answered request that the operator wants to see.
 
 use std::fmt::{self, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use opentelemetry::trace::TraceId;
+use tracing::Level;
 
+use super::access_line::{ACCESS_TARGET, JsonLines, MAX_LEN};
 use super::link_outcome::LinkOutcome;
-use super::request_id::RequestId;
-use crate::domain::Item;
-use crate::web::route::Route;
-
-/// The longest text of a caller's in a line, in bytes after escaping.
-const MAX_LEN: usize = 600;
-
-/// The status of a request whose client disconnected before its answer was ready, as nginx counts it.
-pub(in crate::web) const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
-    Ok(status) => status,
-    Err(_) => StatusCode::REQUEST_TIMEOUT,
-};
+use super::request_record::RequestRecord;
 
 /// Writes the access log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct AccessLogger {
     /// The requests that get a line.
     pub requests: LoggedRequests,
     /// The form of texts that a caller chose.
     pub escaping: Escaping,
+    /// Where lines go if they are JSON; otherwise they go through tracing, as all other events do.
+    pub json: Option<JsonLines>,
 }
 
 /// The answered requests that get a line.
@@ -51,43 +44,8 @@ pub enum Escaping {
     ByFormat,
 }
 
-/// A request that was answered or whose client disconnected, as it is counted, logged and traced.
-#[derive(Clone, Copy)]
-pub(in crate::web) struct RequestRecord<'a> {
-    pub(in crate::web) request_id: &'a RequestId,
-    pub(in crate::web) route: Route,
-    pub(in crate::web) method: &'a Method,
-    pub(in crate::web) status: StatusCode,
-    /// The person who asked, if a trusted proxy names one.
-    pub(in crate::web) identity: Option<&'a str>,
-    /// The name of the tag that was looked up. Its value is not logged.
-    pub(in crate::web) tag: Option<&'a str>,
-    /// The item that was asked for, or that the tag led to.
-    pub(in crate::web) item: Option<&'a Item<'a>>,
-    pub(in crate::web) outcome: Option<LinkOutcome>,
-    /// The number of links, if the request was for many. Their ids are not logged.
-    pub(in crate::web) links: Option<usize>,
-    /// True if it cost a call to Nebuly.
-    pub(in crate::web) is_cold: bool,
-    /// When its head had been read.
-    pub(in crate::web) started: Instant,
-}
-
 /// A text that a caller chose, escaped and cut to fit a line.
 struct Sanitized<'a>(&'a str, Escaping);
-
-impl RequestRecord<'_> {
-    /// Returns true if its caller has seen where a link leads, or may have.
-    fn is_opened(&self) -> bool {
-        match self.status {
-            // The links to choose from say where they lead, too.
-            StatusCode::FOUND | StatusCode::CONFLICT | CLIENT_CLOSED_REQUEST => true,
-            // A card has no outcome: it shows nothing of the link.
-            StatusCode::OK => self.outcome.is_some() || self.links.is_some(),
-            _ => false,
-        }
-    }
-}
 
 impl AccessLogger {
     /// Returns true if a request gets a line.
@@ -104,9 +62,14 @@ impl AccessLogger {
     ///
     /// Who opened a link, its page, or many links at once is logged in any case: without this line, in one of
     /// `nebulink::audit`. So is a client that disconnected: it may read the answer first and reset the connection then.
-    pub(in crate::web) fn log(self, record: &RequestRecord<'_>, trace_id: Option<TraceId>) {
+    pub(in crate::web) fn log(
+        self,
+        record: &RequestRecord<'_>,
+        duration: Duration,
+        trace_id: Option<TraceId>,
+    ) {
         if self.wants(record.status, record.is_cold) {
-            self.log_request(record, trace_id);
+            self.log_request(record, duration, trace_id);
         } else if let Some(identity) = record.identity.filter(|_| record.is_opened()) {
             tracing::info!(
                 target: "nebulink::audit",
@@ -123,11 +86,22 @@ impl AccessLogger {
     }
 
     /// Writes a line; its level follows from the status.
-    fn log_request(self, record: &RequestRecord<'_>, trace_id: Option<TraceId>) {
+    fn log_request(self, record: &RequestRecord<'_>, duration: Duration, trace_id: Option<TraceId>) {
+        let (level, message) = match record.status.as_u16() {
+            499 => (Level::INFO, "connection closed before the answer"),
+            500 => (Level::ERROR, "request answered"),
+            501.. => (Level::WARN, "request answered"),
+            _ => (Level::INFO, "request answered"),
+        };
+        if let Some(json) = self.json {
+            json.write(level, message, record, duration, trace_id);
+            return;
+        }
         macro_rules! line {
-            ($level:ident, $message:literal) => {
-                tracing::$level!(
-                    target: "nebulink::access",
+            ($level:expr) => {
+                tracing::event!(
+                    target: ACCESS_TARGET,
+                    $level,
                     request_id = record.request_id.as_str(),
                     route = record.route.pattern(),
                     method = %Sanitized(record.method.as_str(), self.escaping),
@@ -139,16 +113,16 @@ impl AccessLogger {
                     outcome = record.outcome.map(LinkOutcome::as_str),
                     links = record.links,
                     trace_id = trace_id.map(tracing::field::display),
-                    duration_ms = milliseconds(record.started.elapsed()),
-                    $message
+                    duration_ms = milliseconds(duration),
+                    "{message}"
                 )
             };
         }
-        match record.status.as_u16() {
-            499 => line!(info, "connection closed before the answer"),
-            500 => line!(error, "request answered"),
-            501.. => line!(warn, "request answered"),
-            _ => line!(info, "request answered"),
+        // The level of a place in the code is fixed.
+        match level {
+            Level::ERROR => line!(Level::ERROR),
+            Level::WARN => line!(Level::WARN),
+            _ => line!(Level::INFO),
         }
     }
 }
@@ -224,7 +198,7 @@ mod tests {
     #[test]
     fn each_level_logs_its_own_requests() {
         let wanted = |requests, status, is_cold| {
-            AccessLogger { requests, escaping: Escaping::ByFormat }
+            AccessLogger { requests, escaping: Escaping::ByFormat, json: None }
                 .wants(StatusCode::from_u16(status).unwrap(), is_cold)
         };
         for (requests, hit, resolved, bad, negative, failed) in [

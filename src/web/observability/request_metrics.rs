@@ -5,7 +5,7 @@
 //! locks nor formats for it.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
@@ -77,9 +77,14 @@ impl RequestMetrics {
         Self { recorder, series: std::iter::repeat_with(OnceLock::new).take(len).collect() }
     }
 
-    /// Counts a request. `started` is when its head was complete; it ends now, with its answer or without.
-    pub(in crate::web) fn count(&self, route: Route, method: &Method, status: StatusCode, started: Instant) {
-        let duration = started.elapsed();
+    /// Counts a request, and the time from its complete head to its answer or its end.
+    pub(in crate::web) fn count(
+        &self,
+        route: Route,
+        method: &Method,
+        status: StatusCode,
+        duration: Duration,
+    ) {
         match index(route, method, status).and_then(|index| self.series.get(index)) {
             Some(series) => {
                 series.get_or_init(|| self.register(route, method, status)).count(duration);
