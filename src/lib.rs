@@ -24,8 +24,9 @@
 //!
 //! | module | job | may import |
 //! |---|---|---|
-//! | [`domain`] | ids, links, URLs, the freshness of an answer; the interfaces that the resolver needs | `text` |
+//! | [`domain`] | ids, links, URLs, the freshness of an answer; the interfaces that the resolver needs | `coarse_clock`, `text` |
 //! | `text` | how text is percent-encoded, and escaped to be shown | nothing of the crate |
+//! | `coarse_clock` | clocks that are read in no time, for lifetimes and deadlines | nothing of the crate |
 //! | `sync` | the lock and the task of code whose interleavings are tested | nothing of the crate |
 //! | [`background_runtime`] | the runtime of work that no redirect should wait behind | `sync` |
 //! | `http_client` | the builder of every HTTP client, and the causes of its errors | nothing of the crate |
@@ -35,7 +36,7 @@
 //! | [`limits`] | adapter: the rate limit of each caller | `domain` |
 //! | [`resolver`] | the policy: from where a request is answered, and when Nebuly is asked | `domain`, `background_runtime`, `sync` |
 //! | [`web`] | routes, authentication, redirects, problems, pages | `domain`, `resolver`, `background_runtime`, `files`, `text` |
-//! | [`server`] | connections, their deadlines, the drain; knows no routes | nothing of the crate |
+//! | [`server`] | connections, their deadlines, the drain; knows no routes | `coarse_clock` |
 //! | [`settings`] | defaults, file, environment, command line | `domain`, `files`, `text` |
 //! | [`telemetry`] | logs, metrics and traces | `http_client` |
 //! | [`app`] | the composition root: builds everything from the settings and runs it | all above but `text`, `sync`, `http_client` |
@@ -49,6 +50,7 @@ pub mod app;
 pub mod background_runtime;
 pub mod cache;
 pub mod cli;
+mod coarse_clock;
 pub mod demo;
 pub mod domain;
 pub mod files;

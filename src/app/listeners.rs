@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::response::Response;
 use http::Request;
+use hyper::service::Service;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tower::Service;
 
-use crate::server::{self, BindError, ConnectionLimits, Drain, OpenConnections, RequestBody};
+use crate::server::{self, BindError, Connection, ConnectionLimits, Drain, OpenConnections, RequestBody};
 use crate::settings;
 
 /// The two sockets that the program listens on.
@@ -57,19 +57,20 @@ impl Listeners {
 
 impl Serving {
     /// Accepts connections until `drain` closes.
-    pub(super) fn start<S>(
+    pub(super) fn start<F, S>(
         name: &'static str,
         listener: TcpListener,
-        service: S,
+        service_of: F,
         limits: ConnectionLimits,
         drain: Drain,
         open: OpenConnections,
     ) -> Self
     where
-        S: Service<Request<RequestBody>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+        F: Fn(Connection) -> S + Send + 'static,
+        S: Service<Request<RequestBody>, Response = Response, Error = Infallible> + Send + 'static,
         S::Future: Send,
     {
-        let task = tokio::spawn(server::serve(listener, service, limits, drain.clone(), open));
+        let task = tokio::spawn(server::serve(listener, service_of, limits, drain.clone(), open));
         Self { name, drain, task }
     }
 

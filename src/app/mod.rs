@@ -19,7 +19,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use futures_util::FutureExt as _;
-use tower::service_fn;
+use hyper::service::service_fn;
+use hyper_util::service::TowerToHyperService;
 use tracing::field::display;
 
 use self::background::Background;
@@ -31,8 +32,8 @@ use self::listeners::Serving;
 pub use self::listeners::{AcceptLoopEnded, Listeners};
 pub use self::nebuly_clients::{NebulyClients, nebuly_clients_of};
 pub use self::telemetry::{log_options, traces_of};
+use self::web_options::access;
 pub use self::web_options::api_tokens_of;
-use self::web_options::{access, extend_deadline, watch_disconnect};
 use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{Clock, SystemClock};
 use crate::files;
@@ -42,7 +43,7 @@ use crate::settings::Settings;
 use crate::telemetry::{MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
 use crate::web::management::HealthCheck;
-use crate::web::{self, PublicRouter, Web};
+use crate::web::{self, ClientConnection, PublicRouter, Web};
 
 /// The program, built and not yet serving.
 pub struct App {
@@ -125,9 +126,6 @@ impl App {
                 max_in_flight: settings.nebuly.max_in_flight,
                 background,
                 request_timeout: settings.server.request_timeout,
-                extend_deadline,
-                limit_stall: web_options::limit_stall,
-                watch_disconnect,
                 access_log: telemetry::access_log(&settings.log),
                 access: access(settings, api_tokens_file.as_ref(), clock),
                 unfurl: settings.preview.unfurl,
@@ -197,7 +195,7 @@ impl App {
     /// The routes of the public listener.
     pub fn public(&self) -> Router {
         let public = self.public.clone();
-        Router::new().fallback(move |request: Request| public.clone().answer(request))
+        Router::new().fallback(move |request: Request| public.clone().answer(None, request))
     }
 
     /// The routes of the management listener.
@@ -220,10 +218,11 @@ impl App {
         let addresses = (listeners.public_address(), listeners.management_address());
         let (listen, management_listen) = (addresses.0.ok().map(display), addresses.1.ok().map(display));
         let version = env!("CARGO_PKG_VERSION");
+        let management_routes = self.management;
         let mut management = Serving::start(
             "management",
             listeners.management,
-            self.management,
+            move |_connection| TowerToHyperService::new(management_routes.clone()),
             ConnectionLimits { max_connections: descriptors.management, ..limits },
             Drain::default(),
             // A flood of the public listener must not fail a probe.
@@ -248,10 +247,19 @@ impl App {
 
         let open = self.open.clone();
         let limits = ConnectionLimits { max_connections: descriptors.public, ..limits };
-        let public = self.public;
-        let answer = move |request| public.clone().answer(request).map(Ok);
-        let mut public =
-            Serving::start("public", listeners.public, service_fn(answer), limits, drain.clone(), self.open);
+        let router = self.public;
+        let service_of = move |connection| {
+            let (router, connection) = (router.clone(), Arc::new(connection) as Arc<dyn ClientConnection>);
+            service_fn(move |request| router.clone().answer(Some(Arc::clone(&connection)), request).map(Ok))
+        };
+        let mut public = Serving::start(
+            "public",
+            listeners.public,
+            service_of,
+            limits,
+            drain.clone(),
+            self.open,
+        );
         self.is_serving.store(true, Ordering::Relaxed);
         tracing::info!(version, listen, management_listen, "serving");
         let stopped = tokio::select! {

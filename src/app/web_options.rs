@@ -1,5 +1,6 @@
-//! Options of the web layer: who has access, and two functions to reach the connection of a request.
+//! Options of the web layer: who has access, and what a connection can do for its requests.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,26 +43,25 @@ pub(super) fn access(
         api_tokens: api_tokens_file.map(ApiTokensFile::tokens),
         cors_origins: settings.access.cors_origins.clone(),
         trusted_proxies: settings.server.trusted_proxies.clone(),
-        peer: |extensions| extensions.get::<server::Connection>().map(server::Connection::peer),
         callers: Arc::new(limits::RateLimiter::new(limits, clock)),
     }
 }
 
-/// Gives the web layer, which knows nothing of connections, a way to extend the deadline of a request.
-pub(super) fn extend_deadline(extensions: &http::Extensions, by: Duration) {
-    if let Some(connection) = extensions.get::<server::Connection>() {
-        connection.extend_deadline(by);
+/// What the web layer, which knows nothing of the server, needs of a connection.
+impl web::ClientConnection for server::Connection {
+    fn peer(&self) -> SocketAddr {
+        self.peer()
     }
-}
 
-/// Gives the web layer, which knows nothing of connections, a way to let a client go that does not read its answer.
-pub(super) fn limit_stall(extensions: &http::Extensions, to: Duration) {
-    if let Some(connection) = extensions.get::<server::Connection>() {
-        connection.limit_stall(to);
+    fn extend_deadline(&self, by: Duration) {
+        self.extend_deadline(by);
     }
-}
 
-/// Tells the web layer, which knows nothing of connections, if a caller was gone before its answer came.
-pub(super) fn watch_disconnect(extensions: &http::Extensions) -> Option<web::Disconnected> {
-    Some(Box::pin(extensions.get::<server::Connection>()?.watch_disconnect()?))
+    fn limit_stall(&self, to: Duration) {
+        self.limit_stall(to);
+    }
+
+    fn watch_disconnect(&self) -> Option<web::Disconnected> {
+        Some(Box::pin(self.watch_disconnect()?))
+    }
 }

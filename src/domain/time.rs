@@ -1,7 +1,9 @@
 //! Time as a value.
 
 use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
+
+use crate::coarse_clock;
 
 /// The most by which the clocks of machines may differ: a link that another one wrote just now may seem to be from the
 /// future.
@@ -83,8 +85,7 @@ impl MonotonicTime {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(millis(elapsed))
+        Timestamp(millis(coarse_clock::since_epoch()))
     }
 
     fn monotonic(&self) -> MonotonicTime {

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use super::drain::Drain;
 use super::phase::{AtomicPhaseAndDeadline, LAST_MICROS, Phase, PhaseAndDeadline};
+use crate::coarse_clock;
 
 /// The longest sleep: a timeout of years must not overflow the clock.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -36,7 +36,7 @@ pub struct ConnectionLimits {
     pub request_timeout: Duration,
 }
 
-/// The connection that a request came on, found in the request's extensions.
+/// A connection, as its task, the registry and the services of its requests share it.
 #[derive(Clone)]
 pub struct Connection(Arc<ConnectionState>);
 
@@ -57,7 +57,7 @@ struct ConnectionState {
 /// The timeouts of one listener in microseconds, and the moment that its deadlines count from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
-    epoch: Instant,
+    epoch: Duration,
     header: u64,
     idle: u64,
     request: u64,
@@ -254,7 +254,7 @@ impl fmt::Debug for Connection {
 impl Times {
     pub(super) fn new(limits: &ConnectionLimits) -> Self {
         Self {
-            epoch: Instant::now(),
+            epoch: coarse_clock::monotonic(),
             header: micros(limits.header_timeout),
             idle: micros(limits.idle_timeout),
             request: micros(limits.request_timeout),
@@ -263,7 +263,7 @@ impl Times {
     }
 
     fn now(&self) -> u64 {
-        micros(self.epoch.elapsed())
+        micros(coarse_clock::monotonic().saturating_sub(self.epoch))
     }
 
     fn after(&self, micros: u64) -> u64 {

@@ -19,13 +19,13 @@ use std::time::Duration;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
-use tower::Service;
 
 use super::accept::Acceptor;
 use super::connection::{Connection, ConnectionLimits, Times};
@@ -47,18 +47,19 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Serves until `drain` closes, then until the requests in flight are answered or `drain` aborts. Returns the number of
 /// requests that were aborted.
 ///
-/// Each request carries its [`Connection`] in its extensions. `open` counts the connections, and says whose connection is
-/// closed when file descriptors run out. A panic of `service` ends its connection and no other. Dropping the future ends
-/// every connection.
-pub async fn serve<S, B>(
+/// `service_of` makes the service of each connection. `open` counts the connections, and says whose connection is closed
+/// when file descriptors run out. A panic of a service ends its connection and no other. Dropping the future ends every
+/// connection.
+pub async fn serve<F, S, B>(
     listener: TcpListener,
-    service: S,
+    service_of: F,
     limits: ConnectionLimits,
     drain: Drain,
     open: OpenConnections,
 ) -> usize
 where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    F: Fn(Connection) -> S,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Send + 'static,
     S::Future: Send,
     B: Body + Send + 'static,
     B::Data: Send,
@@ -80,7 +81,8 @@ where
         };
         let connection = Connection::new(peer, times, drain.clone());
         let slot = registry.enter(connection.clone());
-        let task = tokio::spawn(run(slot, stream, service.clone(), http.clone()));
+        let service = service_of(connection.clone());
+        let task = tokio::spawn(run(slot, stream, service, http.clone()));
         connection.set_task(task.abort_handle());
     }
 
@@ -127,7 +129,7 @@ fn http() -> http1::Builder {
 /// closed.
 async fn run<S, B>(slot: Slot, stream: TcpStream, service: S, http: http1::Builder)
 where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Send + 'static,
     S::Future: Send,
     B: Body + Send + 'static,
     B::Data: Send,

@@ -9,14 +9,13 @@ use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::service::Service;
 use pin_project_lite::pin_project;
-use tower::Service;
-use tower::util::Oneshot;
 
 use super::connection::Connection;
 use super::request_body::{self, RequestBody, UnreadBody};
 
-/// The service of one connection: hands each request to a clone of the listener's service.
+/// The service of one connection, told when each request begins and ends.
 #[derive(Debug)]
 pub(super) struct ConnectionService<S> {
     service: S,
@@ -29,23 +28,22 @@ impl<S> ConnectionService<S> {
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for ConnectionService<S>
+impl<S, B> Service<Request<Incoming>> for ConnectionService<S>
 where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
     B: Body + Send + 'static,
 {
     type Response = Response<ResponseBody<B>>;
     type Error = Infallible;
-    type Future = RequestInFlight<Oneshot<S, Request<RequestBody>>, Response<B>>;
+    type Future = RequestInFlight<S::Future, Response<B>>;
 
     /// Called by hyper as soon as a head is complete.
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.connection.begin_request();
-        request.extensions_mut().insert(self.connection.clone());
         let version = request.version();
         let (request, unread) = request_body::split(request);
-        let response = Oneshot::new(self.service.clone(), request);
+        let response = self.service.call(request);
         let call = match unread {
             None => ServiceCall::WithoutBody { response },
             Some(unread) => ServiceCall::WithBody { response: Box::pin(call_and_discard(response, unread)) },

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use axum::body::Body;
 use axum::response::Response;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION};
 
-use super::observability::LinkOutcome;
+use super::headers::{NO_ROBOTS, X_ROBOTS_TAG};
+use super::observability::{LinkOutcome, LinkStatus};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use crate::domain::Item;
 
 /// The answer of a route.
 pub(super) struct RouteAnswer<'a> {
-    pub(super) result: Result<Response, Box<ProblemResponse>>,
+    pub(super) result: Result<Answer, Box<ProblemResponse>>,
     /// The item that was asked for, if it was one.
     pub(super) item: Option<Item<'a>>,
     /// The outcome of its link.
@@ -25,28 +29,46 @@ pub(super) struct RouteAnswer<'a> {
     pub(super) becomes_cold: Option<Arc<AtomicBool>>,
 }
 
+/// An answer that is no problem.
+pub(super) enum Answer {
+    Redirect(Redirect),
+    Other(Response),
+}
+
+/// A redirect, whose response is written when the headers of its request are not needed any more.
+pub(super) struct Redirect {
+    pub(super) location: HeaderValue,
+    pub(super) cache_control: HeaderValue,
+    pub(super) link_status: LinkStatus,
+}
+
+/// The most headers for which the map of a request becomes that of its response, more than browsers send. A connection keeps
+/// the map, so a larger one would cost its memory.
+const MAX_REUSED: usize = 24;
+
 impl<'a> RouteAnswer<'a> {
     /// The answer to a request for one link.
     pub(super) fn of_link(
-        result: Result<Response, Box<ProblemResponse>>,
+        result: Result<impl Into<Answer>, Box<ProblemResponse>>,
         item: Item<'a>,
         outcome: Option<LinkOutcome>,
     ) -> Self {
         let is_cold = outcome.is_some_and(LinkOutcome::is_cold);
+        let result = result.map(Into::into);
         Self { result, item: Some(item), outcome, links: None, is_cold, becomes_cold: None }
     }
 }
 
 impl RouteAnswer<'_> {
     /// The answer to any other request, which is not cold.
-    fn of_other(result: Result<Response, Box<ProblemResponse>>) -> Self {
+    fn of_other(result: Result<Answer, Box<ProblemResponse>>) -> Self {
         Self { result, item: None, outcome: None, links: None, is_cold: false, becomes_cold: None }
     }
 }
 
 impl From<Response> for RouteAnswer<'_> {
     fn from(response: Response) -> Self {
-        Self::of_other(Ok(response))
+        Self::of_other(Ok(response.into()))
     }
 }
 
@@ -59,5 +81,51 @@ impl From<Box<ProblemResponse>> for RouteAnswer<'_> {
 impl From<Problem> for RouteAnswer<'_> {
     fn from(problem: Problem) -> Self {
         Box::new(ProblemResponse::from(problem)).into()
+    }
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Redirect(_) => StatusCode::FOUND,
+            Self::Other(response) => response.status(),
+        }
+    }
+
+    /// The response. That of a redirect is written into the map of its request's headers, which costs no allocation.
+    pub(super) fn into_response(self, of_request: HeaderMap) -> Response {
+        match self {
+            Self::Redirect(redirect) => redirect.into_response(of_request),
+            Self::Other(response) => response,
+        }
+    }
+}
+
+impl Redirect {
+    fn into_response(self, mut headers: HeaderMap) -> Response {
+        if headers.capacity() > MAX_REUSED {
+            headers = HeaderMap::new();
+        }
+        headers.clear();
+        headers.insert(LOCATION, self.location);
+        headers.insert(CACHE_CONTROL, self.cache_control);
+        self.link_status.add_to(&mut headers);
+        headers.insert(X_ROBOTS_TAG, NO_ROBOTS);
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::FOUND;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+impl From<Redirect> for Answer {
+    fn from(redirect: Redirect) -> Self {
+        Self::Redirect(redirect)
+    }
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Other(response)
     }
 }

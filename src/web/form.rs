@@ -2,7 +2,6 @@
 
 use axum::body::Body;
 use http::header::{HeaderName, ORIGIN};
-use http::request::Parts;
 use percent_encoding::percent_decode;
 use url::Url;
 
@@ -11,6 +10,7 @@ use super::headers::single;
 use super::installation::Installation;
 use super::problem::Problem;
 use super::request_body::{is_sent_as, read_body};
+use super::request_head::RequestHead;
 use crate::domain::LazyCaller;
 
 /// The type of a form as browsers send it.
@@ -31,17 +31,17 @@ impl Form {
     /// once.
     pub(super) async fn read(
         web: &Web,
-        parts: &Parts,
+        head: &RequestHead,
         body: Body,
         caller: &dyn LazyCaller,
     ) -> Result<Self, Problem> {
-        if !is_from_our_page(web, parts) {
+        if !is_from_our_page(web, head) {
             return Err(Problem::CrossSite);
         }
-        if !is_sent_as(&parts.headers, MEDIA_TYPE) {
+        if !is_sent_as(&head.headers, MEDIA_TYPE) {
             return Err(Problem::UnsupportedForm);
         }
-        let body = read_body(web, parts, body, caller).await?;
+        let body = read_body(web, head, body, caller).await?;
         Self::parse(&body).ok_or(Problem::UnsupportedForm)
     }
 
@@ -73,19 +73,19 @@ fn decoded(value: &[u8]) -> Option<String> {
 
 /// Returns true if no other site can have made a browser send the request. Browsers say from where they send a form, except
 /// the oldest ones, and all of them over plain HTTP, where they send `Origin` alone.
-fn is_from_our_page(web: &Web, parts: &Parts) -> bool {
-    if parts.headers.contains_key(SEC_FETCH_SITE) {
-        return single(&parts.headers, &SEC_FETCH_SITE)
+fn is_from_our_page(web: &Web, head: &RequestHead) -> bool {
+    if head.headers.contains_key(SEC_FETCH_SITE) {
+        return single(&head.headers, &SEC_FETCH_SITE)
             .is_some_and(|site| site == "same-origin" || site == "none");
     }
-    if !parts.headers.contains_key(ORIGIN) {
+    if !head.headers.contains_key(ORIGIN) {
         return true;
     }
-    let origin = single(&parts.headers, &ORIGIN).and_then(|origin| origin.to_str().ok());
+    let origin = single(&head.headers, &ORIGIN).and_then(|origin| origin.to_str().ok());
     origin.is_some_and(|text| {
         // Written as browsers write it (RFC 6454, section 6.2): nothing but scheme, host and port.
         let origin = Url::parse(text).ok().filter(|origin| origin.origin().ascii_serialization() == text);
-        origin.is_some_and(|origin| Installation::of(web, parts).is_origin(&origin))
+        origin.is_some_and(|origin| Installation::of(web, head).is_origin(&origin))
     })
 }
 

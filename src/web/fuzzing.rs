@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "that a property does not hold is said by a panic")]
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::TraceState;
 use parking_lot::Mutex;
 use url::Url;
@@ -13,6 +13,7 @@ use url::Url;
 use super::caller::{Access, AccessRule, Authenticator, RequestCaller};
 use super::observability::TraceParent;
 use super::parameters::{Parameters, id_in_path, id_in_query};
+use super::request_head::RequestHead;
 use crate::domain::{
     AllowedHosts, Caller, CallerKey, Callers, FairnessKey, IdCandidates, IdText, Item, Kind, LazyCaller as _,
     Unlimited,
@@ -142,15 +143,13 @@ fn caller(peer: IpAddr, lines: &[HeaderValue]) -> IpAddr {
         api_tokens: None,
         cors_origins: Vec::new(),
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-        peer: |extensions| extensions.get::<SocketAddr>().copied(),
         callers: Arc::<AddressRecorder>::clone(&callers),
     });
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.extensions.insert(SocketAddr::new(peer, 4711));
-    parts.headers =
+    let headers =
         lines.iter().map(|line| (HeaderName::from_static("x-forwarded-for"), line.clone())).collect();
-    let principal = authenticator.authenticate(AccessRule::Identity, &parts).unwrap();
-    RequestCaller::new(&authenticator, &principal, &parts).caller();
+    let head = RequestHead::of_peer(peer, headers);
+    let principal = authenticator.authenticate(AccessRule::Identity, &head).unwrap();
+    RequestCaller::new(&authenticator, &principal, &head).caller();
     let address = *callers.0.lock();
     address.unwrap()
 }

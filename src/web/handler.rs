@@ -7,10 +7,10 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use http::header::{HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::request::Parts;
+use http::header::{HeaderMap, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 
-use super::answer::RouteAnswer;
+use super::Web;
+use super::answer::{Answer, RouteAnswer};
 use super::caller::RequestCaller;
 use super::headers::X_REQUEST_ID;
 use super::installation::Installation;
@@ -20,28 +20,29 @@ use super::observability::{CLIENT_CLOSED_REQUEST, RequestId, RequestRecord, Requ
 use super::pages::{favicon, open_search, robots};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
+use super::request_head::{Disconnected, RequestHead};
 use super::route::{ApiRoute, FixedRoute, Route, is_of_tags};
-use super::{Disconnected, Web};
 use super::{api, kit, negotiation, openapi, paste, redirect, tag};
 use crate::domain::{Item, LazyCaller};
 
 /// Answers a request, whatever its route. A defect that panics is a 500, not a closed connection.
-pub(super) async fn handle(web: &Arc<Web>, route: Route, parts: Parts, body: Body) -> Response {
+pub(super) async fn handle(web: &Arc<Web>, route: Route, head: RequestHead, body: Body) -> Response {
     let started = Instant::now();
-    let request_id = RequestId::of(&parts.headers);
+    let request_id = RequestId::of(&head.headers);
     let answered =
-        AssertUnwindSafe(respond(web, route, &parts, body, &request_id, started)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|_panic| {
+        AssertUnwindSafe(respond(web, route, &head, body, &request_id, started)).catch_unwind().await;
+    let answer = answered.unwrap_or_else(|_panic| {
         tracing::error!(
             request_id = request_id.as_str(),
             route = route.pattern(),
             "failed to answer a request: the handler panicked"
         );
-        let as_page = wants_page(route, &parts);
+        let as_page = wants_page(route, &head);
         let response = ProblemResponse::from(Problem::Internal).into_response(web, as_page, &request_id);
-        web.request_metrics.count(route, &parts.method, response.status(), started.elapsed());
-        response
+        web.request_metrics.count(route, &head.method, response.status(), started.elapsed());
+        response.into()
     });
+    let mut response = answer.into_response(head.headers);
     finish(&mut response, request_id);
     response
 }
@@ -50,18 +51,18 @@ pub(super) async fn handle(web: &Arc<Web>, route: Route, parts: Parts, body: Bod
 async fn respond(
     web: &Arc<Web>,
     route: Route,
-    parts: &Parts,
+    head: &RequestHead,
     body: Body,
     request_id: &RequestId,
     started: Instant,
-) -> Response {
+) -> Answer {
     let tracer = web.options.tracer.as_ref();
-    let span = tracer.and_then(|tracer| tracer.start_span(&web.authenticator, route, parts));
-    let principal = web.authenticator.authenticate(route.access_rule(), parts);
+    let span = tracer.and_then(|tracer| tracer.start_span(&web.authenticator, route, head));
+    let principal = web.authenticator.authenticate(route.access_rule(), head);
     let unanswered = RequestRecord {
         request_id,
         route,
-        method: &parts.method,
+        method: &head.method,
         status: CLIENT_CLOSED_REQUEST,
         identity: principal.as_ref().ok().and_then(|principal| principal.identity),
         tag: web.tag_of(route).map(|tag| &**tag),
@@ -75,16 +76,16 @@ async fn respond(
     let answer = match (&principal, route) {
         (Err(problem), _) => (*problem).into(),
         (Ok(principal), Route::Redirect(_) | Route::Tag(_) | Route::Fixed(_) | Route::Api(_)) => {
-            let caller = RequestCaller::new(&web.authenticator, principal, parts);
+            let caller = RequestCaller::new(&web.authenticator, principal, head);
             let span = span.as_ref();
-            let mut guard = DisconnectGuard { web, record: &unanswered, parts, span, is_armed: true };
+            let mut guard = DisconnectGuard { web, record: &unanswered, head, span, is_armed: true };
             let answer = async {
                 match route {
-                    Route::Redirect(route) => redirect::answer(web, route, parts, &caller).await,
+                    Route::Redirect(route) => redirect::answer(web, route, head, &caller).await,
                     // Boxed, so that the future of a redirect stays small.
-                    Route::Tag(route) => Box::pin(tag::answer(web, route, parts, &caller)).await,
-                    Route::Fixed(route) => Box::pin(fixed(web, route, parts, body, &caller)).await,
-                    Route::Api(route) => Box::pin(api::answer(web, route, parts, body, &caller)).await,
+                    Route::Tag(route) => Box::pin(tag::answer(web, route, head, &caller)).await,
+                    Route::Fixed(route) => Box::pin(fixed(web, route, head, body, &caller)).await,
+                    Route::Api(route) => Box::pin(api::answer(web, route, head, body, &caller)).await,
                     Route::Unmatched | Route::WrongMethod { .. } => {
                         Problem::UnknownPath { is_api: false }.into()
                     }
@@ -97,65 +98,61 @@ async fn respond(
             guard.is_armed = false;
             answer
         }
-        (Ok(_), Route::Unmatched) => unmatched(web, parts).into(),
+        (Ok(_), Route::Unmatched) => unmatched(web, head).into(),
         (Ok(_), Route::WrongMethod { allow, .. }) => Problem::MethodNotAllowed { allow }.into(),
     };
     let RouteAnswer { result, item, outcome, links, is_cold, becomes_cold } = answer;
     if is_cold || becomes_cold.is_some() || result.is_err() {
-        web.authenticator.warn_of_untrusted_forwarder(parts);
+        web.authenticator.warn_of_untrusted_forwarder(head);
     }
     if let (Some(item), Some(outcome)) = (&item, outcome) {
         web.resolution_metrics.count(item.kind(), outcome);
     }
-    let response =
-        result.unwrap_or_else(|problem| problem.into_response(web, wants_page(route, parts), request_id));
-    let record = RequestRecord {
-        status: response.status(),
-        item: item.as_ref(),
-        outcome,
-        links,
-        is_cold,
-        ..unanswered
-    };
+    let answer = result
+        .unwrap_or_else(|problem| problem.into_response(web, wants_page(route, head), request_id).into());
+    let record =
+        RequestRecord { status: answer.status(), item: item.as_ref(), outcome, links, is_cold, ..unanswered };
     if let Some(is_cold) = becomes_cold {
         let record = LateRecord::new(web, &record, span);
-        return response.map(|body| Body::new(RecordedBody::new(body, record, is_cold)));
+        let response = answer.into_response(HeaderMap::new());
+        return response.map(|body| Body::new(RecordedBody::new(body, record, is_cold))).into();
     }
-    if is_cold && let Some(disconnected) = (web.options.watch_disconnect)(&parts.extensions) {
+    let watch_disconnect = || head.connection.as_ref()?.watch_disconnect();
+    if is_cold && let Some(disconnected) = watch_disconnect() {
         record_later(LateRecord::new(web, &record, span), disconnected);
     } else {
         web.record(&record, span.as_ref());
     }
-    response
+    answer
 }
 
 /// The problem of a path that is not ours.
-fn unmatched(web: &Web, parts: &Parts) -> Problem {
-    let path = parts.uri.path().strip_prefix(&*web.options.base_path);
+fn unmatched(web: &Web, head: &RequestHead) -> Problem {
+    let path = head.uri.path().strip_prefix(&*web.options.base_path);
     if path.is_some_and(is_of_tags) { Problem::UnknownTag } else { Problem::UnknownPath { is_api: false } }
 }
 
 /// Returns true if the caller is a browser that wants a page, where there are pages.
-fn wants_page(route: Route, parts: &Parts) -> bool {
-    route.has_pages() && negotiation::wants_page(&parts.headers)
+fn wants_page(route: Route, head: &RequestHead) -> bool {
+    route.has_pages() && negotiation::wants_page(&head.headers)
 }
 
 /// Answers at the path of a page or a file.
 async fn fixed(
     web: &Arc<Web>,
     route: FixedRoute,
-    parts: &Parts,
+    head: &RequestHead,
     body: Body,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'static> {
     match route {
-        FixedRoute::Paste => paste::answer(web, parts, body, caller).await,
-        FixedRoute::Kit => kit::answer(web, parts, body, caller).await,
+        FixedRoute::Paste => paste::answer(web, head, body, caller).await,
+        FixedRoute::Kit => kit::answer(web, head, body, caller).await,
         FixedRoute::OpenApi => match openapi::answer(web).await {
             Ok(description) => description.into(),
             Err(problem) => problem.into(),
         },
-        FixedRoute::OpenSearch => match open_search(&Installation::of(web, parts).address_of("")) {
+        FixedRoute::OpenSearch => match open_search(&Installation::of(web, head).address_of("")) {
             Ok(description) => description.into(),
             Err(problem) => problem.into(),
         },
@@ -196,7 +193,7 @@ fn record_later(record: LateRecord, disconnected: Disconnected) {
 struct DisconnectGuard<'a> {
     web: &'a Web,
     record: &'a RequestRecord<'a>,
-    parts: &'a Parts,
+    head: &'a RequestHead,
     span: Option<&'a RequestSpan>,
     is_armed: bool,
 }
@@ -208,7 +205,7 @@ impl Drop for DisconnectGuard<'_> {
             // The item is read once more here: the requests that are answered keep nothing for this.
             let item = match self.record.route {
                 Route::Redirect(route) | Route::Api(ApiRoute::Link(route)) => {
-                    LinkRequest::item(self.web, route, self.parts)
+                    LinkRequest::item(self.web, route, self.head)
                 }
                 _ => None,
             };

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use http::header::{HOST, HeaderName, HeaderValue};
-use http::request::Parts;
 use url::{Position, Url};
 
 use super::Web;
 use super::headers::single;
 use super::link_json::LinkJsonContext;
+use super::request_head::RequestHead;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -28,11 +28,11 @@ pub(super) struct Installation<'a> {
 
 impl<'a> Installation<'a> {
     /// Reads it from the settings, or from the headers of a request.
-    pub(super) fn of(web: &'a Web, parts: &Parts) -> Self {
+    pub(super) fn of(web: &'a Web, head: &RequestHead) -> Self {
         let base_path = web.options.base_path.as_str();
         let url = match &web.options.public_url {
             Some(url) => Some(Cow::Borrowed(url.as_str().trim_end_matches('/'))),
-            None => requested(web, parts).map(|origin| Cow::Owned(format!("{origin}{base_path}"))),
+            None => requested(web, head).map(|origin| Cow::Owned(format!("{origin}{base_path}"))),
         };
         let is_configured = web.options.public_url.is_some();
         Self { url, is_configured, base_path, with_http: OnceLock::new(), with_https: OnceLock::new() }
@@ -93,11 +93,11 @@ fn is_same_host(own: &Url, other: &Url) -> bool {
 }
 
 /// Scheme, host and port of a request, as far as its headers are plain.
-fn requested(web: &Web, parts: &Parts) -> Option<String> {
-    let is_trusted = web.authenticator.trusts_peer_of(parts);
-    let forwarded = |name| single(&parts.headers, &name).filter(|_| is_trusted);
+fn requested(web: &Web, head: &RequestHead) -> Option<String> {
+    let is_trusted = web.authenticator.trusts_peer_of(head);
+    let forwarded = |name| single(&head.headers, &name).filter(|_| is_trusted);
     let forwarded_host = forwarded(X_FORWARDED_HOST).and_then(plain_host);
-    let host = forwarded_host.or_else(|| single(&parts.headers, &HOST).and_then(plain_host))?;
+    let host = forwarded_host.or_else(|| single(&head.headers, &HOST).and_then(plain_host))?;
     let is_https = forwarded(X_FORWARDED_PROTO).is_some_and(|scheme| scheme == "https");
     Some(format!("{}://{host}", if is_https { "https" } else { "http" }))
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::request::Parts;
 use url::Url;
 
 use super::Web;
@@ -12,6 +11,7 @@ use super::negotiation::forbids_cached;
 use super::parameters::{Parameters, id_in_path, id_in_query};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
+use super::request_head::RequestHead;
 use super::route::{IdLocation, LinkRoute, is_of_tags};
 use crate::domain::{AllowedHosts, IdCandidates, IdText, InvalidId, Item, Kind, LazyCaller, PastedId, Scope};
 use crate::resolver::{Mode, ResolveRequest};
@@ -25,12 +25,16 @@ pub(super) struct LinkRequest<'a> {
 
 impl<'a> LinkRequest<'a> {
     /// Reads it. The problem says what was received for an id, if that is what is wrong.
-    pub(super) fn read(web: &Web, route: LinkRoute, parts: &'a Parts) -> Result<Self, Box<ProblemResponse>> {
+    pub(super) fn read(
+        web: &Web,
+        route: LinkRoute,
+        head: &'a RequestHead,
+    ) -> Result<Self, Box<ProblemResponse>> {
         let problem = |problem| Box::new(ProblemResponse::from(problem));
-        let mut parameters = Parameters::parse(parts.uri.query()).map_err(problem)?;
-        let path = parts.uri.path().get(web.options.base_path.len()..).unwrap_or_default();
+        let mut parameters = Parameters::parse(head.uri.query()).map_err(problem)?;
+        let path = head.uri.path().get(web.options.base_path.len()..).unwrap_or_default();
         let raw = raw_id(route, path, &parameters).map_err(problem)?;
-        let candidates = match pasted_own_link(web, route, parts, raw) {
+        let candidates = match pasted_own_link(web, route, head, raw) {
             None => candidates(&web.options.allowed_hosts, route, raw),
             Some(own_link) => {
                 parameters.project = parameters.project.or(own_link.project.map(Cow::Owned));
@@ -50,16 +54,16 @@ impl<'a> LinkRequest<'a> {
     pub(super) fn to_resolve<'r>(
         &'r self,
         web: &Web,
-        parts: &Parts,
+        head: &RequestHead,
         caller: &'r dyn LazyCaller,
     ) -> ResolveRequest<'r> {
-        let (mode, wait) = mode_and_wait(web, parts, &self.parameters);
+        let (mode, wait) = mode_and_wait(web, head, &self.parameters);
         ResolveRequest { candidates: &self.candidates, scope: self.scope, mode, wait, caller }
     }
 
     /// The item that a request names, if it names one.
-    pub(super) fn item(web: &Web, route: LinkRoute, parts: &'a Parts) -> Option<Item<'a>> {
-        Some(Self::read(web, route, parts).ok()?.candidates.into_first())
+    pub(super) fn item(web: &Web, route: LinkRoute, head: &'a RequestHead) -> Option<Item<'a>> {
+        Some(Self::read(web, route, head).ok()?.candidates.into_first())
     }
 }
 
@@ -72,19 +76,21 @@ pub(super) fn scope(web: &Web, parameters: &Parameters<'_>) -> Result<Scope, Box
 }
 
 /// The way in which a request wants its link, and the time for which it waits for the item, which it is given.
-pub(super) fn mode_and_wait(web: &Web, parts: &Parts, parameters: &Parameters<'_>) -> (Mode, Duration) {
-    let refresh = parameters.refresh || forbids_cached(&parts.headers);
+pub(super) fn mode_and_wait(web: &Web, head: &RequestHead, parameters: &Parameters<'_>) -> (Mode, Duration) {
+    let refresh = parameters.refresh || forbids_cached(&head.headers);
     let wait = parameters.wait.min(web.options.max_wait);
-    if !wait.is_zero() {
-        (web.options.extend_deadline)(&parts.extensions, wait);
+    if !wait.is_zero()
+        && let Some(connection) = &head.connection
+    {
+        connection.extend_deadline(wait);
     }
     (if refresh { Mode::Refresh } else { Mode::Cached }, wait)
 }
 
 /// The text that a request has for an id, decoded once, as a page shows it.
-pub(super) fn received_id(web: &Web, route: LinkRoute, parts: &Parts) -> Option<String> {
-    let path = parts.uri.path().get(web.options.base_path.len()..)?;
-    let raw = raw_id(route, path, &Parameters::parse(parts.uri.query()).ok()?).ok()?;
+pub(super) fn received_id(web: &Web, route: LinkRoute, head: &RequestHead) -> Option<String> {
+    let path = head.uri.path().get(web.options.base_path.len()..)?;
+    let raw = raw_id(route, path, &Parameters::parse(head.uri.query()).ok()?).ok()?;
     Some(decoded(route, raw).ok()?.decoded.into_owned())
 }
 
@@ -117,12 +123,12 @@ pub(super) fn own_link(
 }
 
 /// The link of this installation that stands in place of an id on `/go`.
-fn pasted_own_link(web: &Web, route: LinkRoute, parts: &Parts, raw: &str) -> Option<PastedId> {
+fn pasted_own_link(web: &Web, route: LinkRoute, head: &RequestHead, raw: &str) -> Option<PastedId> {
     // Looked at before it is decoded: nearly all ids are no address.
     if route.kind.is_some() || !raw.starts_with("http") {
         return None;
     }
-    own_address(web, &Installation::of(web, parts), &decoded(route, raw).ok()?.decoded)
+    own_address(web, &Installation::of(web, head), &decoded(route, raw).ok()?.decoded)
 }
 
 /// The link of this installation whose absolute address a text is.

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `router` | finds the [`route::Route`] of path and method; `route` has the table of paths |
 //! | `cors` | the rules for browsers on other origins, around `/api` |
+//! | `request_head` | the head of the request, and what its connection can do for it |
 //! | `handler` | authenticates the caller, answers (`answer`), and records the request; `late_record` does so later |
 //! | `caller` | who asks, and whether they may |
 //! | `link_request` | reads a link from path and query (`parameters`) |
@@ -54,12 +55,12 @@ mod problem;
 mod problem_response;
 mod redirect;
 mod request_body;
+mod request_head;
 mod route;
 mod router;
 mod tag;
 mod tag_request;
 
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -76,6 +77,7 @@ pub use self::observability::{
 use self::observability::{RequestMetrics, ResolutionMetrics};
 use self::places::Places;
 pub(crate) use self::problem::Problem;
+pub use self::request_head::{ClientConnection, Disconnected};
 use self::route::Route;
 pub use self::router::PublicRouter;
 use crate::background_runtime::BackgroundRuntime;
@@ -98,19 +100,6 @@ pub struct Web {
     /// The description for programs, as JSON; see `openapi`.
     description: OnceLock<Bytes>,
 }
-
-/// Gives the request with these extensions so much more time.
-pub type ExtendDeadline = fn(&http::Extensions, Duration);
-
-/// Ends the connection of the request with these extensions if its client takes no byte of the answer for so long.
-pub type LimitStall = fn(&http::Extensions, Duration);
-
-/// Resolves to true if the client had disconnected before its answer was sent: it reset the connection then.
-pub type Disconnected = Pin<Box<dyn Future<Output = bool> + Send>>;
-
-/// Finds out if the client of the request with these extensions has disconnected. It returns `None` unless the client has
-/// finished sending: otherwise the server notices a disconnect at once.
-pub type WatchDisconnect = fn(&http::Extensions) -> Option<Disconnected>;
 
 /// The options of [`Web`].
 #[derive(Clone)]
@@ -139,12 +128,6 @@ pub struct WebOptions {
     pub background: BackgroundRuntime,
     /// The time that a request may take.
     pub request_timeout: Duration,
-    /// Gives a request that waits the time for it.
-    pub extend_deadline: ExtendDeadline,
-    /// Lets a client go that does not read its answer.
-    pub limit_stall: LimitStall,
-    /// Finds out if a client had disconnected before its answer was sent.
-    pub watch_disconnect: WatchDisconnect,
     /// Logs the answered requests.
     pub access_log: AccessLogger,
     /// The rules of access.
@@ -166,7 +149,9 @@ impl Web {
         if !resolver.has_tags() {
             options.lookup_tags.clear();
         }
-        let cacheable = HeaderValue::try_from(format!("private, max-age={}", options.max_age.as_secs()));
+        let cacheable = format!("private, max-age={}", options.max_age.as_secs());
+        // Leaked, once for each program: a value that is counted would be a number that all threads write to.
+        let cacheable = HeaderValue::from_maybe_shared(Bytes::from_static(cacheable.leak().as_bytes()));
         Self {
             resolver,
             authenticator: Authenticator::new(options.access.clone()),

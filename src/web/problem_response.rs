@@ -2,7 +2,6 @@
 
 use axum::response::Response;
 use http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::request::Parts;
 
 use super::Web;
 use super::installation::Installation;
@@ -11,6 +10,7 @@ use super::link_json::{LinkJson, ProblemJson};
 use super::observability::{LinkStatus, RequestId};
 use super::pages::{Choice, PagePolicy, page_response, problem_page, secure_response};
 use super::problem::Problem;
+use super::request_head::RequestHead;
 use crate::domain::Item;
 use crate::resolver::Found;
 
@@ -42,12 +42,12 @@ impl ProblemResponse {
     /// The links that an id stands for, to choose from. With `noredirect`, a page leads to their pages.
     pub(super) fn ambiguous(
         web: &Web,
-        parts: &Parts,
+        head: &RequestHead,
         item: &Item<'_>,
         found: &[Found],
         noredirect: bool,
     ) -> Self {
-        let installation = Installation::of(web, parts);
+        let installation = Installation::of(web, head);
         let context = web.link_json_context(&installation);
         let noredirect = if noredirect { "&noredirect" } else { "" };
         let choice = |found: &Found| Choice {

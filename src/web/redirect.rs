@@ -1,14 +1,10 @@
 //! The redirect: asks the resolver for a link, and writes the answer.
 
-use axum::body::Body;
-use axum::response::Response;
-use http::StatusCode;
-use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION};
-use http::request::Parts;
+use http::HeaderValue;
 
 use super::Web;
-use super::answer::RouteAnswer;
-use super::headers::{NO_ROBOTS, NO_STORE, X_ROBOTS_TAG};
+use super::answer::{Redirect, RouteAnswer};
+use super::headers::NO_STORE;
 use super::link_address::SelfLink;
 use super::link_page::{self, LinkPageAnswer, LinkPageRequest};
 use super::link_request::{LinkRequest, received_id};
@@ -16,29 +12,27 @@ use super::observability::LinkStatus;
 use super::pages::{card, is_preview_robot};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
+use super::request_head::RequestHead;
 use super::route::LinkRoute;
 use crate::domain::{LazyCaller, Scope, TargetUrl};
 use crate::resolver::{Mode, Outcome};
-
-/// As many headers as a redirect has, so that their map is made once.
-const HEADERS: usize = 9;
 
 /// Answers a request for a link.
 pub(super) async fn answer<'a>(
     web: &Web,
     route: LinkRoute,
-    parts: &'a Parts,
+    head: &'a RequestHead,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'a> {
-    let link_request = match LinkRequest::read(web, route, parts) {
+    let link_request = match LinkRequest::read(web, route, head) {
         Ok(request) => request,
         Err(problem) => return problem.into(),
     };
-    if web.options.unfurl && is_preview_robot(&parts.headers) {
+    if web.options.unfurl && is_preview_robot(&head.headers) {
         let result = card(&link_request.candidates).map_err(|problem| Box::new(problem.into()));
         return RouteAnswer::of_link(result, link_request.candidates.into_first(), None);
     }
-    let request = link_request.to_resolve(web, parts, caller);
+    let request = link_request.to_resolve(web, head, caller);
     let resolution = web.resolver.resolve(&request).await;
     let LinkRequest { candidates, scope, parameters } = &link_request;
     let link_status = LinkStatus::of(&resolution);
@@ -54,8 +48,8 @@ pub(super) async fn answer<'a>(
     let problem = match resolution.outcome {
         Outcome::Resolved(found) if parameters.noredirect => {
             let (position, path) = (resolution.candidate, link().path);
-            let (request, received) = (&request, received_id(web, route, parts));
-            let page = LinkPageRequest { web, parts, request, position, found, link_status, received, path };
+            let (request, received) = (&request, received_id(web, route, head));
+            let page = LinkPageRequest { web, head, request, position, found, link_status, received, path };
             // Boxed, so that the future of a redirect stays small.
             let LinkPageAnswer { result, is_cold } = Box::pin(link_page::answer(page)).await;
             let answer = RouteAnswer::of_link(result, link_request.candidates.into_first(), Some(outcome));
@@ -69,12 +63,13 @@ pub(super) async fn answer<'a>(
         Outcome::Ambiguous(found) => {
             let item = candidates.at(resolution.candidate);
             let item = item.as_ref().unwrap_or_else(|| candidates.first());
-            ProblemResponse::ambiguous(web, parts, item, &found, parameters.noredirect)
+            ProblemResponse::ambiguous(web, head, item, &found, parameters.noredirect)
         }
         Outcome::Failed(failure) => Problem::from(failure.cause).into(),
     };
     let problem = ProblemResponse { link_status: Some(link_status), link: Some(link()), ..problem };
-    RouteAnswer::of_link(Err(Box::new(problem)), link_request.candidates.into_first(), Some(outcome))
+    let problem = Err::<Redirect, _>(Box::new(problem));
+    RouteAnswer::of_link(problem, link_request.candidates.into_first(), Some(outcome))
 }
 
 /// The redirect to a URL that was found in this mode.
@@ -83,18 +78,10 @@ pub(super) fn redirect(
     url: TargetUrl,
     mode: Mode,
     link_status: LinkStatus,
-) -> Result<Response, Box<ProblemResponse>> {
+) -> Result<Redirect, Box<ProblemResponse>> {
     let is_cacheable = mode == Mode::Cached && link_status.is_certain;
     let cache_control = if is_cacheable { web.cacheable.clone() } else { NO_STORE };
     let location =
         HeaderValue::from_maybe_shared(url.into_bytes()).map_err(|_| Box::new(Problem::Internal.into()))?;
-    let mut headers = HeaderMap::with_capacity(HEADERS);
-    headers.insert(LOCATION, location);
-    headers.insert(CACHE_CONTROL, cache_control);
-    link_status.add_to(&mut headers);
-    headers.insert(X_ROBOTS_TAG, NO_ROBOTS);
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::FOUND;
-    *response.headers_mut() = headers;
-    Ok(response)
+    Ok(Redirect { location, cache_control, link_status })
 }

@@ -3,12 +3,12 @@
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::Web;
 use super::headers::single;
 use super::problem::Problem;
+use super::request_head::RequestHead;
 use crate::domain::LazyCaller;
 
 /// The longest body, in bytes.
@@ -48,11 +48,11 @@ pub(super) fn how_it_is_sent(headers: &HeaderMap) -> &'static str {
 /// once.
 pub(super) async fn read_body(
     web: &Web,
-    parts: &Parts,
+    head: &RequestHead,
     body: Body,
     caller: &dyn LazyCaller,
 ) -> Result<Bytes, Problem> {
-    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > MAX_BODY) {
         return Err(Problem::TooLarge);
     }

@@ -15,6 +15,7 @@ use http::Method;
 use tower::ServiceExt as _;
 
 use super::caller::AccessRule;
+use super::request_head::{ClientConnection, RequestHead};
 use super::route::{ALLOW_FORM, ALLOW_GET, ApiRoute, FixedRoute, LinkRoute, Route, TAGS, TagRoute};
 use super::{Web, cors, handler};
 
@@ -36,8 +37,12 @@ impl PublicRouter {
         Self(Arc::new(PublicRoutes { web, others }))
     }
 
-    /// Answers a request.
-    pub async fn answer<B>(self, request: http::Request<B>) -> Response
+    /// Answers a request. It comes without a connection in a test of the routes alone; then all callers are one.
+    pub async fn answer<B>(
+        self,
+        connection: Option<Arc<dyn ClientConnection>>,
+        mut request: http::Request<B>,
+    ) -> Response
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<axum::BoxError>,
@@ -46,7 +51,11 @@ impl PublicRouter {
         if let Some(redirect) = redirect_route(&web.options.base_path, request.method(), request.uri().path())
         {
             let (parts, _not_read) = request.into_parts();
-            return handler::handle(web, Route::Redirect(redirect), parts, Body::empty()).await;
+            let head = RequestHead::new(parts, connection);
+            return handler::handle(web, Route::Redirect(redirect), head, Body::empty()).await;
+        }
+        if let Some(connection) = connection {
+            request.extensions_mut().insert(connection);
         }
         // Boxed, so that the future of a redirect stays small.
         let answered: Result<_, Infallible> = Box::pin(others.clone().oneshot(request)).await;
@@ -104,8 +113,9 @@ fn all_but_redirects(web: &Arc<Web>) -> Router {
 }
 
 async fn answer(web: Arc<Web>, route: Route, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    handler::handle(&web, route, parts, body).await
+    let (mut parts, body) = request.into_parts();
+    let connection = parts.extensions.remove();
+    handler::handle(&web, route, RequestHead::new(parts, connection), body).await
 }
 
 /// The route of a path below `/go/tag`. axum's router would decode a value before we decode it.

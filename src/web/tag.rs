@@ -1,7 +1,5 @@
 //! A look-up by tag: asks the resolver for the newest item, and answers with its link.
 
-use http::request::Parts;
-
 use super::Web;
 use super::answer::RouteAnswer;
 use super::installation::Installation;
@@ -14,6 +12,7 @@ use super::pages::{Choice, card_of_tag, is_preview_robot};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
 use super::redirect::redirect;
+use super::request_head::RequestHead;
 use super::route::TagRoute;
 use super::tag_request::TagRequest;
 use crate::domain::{IdCandidates, Item, LazyCaller, ProjectIndex, Scope};
@@ -22,7 +21,7 @@ use crate::resolver::{AnswerSource, Outcome, ResolveRequest, TagLookup, TaggedLi
 /// A request that is being answered.
 struct Answering<'a> {
     web: &'a Web,
-    parts: &'a Parts,
+    head: &'a RequestHead,
     request: &'a TagRequest<'a>,
     lookup: &'a TagLookup<'a>,
 }
@@ -31,25 +30,25 @@ struct Answering<'a> {
 pub(super) async fn answer(
     web: &Web,
     route: TagRoute,
-    parts: &Parts,
+    head: &RequestHead,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'static> {
-    let request = match TagRequest::read(web, route, parts) {
+    let request = match TagRequest::read(web, route, head) {
         Ok(request) => request,
         Err(problem) => return problem.into(),
     };
     let TagRequest { tag, kind, scope, parameters, .. } = &request;
-    if web.options.unfurl && is_preview_robot(&parts.headers) {
+    if web.options.unfurl && is_preview_robot(&head.headers) {
         return card_of_tag(tag.name()).map_or_else(RouteAnswer::from, RouteAnswer::from);
     }
-    let (mode, wait) = mode_and_wait(web, parts, parameters);
+    let (mode, wait) = mode_and_wait(web, head, parameters);
     let range = request.range();
     let lookup = TagLookup { tag: tag.clone(), kind: *kind, range, scope: *scope, mode, wait, caller };
     let found = web.resolver.look_up(&lookup).await;
     let link_status = LinkStatus::of(&found);
     let outcome = Some(link_status.outcome);
     let has_waited = matches!(found.source, AnswerSource::Nebuly(_));
-    let answering = Answering { web, parts, request: &request, lookup: &lookup };
+    let answering = Answering { web, head, request: &request, lookup: &lookup };
     let answer = match found.outcome {
         Outcome::Resolved(link) => answering.answer_with(link, found.source).await,
         Outcome::Ambiguous(links) => {
@@ -66,7 +65,7 @@ pub(super) async fn answer(
 impl Answering<'_> {
     /// Answers with the link of the item that was found.
     async fn answer_with(&self, found: TaggedLink, look_up: AnswerSource) -> RouteAnswer<'static> {
-        let Self { web, parts, request, lookup } = *self;
+        let Self { web, head, request, lookup } = *self;
         let TaggedLink { item, scope, link } = found;
         let link_status = LinkStatus::of_tagged(&link, look_up);
         let outcome = Some(link_status.outcome);
@@ -77,7 +76,7 @@ impl Answering<'_> {
                 let resolved = ResolveRequest { candidates: &candidates, scope, mode, wait, caller };
                 let page = LinkPageRequest {
                     web,
-                    parts,
+                    head,
                     request: &resolved,
                     position: 0,
                     found,
@@ -116,11 +115,11 @@ impl Answering<'_> {
 
     /// One of several links, each in a project of its own.
     fn choice(&self, found: &TaggedLink) -> Option<Choice> {
-        let Self { web, parts, .. } = *self;
+        let Self { web, head, .. } = *self;
         let Scope::Only(project) = found.scope else { return None };
         web.resolution_metrics.count(found.item.kind(), LinkStatus::of(&found.link).outcome);
         let candidates = IdCandidates::of_item(found.item.clone());
-        let installation = Installation::of(web, parts);
+        let installation = Installation::of(web, head);
         let context = web.link_json_context(&installation);
         let json = LinkJson::of_resolution(&context, &candidates, Some(&found.link));
         let resolved_at = match &found.link.outcome {

@@ -1,13 +1,12 @@
 //! A request to look a tag up, as it is read from path and query.
 
-use http::request::Parts;
-
 use super::Web;
 use super::link_address::SelfLink;
 use super::link_request::scope;
 use super::parameters::{Parameters, decoded_parameter, id_in_path, id_in_query};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
+use super::request_head::RequestHead;
 use super::route::{IdLocation, TAGS, TagRoute};
 use crate::domain::{InvalidId, Kind, ProjectName, Scope, Tag, TimeRange, Timestamp};
 use crate::text::percent_encoded;
@@ -37,10 +36,14 @@ pub(super) struct TagRequest<'a> {
 
 impl<'a> TagRequest<'a> {
     /// Reads it. The problem says what was received for a value, if that is what is wrong.
-    pub(super) fn read(web: &Web, route: TagRoute, parts: &'a Parts) -> Result<Self, Box<ProblemResponse>> {
+    pub(super) fn read(
+        web: &Web,
+        route: TagRoute,
+        head: &'a RequestHead,
+    ) -> Result<Self, Box<ProblemResponse>> {
         let problem = |problem| Box::new(ProblemResponse::from(problem));
-        let parameters = Parameters::parse(parts.uri.query()).map_err(problem)?;
-        let path = parts.uri.path().get(web.options.base_path.len()..).unwrap_or_default();
+        let parameters = Parameters::parse(head.uri.query()).map_err(problem)?;
+        let path = head.uri.path().get(web.options.base_path.len()..).unwrap_or_default();
         let raw = raw_value(route, path, &parameters).map_err(problem)?;
         let name = web.options.lookup_tags.get(route.position).ok_or_else(|| problem(Problem::UnknownTag))?;
         let value = decoded_value(route, raw);

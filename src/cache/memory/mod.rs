@@ -6,6 +6,7 @@ mod patterns;
 
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use metrics::{Counter, Gauge};
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
@@ -26,7 +27,7 @@ const ENTRY_SIZE: usize = 350;
 /// used. A clone is a handle to the same links.
 #[derive(Debug, Clone)]
 pub struct MemoryCache {
-    links: Cache<CompactKey, CompactLink>,
+    links: Cache<CompactKey, CompactLink, RandomState>,
     patterns: Arc<Patterns>,
     gauges: Gauges,
 }
@@ -54,7 +55,7 @@ impl MemoryCache {
                     evictions.increment(1);
                 }
             })
-            .build();
+            .build_with_hasher(RandomState::default());
         Self { links, patterns: Arc::default(), gauges }
     }
 

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use http::request::Parts;
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
@@ -32,6 +31,7 @@ use crate::web::parameters::Parameters;
 use crate::web::places::Place;
 use crate::web::problem::Problem;
 use crate::web::request_body::{how_it_is_sent, is_sent_as, read_body};
+use crate::web::request_head::RequestHead;
 
 /// A client that takes no line for so long is let go.
 const LONGEST_STALL: Duration = Duration::from_secs(5);
@@ -56,32 +56,34 @@ struct Batch {
 /// Answers a request for many links.
 pub(super) async fn answer(
     web: &Arc<Web>,
-    parts: &Parts,
+    head: &RequestHead,
     body: Body,
     caller: &dyn LazyCaller,
 ) -> Result<RouteAnswer<'static>, Problem> {
     let deadline = web.batch_deadline(Instant::now());
-    let refresh = Parameters::parse(parts.uri.query())?.refresh;
+    let refresh = Parameters::parse(head.uri.query())?.refresh;
     let mode = if refresh { Mode::Refresh } else { Mode::Cached };
-    if !is_sent_as(&parts.headers, "application/json") {
-        return Err(Problem::UnsupportedBody(how_it_is_sent(&parts.headers)));
+    if !is_sent_as(&head.headers, "application/json") {
+        return Err(Problem::UnsupportedBody(how_it_is_sent(&head.headers)));
     }
-    let body = read_body(web, parts, body, caller).await?;
+    let body = read_body(web, head, body, caller).await?;
     let caller = caller.caller().clone();
     let place = web.batch_places.take(caller.fairness_key).ok_or(Problem::TooManyBatches)?;
     // A long body takes a while, during which a worker of a runtime could answer nobody. Its place stays taken until then,
     // even if the client leaves.
     let reading = web.options.background.run_blocking({
-        let (web, parts) = (Arc::clone(web), parts.clone());
-        move || (Batch::read(&web, &parts, &body), place)
+        let (web, head) = (Arc::clone(web), head.clone());
+        move || (Batch::read(&web, &head, &body), place)
     });
     let (batch, place) = reading.await.map_err(|_| Problem::Internal)?;
     let batch = batch?;
     let number = batch.number;
     let is_cold = Arc::new(AtomicBool::new(false));
     let links = batch.resolve(web, mode, caller, deadline, &is_cold);
-    let answer = if wants_ndjson(&parts.headers) {
-        (web.options.limit_stall)(&parts.extensions, LONGEST_STALL);
+    let answer = if wants_ndjson(&head.headers) {
+        if let Some(connection) = &head.connection {
+            connection.limit_stall(LONGEST_STALL);
+        }
         RouteAnswer { becomes_cold: Some(is_cold), ..lines(web, links, place).into() }
     } else {
         // The place is held here: it is free as soon as the client leaves, not when the background has heard of it.
@@ -160,9 +162,9 @@ fn json(link: &LinkJson) -> String {
 
 impl Batch {
     /// Reads a body.
-    fn read(web: &Web, parts: &Parts, body: &[u8]) -> Result<Self, Problem> {
+    fn read(web: &Web, head: &RequestHead, body: &[u8]) -> Result<Self, Problem> {
         let requested = batch_body::read(body, web.options.max_batch)?;
-        let installation = Installation::of(web, parts);
+        let installation = Installation::of(web, head);
         let number = requested.len();
         let mut links = IndexMap::<_, Vec<usize>>::new();
         let mut invalid = Vec::new();

@@ -13,12 +13,12 @@ mod link;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::request::Parts;
 
 pub(super) use self::batch_body::RequestedLink;
 use super::Web;
 use super::answer::RouteAnswer;
 use super::problem::Problem;
+use super::request_head::RequestHead;
 use super::route::ApiRoute;
 use crate::domain::LazyCaller;
 
@@ -26,13 +26,13 @@ use crate::domain::LazyCaller;
 pub(super) async fn answer<'a>(
     web: &Arc<Web>,
     route: ApiRoute,
-    parts: &'a Parts,
+    head: &'a RequestHead,
     body: Body,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'a> {
     match route {
-        ApiRoute::Link(route) => link::answer(web, route, parts, caller).await,
-        ApiRoute::Links => batch::answer(web, parts, body, caller).await.unwrap_or_else(RouteAnswer::from),
+        ApiRoute::Link(route) => link::answer(web, route, head, caller).await,
+        ApiRoute::Links => batch::answer(web, head, body, caller).await.unwrap_or_else(RouteAnswer::from),
         ApiRoute::Unmatched => Problem::UnknownPath { is_api: true }.into(),
     }
 }

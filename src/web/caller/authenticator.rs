@@ -1,11 +1,10 @@
 //! Authenticates requests, and finds the caller that a request counts for.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 use super::api_tokens::ApiTokens;
@@ -13,12 +12,10 @@ use super::trusted_proxies::{TrustedProxies, is_forwarded};
 use crate::domain::{Caller, CallerKey, Callers, LazyCaller};
 use crate::web::headers::single;
 use crate::web::problem::Problem;
+use crate::web::request_head::RequestHead;
 
 /// The longest name of a person, in bytes.
 const MAX_IDENTITY_LEN: usize = 256;
-
-/// Finds the peer of a request's connection among the request's extensions.
-pub type PeerOf = fn(&Extensions) -> Option<SocketAddr>;
 
 /// The rules of access to the public listener.
 #[derive(Clone)]
@@ -31,8 +28,6 @@ pub struct Access {
     pub cors_origins: Vec<String>,
     /// The peers whose forwarded headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Finds a request's peer.
-    pub peer: PeerOf,
     /// The rate limit of each caller.
     pub callers: Arc<dyn Callers>,
 }
@@ -75,16 +70,16 @@ impl Authenticator {
     pub(in crate::web) fn authenticate<'a>(
         &self,
         rule: AccessRule,
-        parts: &'a Parts,
+        head: &'a RequestHead,
     ) -> Result<Principal<'a>, Problem> {
         match (rule, &self.access.api_tokens) {
             (AccessRule::Open, _) => Ok(Principal::default()),
             (AccessRule::Api, Some(tokens)) => {
-                let name = tokens.name_of(&parts.headers).ok_or(Problem::TokenRequired)?;
-                Ok(Principal { identity: self.identity(parts), api_token: Some(name) })
+                let name = tokens.name_of(&head.headers).ok_or(Problem::TokenRequired)?;
+                Ok(Principal { identity: self.identity(head), api_token: Some(name) })
             }
             (AccessRule::Api, None) | (AccessRule::Identity, _) => {
-                let identity = self.identity(parts);
+                let identity = self.identity(head);
                 if identity.is_none() && self.access.identity_header.is_some() {
                     return Err(Problem::IdentityRequired);
                 }
@@ -94,17 +89,17 @@ impl Authenticator {
     }
 
     /// Returns true if a request comes from a trusted proxy.
-    pub(in crate::web) fn trusts_peer_of(&self, parts: &Parts) -> bool {
-        self.peer(parts).is_some_and(|peer| self.trusted_proxies.trust(peer))
+    pub(in crate::web) fn trusts_peer_of(&self, head: &RequestHead) -> bool {
+        peer(head).is_some_and(|peer| self.trusted_proxies.trust(peer))
     }
 
     /// Warns once of an `x-forwarded-for` from a peer that is not trusted. Not called for answers from the cache: a caller
     /// that gets only those costs nothing, so it does not matter who it is.
-    pub(in crate::web) fn warn_of_untrusted_forwarder(&self, parts: &Parts) {
-        if self.has_warned.load(Ordering::Relaxed) || !is_forwarded(&parts.headers) {
+    pub(in crate::web) fn warn_of_untrusted_forwarder(&self, head: &RequestHead) {
+        if self.has_warned.load(Ordering::Relaxed) || !is_forwarded(&head.headers) {
             return;
         }
-        let Some(peer) = self.peer(parts) else { return };
+        let Some(peer) = peer(head) else { return };
         if !self.trusted_proxies.trust(peer) && !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 %peer,
@@ -114,31 +109,31 @@ impl Authenticator {
         }
     }
 
-    fn caller(&self, principal: &Principal<'_>, parts: &Parts) -> Caller {
+    fn caller(&self, principal: &Principal<'_>, head: &RequestHead) -> Caller {
         let key = match (principal.identity, &principal.api_token) {
             (Some(name), None) => CallerKey::Identity(name),
             (Some(name), Some(_)) => CallerKey::IdentityWithApiToken(name),
             (None, Some(name)) => CallerKey::ApiToken(name),
-            (None, None) => CallerKey::Address(self.address(parts)),
+            (None, None) => CallerKey::Address(self.address(head)),
         };
         self.access.callers.of(&key)
     }
 
-    fn address(&self, parts: &Parts) -> IpAddr {
-        // Without a connection, as in a test of the routes alone, all are one caller.
-        self.peer(parts).map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| {
-            self.trusted_proxies.caller_behind(peer, &parts.headers)
+    fn address(&self, head: &RequestHead) -> IpAddr {
+        // Without a connection, all are one caller.
+        peer(head).map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| {
+            self.trusted_proxies.caller_behind(peer, &head.headers)
         })
     }
 
-    fn identity<'a>(&self, parts: &'a Parts) -> Option<&'a str> {
+    fn identity<'a>(&self, head: &'a RequestHead) -> Option<&'a str> {
         let name = self.access.identity_header.as_ref()?;
-        if self.trusts_peer_of(parts) { identity(&parts.headers, name) } else { None }
+        if self.trusts_peer_of(head) { identity(&head.headers, name) } else { None }
     }
+}
 
-    fn peer(&self, parts: &Parts) -> Option<IpAddr> {
-        (self.access.peer)(&parts.extensions).map(|peer| peer.ip())
-    }
+fn peer(head: &RequestHead) -> Option<IpAddr> {
+    head.connection.as_ref().map(|connection| connection.peer().ip())
 }
 
 /// The person that a proxy names, whether it is trusted or not: the header is there once, not empty, at most 256 printable
@@ -157,7 +152,7 @@ fn identity<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 pub(in crate::web) struct RequestCaller<'a> {
     authenticator: &'a Authenticator,
     principal: &'a Principal<'a>,
-    parts: &'a Parts,
+    head: &'a RequestHead,
     caller: OnceLock<Caller>,
 }
 
@@ -165,15 +160,15 @@ impl<'a> RequestCaller<'a> {
     pub(in crate::web) const fn new(
         authenticator: &'a Authenticator,
         principal: &'a Principal<'a>,
-        parts: &'a Parts,
+        head: &'a RequestHead,
     ) -> Self {
-        Self { authenticator, principal, parts, caller: OnceLock::new() }
+        Self { authenticator, principal, head, caller: OnceLock::new() }
     }
 }
 
 impl LazyCaller for RequestCaller<'_> {
     fn caller(&self) -> &Caller {
-        self.caller.get_or_init(|| self.authenticator.caller(self.principal, self.parts))
+        self.caller.get_or_init(|| self.authenticator.caller(self.principal, self.head))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-use http::{HeaderValue, Request};
+use http::HeaderValue;
 
 use super::*;
 use crate::domain::{FairnessKey, Unlimited};
@@ -27,18 +27,14 @@ fn authenticator(identity: bool) -> (Authenticator, Arc<RecordingCallers>) {
         api_tokens: None,
         cors_origins: Vec::new(),
         trusted_proxies: vec!["10.0.0.0/24".parse().unwrap()],
-        peer: |extensions| extensions.get::<SocketAddr>().copied(),
         callers: Arc::clone(&callers) as Arc<dyn Callers>,
     };
     (Authenticator::new(access), callers)
 }
 
-fn request(peer: &str, headers: &[(HeaderName, &'static str)]) -> Parts {
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.extensions.insert(SocketAddr::new(peer.parse().unwrap(), 4711));
+fn request(peer: &str, headers: &[(HeaderName, &'static str)]) -> RequestHead {
     let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
-    parts.headers = headers.collect::<HeaderMap>();
-    parts
+    RequestHead::of_peer(peer.parse().unwrap(), headers.collect())
 }
 
 fn forwarded(address: &'static str) -> (HeaderName, &'static str) {
@@ -56,29 +52,29 @@ fn an_identity_is_accepted_from_a_trusted_peer_alone() {
         // A forwarded address makes nobody a trusted peer.
         ("192.0.2.1", vec![(EMAIL, "ada@example.com"), forwarded("10.0.0.1")], None),
     ] {
-        let parts = request(peer, &headers);
-        let principal = authenticator.authenticate(AccessRule::Identity, &parts);
+        let head = request(peer, &headers);
+        let principal = authenticator.authenticate(AccessRule::Identity, &head);
         match identity {
             Some(_) => assert_eq!(principal.unwrap().identity, identity),
             None => assert_eq!(principal, Err(Problem::IdentityRequired), "{peer} {headers:?}"),
         }
-        assert_eq!(authenticator.authenticate(AccessRule::Open, &parts), Ok(Principal::default()));
+        assert_eq!(authenticator.authenticate(AccessRule::Open, &head), Ok(Principal::default()));
     }
 }
 
 #[test]
 fn without_an_identity_header_nobody_needs_an_identity() {
     let (authenticator, _) = authenticator(false);
-    let parts = request("10.0.0.1", &[(EMAIL, "ada@example.com")]);
+    let head = request("10.0.0.1", &[(EMAIL, "ada@example.com")]);
     for rule in [AccessRule::Identity, AccessRule::Api, AccessRule::Open] {
-        assert_eq!(authenticator.authenticate(rule, &parts), Ok(Principal::default()));
+        assert_eq!(authenticator.authenticate(rule, &head), Ok(Principal::default()));
     }
 }
 
 #[test]
 fn a_caller_is_its_identity_else_the_name_of_its_token_else_its_address() {
     let (authenticator, callers) = authenticator(true);
-    let parts = request("10.0.0.1", &[forwarded("203.0.113.9")]);
+    let head = request("10.0.0.1", &[forwarded("203.0.113.9")]);
     let token = || Some(Arc::from("robot"));
     for (principal, key) in [
         (Principal { identity: Some("ada"), api_token: None }, "Identity(\"ada\")"),
@@ -86,7 +82,7 @@ fn a_caller_is_its_identity_else_the_name_of_its_token_else_its_address() {
         (Principal { identity: None, api_token: token() }, "ApiToken(\"robot\")"),
         (Principal::default(), "Address(203.0.113.9)"),
     ] {
-        let caller = RequestCaller::new(&authenticator, &principal, &parts);
+        let caller = RequestCaller::new(&authenticator, &principal, &head);
         assert_eq!(callers.0.lock().len(), 0, "nobody is looked up before it is needed");
         assert_eq!(caller.caller().fairness_key, FairnessKey::Caller(7));
         assert_eq!(caller.caller().fairness_key, FairnessKey::Caller(7));

@@ -11,6 +11,6 @@ mod authenticator;
 mod trusted_proxies;
 
 pub use self::api_tokens::{ApiTokens, ApiTokensError, ApiTokensFile, InvalidApiTokens};
-pub use self::authenticator::{Access, PeerOf};
+pub use self::authenticator::Access;
 
 pub(super) use self::authenticator::{AccessRule, Authenticator, RequestCaller};

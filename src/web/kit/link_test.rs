@@ -6,8 +6,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::request::Parts;
-
 use super::browser_request::BrowserRequest;
 use super::verdict::{Reading, Verdict, VerdictText};
 use crate::domain::{IdCandidates, LazyCaller, is_placeholder};
@@ -19,6 +17,7 @@ use crate::web::observability::{LinkOutcome, LinkStatus};
 use crate::web::pages::VisibleText;
 use crate::web::parameters::{ID_NAMES, Parameters, unknown_behind};
 use crate::web::problem::Problem;
+use crate::web::request_head::RequestHead;
 use crate::web::route::{IdLocation, LinkRoute, TagRoute, is_of_tags};
 use crate::web::tag_request::{TagRequest, decoded_value, raw_value};
 
@@ -61,7 +60,7 @@ impl LinkTest {
     /// Tests an address.
     pub(super) async fn run(
         web: &Web,
-        parts: &Parts,
+        head: &RequestHead,
         installation: &Installation<'_>,
         address: &str,
         caller: &dyn LazyCaller,
@@ -71,9 +70,9 @@ impl LinkTest {
         if !address.trim().is_empty() {
             let verdict = match BrowserRequest::of(address, installation.url(), &web.options.base_path) {
                 Ok(request) => {
-                    let mut parts = parts.clone();
-                    parts.uri = request.uri;
-                    test.follow(web, &parts, request.not_sent.as_deref(), caller).await
+                    let mut head = head.clone();
+                    head.uri = request.uri;
+                    test.follow(web, &head, request.not_sent.as_deref(), caller).await
                 }
                 Err(why) => Verdict::NotOurs(why),
             };
@@ -86,22 +85,22 @@ impl LinkTest {
     async fn follow(
         &mut self,
         web: &Web,
-        parts: &Parts,
+        head: &RequestHead,
         not_sent: Option<&str>,
         caller: &dyn LazyCaller,
     ) -> Verdict {
-        let path = parts.uri.path().strip_prefix(&*web.options.base_path).unwrap_or_default();
+        let path = head.uri.path().strip_prefix(&*web.options.base_path).unwrap_or_default();
         if let Some(route) = TagRoute::of(path, &web.options.lookup_tags) {
-            return self.follow_tag(web, route, parts, not_sent, caller).await;
+            return self.follow_tag(web, route, head, not_sent, caller).await;
         }
         if is_of_tags(path) {
             return Verdict::UnknownTag;
         }
         let Some(route) = LinkRoute::of(path) else { return Verdict::NoLink };
-        let read = LinkRequest::read(web, route, parts).map_err(|response| response.problem);
+        let read = LinkRequest::read(web, route, head).map_err(|response| response.problem);
         let scope = read.as_ref().ok().map(|link| link.scope);
         let candidates = read.map(|link| link.candidates);
-        let reading = match reading(route, path, parts.uri.query(), candidates) {
+        let reading = match reading(route, path, head.uri.query(), candidates) {
             Ok(reading) => reading,
             Err(problem) => return Verdict::Problem(problem),
         };
@@ -129,12 +128,12 @@ impl LinkTest {
         &mut self,
         web: &Web,
         route: TagRoute,
-        parts: &Parts,
+        head: &RequestHead,
         not_sent: Option<&str>,
         caller: &dyn LazyCaller,
     ) -> Verdict {
-        let path = parts.uri.path().strip_prefix(&*web.options.base_path).unwrap_or_default();
-        let query = parts.uri.query();
+        let path = head.uri.path().strip_prefix(&*web.options.base_path).unwrap_or_default();
+        let query = head.uri.query();
         let written = Parameters::parse(query).and_then(|parameters| raw_value(route, path, &parameters));
         let written = match written {
             Ok(written) => written,
@@ -143,7 +142,7 @@ impl LinkTest {
         let received = decoded_value(route, written).unwrap_or_default();
         self.steps.written = Some(VisibleText::shortened(written, MAX_SHOWN));
         self.steps.received = Some(VisibleText::shortened(&received, MAX_SHOWN));
-        let request = match TagRequest::read(web, route, parts) {
+        let request = match TagRequest::read(web, route, head) {
             Ok(request) => request,
             Err(_) if received.trim().is_empty() => return Verdict::Empty,
             Err(response) => return Verdict::Problem(response.problem),

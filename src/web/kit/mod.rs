@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::body::Body;
-use http::request::Parts;
 use http::{Method, StatusCode};
 
 use self::link_test::LinkTest;
@@ -27,6 +26,7 @@ use super::form::Form;
 use super::installation::Installation;
 use super::pages::{Frame, PagePolicy, Section, page_response};
 use super::problem::Problem;
+use super::request_head::RequestHead;
 use crate::domain::{Kind, LazyCaller, ProjectName};
 
 /// The longest address that the page shows again, in bytes.
@@ -52,25 +52,25 @@ struct KitPage<'a> {
 /// Answers `GET /kit` with the page, and `POST /kit` with the test of an address on it.
 pub(super) async fn answer(
     web: &Web,
-    parts: &Parts,
+    head: &RequestHead,
     body: Body,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'static> {
-    respond(web, parts, body, caller).await.unwrap_or_else(RouteAnswer::from)
+    respond(web, head, body, caller).await.unwrap_or_else(RouteAnswer::from)
 }
 
 async fn respond(
     web: &Web,
-    parts: &Parts,
+    head: &RequestHead,
     body: Body,
     caller: &dyn LazyCaller,
 ) -> Result<RouteAnswer<'static>, Problem> {
-    let form = match parts.method {
-        Method::POST => Some(Form::read(web, parts, body, caller).await?),
+    let form = match head.method {
+        Method::POST => Some(Form::read(web, head, body, caller).await?),
         _ => None,
     };
-    let (kind, project) = selection(web, parts.uri.query().unwrap_or_default())?;
-    let installation = Installation::of(web, parts);
+    let (kind, project) = selection(web, head.uri.query().unwrap_or_default())?;
+    let installation = Installation::of(web, head);
     let mut tested = String::new();
     let mut test = None;
     if let Some(form) = form {
@@ -78,7 +78,7 @@ async fn respond(
         // A test is limited like a paste, of one link.
         let place = web.batch_places.take(caller.caller().fairness_key);
         let _place = place.ok_or(Problem::TooManyBatches)?;
-        test = Some(LinkTest::run(web, parts, &installation, &address, caller).await);
+        test = Some(LinkTest::run(web, head, &installation, &address, caller).await);
         if address.len() <= MAX_ECHO {
             tested = address;
         }

@@ -9,7 +9,6 @@ use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::HeaderValue;
-use http::request::Parts;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -25,13 +24,14 @@ use super::observability::{LinkOutcome, LinkStatus};
 use super::pages::{Frame, PagePolicy, Section, TimeText, VisibleText, page_response, secure_response};
 use super::problem::Problem;
 use super::problem_response::ProblemResponse;
+use super::request_head::RequestHead;
 use crate::domain::{Answer, CallFailure, DetailValue, Details, Item, PlainValue, ProjectName};
 use crate::resolver::{Found, ResolveRequest};
 
 /// A link that was found, and the request for it.
 pub(super) struct LinkPageRequest<'a> {
     pub(super) web: &'a Web,
-    pub(super) parts: &'a Parts,
+    pub(super) head: &'a RequestHead,
     pub(super) request: &'a ResolveRequest<'a>,
     /// The position of the candidate that was found.
     pub(super) position: usize,
@@ -100,12 +100,12 @@ pub(super) struct LinkPageAnswer {
 
 /// Answers with the page of a link, or with its JSON.
 pub(super) async fn answer(page: LinkPageRequest<'_>) -> LinkPageAnswer {
-    let LinkPageRequest { web, parts, request, position, .. } = page;
+    let LinkPageRequest { web, head, request, position, .. } = page;
     let candidates = request.candidates;
     let item = candidates.at(position).unwrap_or_else(|| candidates.first().clone().into_owned());
     let (details, is_cold) = details_of(&page, &item).await;
-    let installation = Installation::of(web, parts);
-    let response = if wants_page(&parts.headers) {
+    let installation = Installation::of(web, head);
+    let response = if wants_page(&head.headers) {
         html(&page, &installation, &item, details)
     } else {
         json(&page, &installation, &item, details)

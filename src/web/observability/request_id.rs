@@ -1,8 +1,7 @@
 //! The id of a request, by which a person finds its line in the log.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderValue};
 
@@ -11,8 +10,10 @@ use crate::web::headers::{X_REQUEST_ID, single};
 /// The longest id that is taken over from a caller, in bytes.
 const MAX_LEN: usize = 64;
 
-/// The next id of this process. It starts at random, so that the ids of two processes hardly ever collide.
-static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(0)));
+thread_local! {
+    /// The next id of this thread. It starts at random, so that the ids of two threads or processes hardly ever collide.
+    static NEXT: Cell<u64> = Cell::new(RandomState::new().hash_one(0));
+}
 
 /// The caller's, if it is 1 to 64 of `A-Z a-z 0-9 . _ - `, or a new one.
 #[derive(Debug, Clone)]
@@ -28,7 +29,7 @@ impl RequestId {
     /// A new id: 16 hexadecimal digits.
     fn new() -> Self {
         const DIGITS: [u8; 16] = *b"0123456789abcdef";
-        let number = scatter(NEXT.fetch_add(1, Ordering::Relaxed));
+        let number = scatter(NEXT.replace(NEXT.get().wrapping_add(1)));
         let text: [u8; 16] = std::array::from_fn(|index| {
             let digit = (number >> (60 - 4 * index)) & 0xf;
             DIGITS.get(digit as usize).copied().unwrap_or(b'0')

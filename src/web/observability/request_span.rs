@@ -8,7 +8,6 @@
 use std::pin::Pin;
 
 use http::StatusCode;
-use http::request::Parts;
 use opentelemetry::context::{FutureExt as _, WithContext};
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, TraceId, Tracer as _};
 use opentelemetry::{Context, ContextGuard, KeyValue};
@@ -19,6 +18,7 @@ use super::request_metrics::standard_name;
 use super::trace_parent::TraceParent;
 use crate::domain::Kind;
 use crate::web::caller::Authenticator;
+use crate::web::request_head::RequestHead;
 use crate::web::route::Route;
 
 /// Starts the spans of requests.
@@ -48,14 +48,14 @@ impl RequestTracer {
         &self,
         authenticator: &Authenticator,
         route: Route,
-        parts: &Parts,
+        head: &RequestHead,
     ) -> Option<RequestSpan> {
-        let parent = TraceParent::of(&parts.headers).filter(|_| authenticator.trusts_peer_of(parts));
-        self.sampling.samples(parent.as_ref()).then(|| self.start(route, parts, parent.as_ref()))
+        let parent = TraceParent::of(&head.headers).filter(|_| authenticator.trusts_peer_of(head));
+        self.sampling.samples(parent.as_ref()).then(|| self.start(route, head, parent.as_ref()))
     }
 
-    fn start(&self, route: Route, parts: &Parts, parent: Option<&TraceParent>) -> RequestSpan {
-        let method = standard_name(&parts.method);
+    fn start(&self, route: Route, head: &RequestHead, parent: Option<&TraceParent>) -> RequestSpan {
+        let method = standard_name(&head.method);
         let mut attributes = vec![
             KeyValue::new("http.request.method", method.unwrap_or("_OTHER")),
             // Our own scheme, whatever a proxy in front of us serves.
@@ -67,7 +67,7 @@ impl RequestTracer {
             name = format!("{name} {pattern}");
         }
         let parent = match parent {
-            Some(parent) => Context::new().with_remote_span_context(parent.to_context(&parts.headers)),
+            Some(parent) => Context::new().with_remote_span_context(parent.to_context(&head.headers)),
             None => Context::new(),
         };
         let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(attributes);

@@ -17,7 +17,6 @@ use axum::body::Body;
 use axum::response::Response;
 use futures_util::StreamExt as _;
 use http::header::RETRY_AFTER;
-use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use url::Url;
 
@@ -31,18 +30,19 @@ use super::installation::Installation;
 use super::link_request::own_link;
 use super::negotiation::wants_page;
 use super::problem::Problem;
+use super::request_head::RequestHead;
 use crate::domain::{LazyCaller, PastedId, PastedText, ProjectName, Scope};
 use crate::resolver::Mode;
 
 /// Answers a request for the page, or the text that its form sent.
 pub(super) async fn answer(
     web: &Arc<Web>,
-    parts: &Parts,
+    head: &RequestHead,
     body: Body,
     caller: &dyn LazyCaller,
 ) -> RouteAnswer<'static> {
-    let answer = if parts.method == Method::POST {
-        paste(web, parts, body, caller).await
+    let answer = if head.method == Method::POST {
+        paste(web, head, body, caller).await
     } else {
         let text = web.options.sample_text.as_deref().unwrap_or_default();
         let form = PasteForm { text, has_focus: true, ..PasteForm::new(web) };
@@ -54,13 +54,13 @@ pub(super) async fn answer(
 /// Looks up the ids of a text that was pasted.
 async fn paste(
     web: &Arc<Web>,
-    parts: &Parts,
+    head: &RequestHead,
     body: Body,
     caller: &dyn LazyCaller,
 ) -> Result<RouteAnswer<'static>, Problem> {
     let deadline = web.batch_deadline(Instant::now());
-    let unused = |form, why| unusable(web, parts, form, why).map(RouteAnswer::from);
-    let form = match Form::read(web, parts, body, caller).await {
+    let unused = |form, why| unusable(web, head, form, why).map(RouteAnswer::from);
+    let form = match Form::read(web, head, body, caller).await {
         Err(Problem::TooLarge) => return unused(PasteForm::new(web), UnusableText::TooLong),
         Err(Problem::TooManyBatches) => return unused(PasteForm::new(web), UnusableText::NoPlace),
         form => form?,
@@ -78,9 +78,9 @@ async fn paste(
     // A long text takes a while, during which a worker of a runtime could answer nobody. Its place stays taken until then,
     // even if the client leaves.
     let reading = web.options.background.run_blocking({
-        let (web, parts) = (Arc::clone(web), parts.clone());
+        let (web, head) = (Arc::clone(web), head.clone());
         move || {
-            let installation = Installation::of(&web, &parts);
+            let installation = Installation::of(&web, &head);
             let own_link = |text: &str, url: Option<&Url>| own_link(&web, &installation, text, url);
             (PastedText::read(&text, &web.options.allowed_hosts, &own_link), text, place)
         }
@@ -94,15 +94,20 @@ async fn paste(
     let number = pasted.ids.len();
     let links = look_up(web, pasted.ids, chosen, caller, deadline).await;
     let form = PasteForm { chosen, ..PasteForm::new(web) };
-    let response = results_page(web, &Installation::of(web, parts), form, &links, pasted.total)?;
+    let response = results_page(web, &Installation::of(web, head), form, &links, pasted.total)?;
     let is_cold = links.iter().any(PastedLink::is_cold);
     Ok(RouteAnswer { links: Some(number), is_cold, ..response.into() })
 }
 
 /// Answers with the page again, or with the problem to a program.
-fn unusable(web: &Web, parts: &Parts, form: PasteForm<'_>, why: UnusableText) -> Result<Response, Problem> {
+fn unusable(
+    web: &Web,
+    head: &RequestHead,
+    form: PasteForm<'_>,
+    why: UnusableText,
+) -> Result<Response, Problem> {
     let problem = why.problem();
-    if !wants_page(&parts.headers) {
+    if !wants_page(&head.headers) {
         return Err(problem);
     }
     let mut response = home_page(web, PasteForm { unusable: Some(why), ..form }, problem.row().status)?;

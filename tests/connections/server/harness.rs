@@ -16,6 +16,7 @@ use axum::{Router, body};
 use bytes::Bytes;
 use http::Uri;
 use http_body::Frame;
+use hyper_util::service::TowerToHyperService;
 use nebulink::server::{Connection, ConnectionLimits, Drain, OpenConnections, bind, serve};
 use tokio::runtime::Runtime;
 use tokio::sync::{RwLockReadGuard, Semaphore};
@@ -74,8 +75,12 @@ impl Server {
         let listener = runtime.block_on(async { bind(address.parse().unwrap()) }).unwrap();
         let address = listener.local_addr().unwrap();
         let (drain, open, gate) = (Drain::default(), OpenConnections::default(), Gate::closed());
+        let router = service(gate.clone());
+        let service_of = move |connection| {
+            TowerToHyperService::new(router.clone().layer(Extension::<Connection>(connection)))
+        };
         let serving =
-            runtime.spawn(serve(listener, service(gate.clone()), limits, drain.clone(), open.clone()));
+            runtime.spawn(serve(listener, service_of, limits, drain.clone(), open.clone()));
         Self { address, drain, open, gate, serving, runtime, _turn: turn }
     }
 

@@ -79,7 +79,7 @@ pub(crate) const METRICS: &[Metric] = &[
     counter("nebulink_log_lines_dropped_total", &[]),
     counter(
         "nebulink_background_task_restarts_total",
-        &[("task", &["metrics", "keys", "api_tokens", "shared_cache_writer", "housekeeping", "snapshot"])],
+        &[("task", &["keys", "api_tokens", "shared_cache_writer", "housekeeping", "snapshot"])],
     ),
     gauge("nebulink_connections", &[]),
     gauge("nebulink_build_info", &[("version", &[env!("CARGO_PKG_VERSION")])]),
