@@ -10,7 +10,9 @@ use hyper::service::Service;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::server::{self, BindError, Connection, ConnectionLimits, Drain, OpenConnections, RequestBody};
+use crate::server::{
+    self, BindError, Connection, ConnectionLimits, Drain, OpenConnections, RequestBody, Workers,
+};
 use crate::settings;
 
 /// The two sockets that the program listens on.
@@ -61,6 +63,7 @@ impl Serving {
         name: &'static str,
         listener: TcpListener,
         service_of: F,
+        workers: Workers,
         limits: ConnectionLimits,
         drain: Drain,
         open: OpenConnections,
@@ -70,7 +73,7 @@ impl Serving {
         S: Service<Request<RequestBody>, Response = Response, Error = Infallible> + Send + 'static,
         S::Future: Send,
     {
-        let task = tokio::spawn(server::serve(listener, service_of, limits, drain.clone(), open));
+        let task = tokio::spawn(server::serve(listener, service_of, workers, limits, drain.clone(), open));
         Self { name, drain, task }
     }
 

@@ -38,7 +38,7 @@ use crate::background_runtime::BackgroundRuntime;
 use crate::domain::{Clock, SystemClock};
 use crate::files;
 use crate::nebuly::ProjectKeys;
-use crate::server::{ConnectionLimits, Drain, OpenConnections};
+use crate::server::{ConnectionLimits, Drain, OpenConnections, Workers};
 use crate::settings::Settings;
 use crate::telemetry::{MetricsRegistry, Traces};
 use crate::web::caller::ApiTokensFile;
@@ -49,6 +49,7 @@ use crate::web::{self, ClientConnection, PublicRouter, Web};
 pub struct App {
     public: PublicRouter,
     management: Router,
+    workers: Workers,
     limits: ConnectionLimits,
     descriptors: Descriptors,
     /// Set once the public listener accepts.
@@ -147,6 +148,7 @@ impl App {
         Ok(Self {
             public: PublicRouter::new(web),
             management: web::management::router(vec![serving], render),
+            workers: Workers::start(settings.server.workers).map_err(StartError::Threads)?,
             limits: ConnectionLimits {
                 max_connections: settings.server.max_connections,
                 header_timeout: settings.server.header_timeout,
@@ -223,6 +225,7 @@ impl App {
             "management",
             listeners.management,
             move |_connection| TowerToHyperService::new(management_routes.clone()),
+            Workers::default(),
             ConnectionLimits { max_connections: descriptors.management, ..limits },
             Drain::default(),
             // A flood of the public listener must not fail a probe.
@@ -256,6 +259,7 @@ impl App {
             "public",
             listeners.public,
             service_of,
+            self.workers,
             limits,
             drain.clone(),
             self.open,

@@ -61,7 +61,7 @@ pub(super) fn run(sources: &SettingSources, arguments: &CheckArguments) -> ExitC
     // A setting that cannot be read has its default, so a key might be sent to a server that it is not for.
     let may_call = unreadable.is_empty() && !arguments.offline;
     let at_once = settings.nebuly.max_in_flight;
-    let keys = match on_runtime(1, async { Ok(check_keys(clients, may_call, at_once).await) }) {
+    let keys = match on_runtime(async { Ok(check_keys(clients, may_call, at_once).await) }) {
         Ok(keys) => keys,
         Err(error) => return failed(&error),
     };

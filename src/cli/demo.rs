@@ -30,9 +30,8 @@ pub(super) fn run(sources: &SettingSources) -> ExitCode {
         complain("the demo takes no settings file: it brings its own; --set KEY=VALUE changes one of them");
         return ExitCode::from(WRONG_USAGE);
     }
-    let served = Signals::catch()
-        .map_err(anyhow::Error::from)
-        .and_then(|signals| on_runtime(2, serve(sources, signals)));
+    let served =
+        Signals::catch().map_err(anyhow::Error::from).and_then(|signals| on_runtime(serve(sources, signals)));
     served.unwrap_or_else(|error| failed(&error))
 }
 

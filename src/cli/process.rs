@@ -5,17 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
-/// Runs a command on a runtime with this many workers.
-pub(super) fn on_runtime<T>(
-    workers: usize,
-    work: impl Future<Output = anyhow::Result<T>>,
-) -> anyhow::Result<T> {
-    let mut builder = match workers {
-        // One worker shares no work, so it needs no scheduler for several.
-        1 => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
-    };
-    let runtime = builder.worker_threads(workers).enable_all().build()?;
+/// Runs a command on a runtime with the one thread that calls it.
+pub(super) fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let result = catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
     // Waits for no thread, not even after a panic: one may read a file that hangs.
     runtime.shutdown_background();
@@ -72,7 +64,7 @@ mod tests {
             panic!("on purpose");
         };
         thread::spawn(move || {
-            outcome.send(catch_unwind(AssertUnwindSafe(|| on_runtime::<()>(1, work))).is_err())
+            outcome.send(catch_unwind(AssertUnwindSafe(|| on_runtime::<()>(work))).is_err())
         });
         assert_eq!(ended.recv_timeout(Duration::from_secs(30)), Ok(true));
         drop(release);

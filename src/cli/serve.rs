@@ -26,7 +26,7 @@ fn try_run(sources: &SettingSources) -> anyhow::Result<ExitCode> {
     for SettingProblem { key, source, message } in warnings {
         tracing::warn!(setting = key, %source, problem = message, "setting is probably a mistake");
     }
-    process::on_runtime(settings.server.workers, serve(settings, signals))
+    process::on_runtime(serve(settings, signals))
 }
 
 /// Builds the program, in a process without core dumps and with as many open files as it wants or may have.

@@ -34,6 +34,7 @@ use super::registry::{OpenConnections, Registry, Slot};
 use super::request_body::RequestBody;
 use super::request_in_flight::ConnectionService;
 use super::socket::{MAX_HEAD, Socket};
+use super::workers::{Seat, Workers};
 
 /// The longest that [`serve`] waits for the tasks of requests that it aborted.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,12 +48,13 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Serves until `drain` closes, then until the requests in flight are answered or `drain` aborts. Returns the number of
 /// requests that were aborted.
 ///
-/// `service_of` makes the service of each connection. `open` counts the connections, and says whose connection is closed
-/// when file descriptors run out. A panic of a service ends its connection and no other. Dropping the future ends every
-/// connection.
+/// `service_of` makes the service of each connection, which one of the `workers` serves. `open` counts the connections, and
+/// says whose connection is closed when file descriptors run out. A panic of a service ends its connection and no other.
+/// Dropping the future ends every connection.
 pub async fn serve<F, S, B>(
     listener: TcpListener,
     service_of: F,
+    workers: Workers,
     limits: ConnectionLimits,
     drain: Drain,
     open: OpenConnections,
@@ -82,7 +84,20 @@ where
         let connection = Connection::new(peer, times, drain.clone());
         let slot = registry.enter(connection.clone());
         let service = service_of(connection.clone());
-        let task = tokio::spawn(run(slot, stream, service, http.clone()));
+        let (runtime, seat) = workers.choose();
+        let task = match runtime {
+            None => tokio::spawn(run((slot, seat), stream, service, http.clone())),
+            Some(runtime) => {
+                // A stream is registered with one runtime. Without memory for that the connection ends.
+                let Ok(stream) = stream.into_std() else { continue };
+                let http = http.clone();
+                runtime.spawn(async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        run((slot, seat), stream, service, http).await;
+                    }
+                })
+            }
+        };
         connection.set_task(task.abort_handle());
     }
 
@@ -125,9 +140,9 @@ fn http() -> http1::Builder {
 
 /// Serves one connection until its peer, its deadline or the drain ends it. The registry may abort it at any await.
 ///
-/// The slot is the first argument because that is dropped last: the connection leaves the registry when its socket is
+/// The places are the first argument because that is dropped last: the connection leaves the registry when its socket is
 /// closed.
-async fn run<S, B>(slot: Slot, stream: TcpStream, service: S, http: http1::Builder)
+async fn run<S, B>((slot, _seat): (Slot, Seat), stream: TcpStream, service: S, http: http1::Builder)
 where
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Send + 'static,
     S::Future: Send,

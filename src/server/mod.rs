@@ -9,6 +9,7 @@
 //! | file | job |
 //! |---|---|
 //! | `connection_task` | the accept loop, and the task that serves one connection until it is closed |
+//! | `workers` | the threads that serve connections, and which of them gets the next |
 //! | `bind` | opens a listener for IPv4 and IPv6, or says plainly why it cannot |
 //! | `accept` | accepts the next connection, and recovers from errors of accept(2) |
 //! | `registry` | the open connections of a listener: their limit, eviction of idle ones, abort |
@@ -46,6 +47,7 @@ mod registry;
 mod request_body;
 mod request_in_flight;
 mod socket;
+mod workers;
 
 pub use self::bind::{BindError, BindReason, bind};
 pub use self::connection::{Connection, ConnectionLimits};
@@ -53,3 +55,4 @@ pub use self::connection_task::serve;
 pub use self::drain::Drain;
 pub use self::registry::OpenConnections;
 pub use self::request_body::RequestBody;
+pub use self::workers::Workers;

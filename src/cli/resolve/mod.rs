@@ -183,7 +183,7 @@ impl ResolveArguments {
         let printer = Printer::new(output, io::stdout().is_terminal(), self.json, progress);
         let printing = thread::Builder::new().name("printer".to_owned()).spawn(|| printer.print_all(answers));
         let printing = printing.context("the thread that prints could not be started")?;
-        on_runtime(1, async {
+        on_runtime(async {
             look_up(source, ids, sender).await;
             Ok(())
         })?;

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::Uri;
 use http_body::Frame;
 use hyper_util::service::TowerToHyperService;
-use nebulink::server::{Connection, ConnectionLimits, Drain, OpenConnections, bind, serve};
+use nebulink::server::{Connection, ConnectionLimits, Drain, OpenConnections, Workers, bind, serve};
 use tokio::runtime::Runtime;
 use tokio::sync::{RwLockReadGuard, Semaphore};
 use tokio::task::JoinHandle;
@@ -79,8 +79,9 @@ impl Server {
         let service_of = move |connection| {
             TowerToHyperService::new(router.clone().layer(Extension::<Connection>(connection)))
         };
+        let workers = Workers::start(2).unwrap();
         let serving =
-            runtime.spawn(serve(listener, service_of, limits, drain.clone(), open.clone()));
+            runtime.spawn(serve(listener, service_of, workers, limits, drain.clone(), open.clone()));
         Self { address, drain, open, gate, serving, runtime, _turn: turn }
     }
 
