@@ -78,7 +78,7 @@ pub(crate) fn places() -> [Place; 22] {
             around: [r#"link: { label: "Open in Nebuly" url: ""#, r#"" }"#],
             ..place("looker-1", "{{ value | url_encode }}", ruby_cgi_escape)
         },
-        raw("metabase-1", "{{conversation_id}}"),
+        place("metabase-1", "{{conversation_id}}", encode_uri_component),
         Place {
             around: [r#"{{ ""#, " }}"],
             ..place(
