@@ -32,6 +32,7 @@ async fn the_page_of_a_link_shows_where_it_leads_and_opens_it() {
     let target = site.stand_in.url_of(KEY, FOUND);
     check_page(&browser, "link", &site.page(&format!("/go/interaction?id={FOUND}&noredirect"))).await;
     assert_eq!(browser.text_of("h1").await, FOUND.to_string());
+    assert_eq!(browser.title().await, format!("{FOUND} · nebulink"));
     assert_eq!(browser.text_of(".dest").await, target);
     browser.follow("main", "Open in Nebuly").await;
     assert_eq!(browser.url().await, target);
@@ -78,6 +79,7 @@ async fn the_nastiest_id_breaks_no_page_and_is_copied_byte_for_byte() {
     let visible =
         id.replace('\u{202e}', "U+202E").replace('\u{200b}', "U+200B").replace('\u{200d}', "U+200D");
     assert_eq!(heading, visible);
+    assert_eq!(browser.title().await, format!("{visible} · nebulink"));
 
     browser.look_through(LAPTOP).await;
     browser.open(&url).await;
