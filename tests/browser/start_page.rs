@@ -225,7 +225,7 @@ async fn what_failed_is_tried_again_with_one_click() {
     site.stand_in.add_conversation(KEY, "failing");
     paste(&browser, &site, &pasted()).await;
     site.stand_in.clear_faults();
-    browser.follow("main", "Try it again").await;
+    browser.follow("main", "Try the failed one again").await;
     assert!(!browser.text_of("main").await.contains("could not be asked"));
     assert!(browser.shows(".rows li:nth-child(3)").await, "the others are still there");
     browser.click_on(".rows li:has(a.id[href*='id=failing'])", "Open").await;
