@@ -1,5 +1,7 @@
 //! The page of a link.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use nebulink::demo::{CallKind, Fault, Interaction, Matching};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -127,6 +129,21 @@ async fn the_page_of_a_link_says_if_nebuly_could_not_be_asked() {
     assert!(text.contains("Built from known ids"), "{text}");
     browser.follow("main", "Open in Nebuly").await;
     assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "another"));
+}
+
+#[tokio::test]
+async fn the_page_of_a_stale_link_says_how_old_it_is() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[("nebuly.retries", "0")]).await;
+    site.stand_in.add_conversation(KEY, "known");
+    site.nebulink.get("/c/known").await;
+    site.nebulink.clock.advance(Duration::from_hours(72));
+    site.stand_in.set_fault(Some(Fault::status(StatusCode::BAD_GATEWAY)));
+    check_page(&browser, "link-stale", &site.page("/go/conversation?id=known&noredirect")).await;
+    let text = browser.text_of("main").await;
+    assert!(text.contains("(3 days ago). It has not been confirmed since, and still opens."), "{text}");
+    browser.follow("main", "Open in Nebuly").await;
+    assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "known"));
 }
 
 #[tokio::test]

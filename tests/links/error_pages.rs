@@ -1,7 +1,5 @@
 //! The pages of errors, for people.
 
-use std::sync::atomic::Ordering;
-
 use axum_test::TestServer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,8 +9,8 @@ use nebulink::app::App;
 use nebulink::demo::{Fault, StandIn};
 use sha2::{Digest as _, Sha256};
 
-use crate::errors::{Defective, SHORT, server, status};
-use crate::support::{KEY, settings, settings_with, stand_in, stand_in_with};
+use crate::errors::{SHORT, server, status};
+use crate::support::{KEY, ManualClock, settings, settings_with, stand_in, stand_in_with};
 
 /// The `Accept` of a browser.
 pub(crate) const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -62,12 +60,12 @@ async fn a_browser_gets_a_page_that_says_what_happened_and_what_to_do() {
 #[tokio::test]
 async fn the_page_of_a_defect_can_be_tried_again() {
     let stand_in = stand_in().await;
-    let clock = Defective::default();
+    let clock = ManualClock::default();
     let app = App::build_with_clock(&settings(&stand_in, &SHORT), clock.clone()).unwrap();
     let server = TestServer::new(app.public());
     stand_in.add_conversation(KEY, "a");
     server.get("/c/a").await.assert_status(StatusCode::FOUND);
-    clock.0.store(true, Ordering::SeqCst);
+    clock.set_broken(true);
     let answer = server.get("/c/a").add_header(ACCEPT, BROWSER).await;
     answer.assert_status(StatusCode::INTERNAL_SERVER_ERROR);
     let page = answer.text();
