@@ -41,7 +41,7 @@
     button.dataset.label ??= label.data;
     button.style.minWidth = `${button.offsetWidth}px`;
     label.data = copied ? "Copied" : "Not copied";
-    say(copied ? button.dataset.said ?? "Link copied" : "Not copied. Select the text and copy it.");
+    say(copied ? button.closest("[data-said]")?.dataset.said ?? "Link copied" : "Not copied. Select the text and copy it.");
     clearTimeout(button.timer);
     button.timer = setTimeout(() => { label.data = button.dataset.label; }, 2000);
   });

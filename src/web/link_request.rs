@@ -7,6 +7,7 @@ use url::Url;
 
 use super::Web;
 use super::installation::Installation;
+use super::link_address::SelfLink;
 use super::negotiation::forbids_cached;
 use super::parameters::{Parameters, id_in_path, id_in_query};
 use super::problem::Problem;
@@ -46,7 +47,11 @@ impl<'a> LinkRequest<'a> {
             let problem = Problem::InvalidId { why, kind: route.kind };
             Box::new(ProblemResponse { received: Some(received.into_owned()), ..problem.into() })
         })?;
-        let scope = scope(web, &parameters)?;
+        let scope = scope(web, &parameters).map_err(|problem| {
+            let (noredirect, looks) = (parameters.noredirect, parameters.looks);
+            let in_all = SelfLink::new(&web.options.base_path, &candidates, None, noredirect, looks);
+            Box::new(ProblemResponse { link: Some(in_all), ..*problem })
+        })?;
         Ok(Self { candidates, scope, parameters })
     }
 

@@ -158,6 +158,8 @@ pub(super) enum Remedy {
     TryAgain,
     /// Pasting the id in place of the link.
     Paste,
+    /// Asking all projects for the same link, if there is one.
+    AllProjects,
     /// Going on from the first page.
     StartPage,
 }
@@ -210,8 +212,15 @@ impl Problem {
                 kind: INVALID_REQUEST,
                 title: "This request is not valid",
                 detail: invalid_id(why),
-                advice: "Check that the whole id was copied.",
-                remedy: Remedy::Paste,
+                advice: match why {
+                    InvalidId::Empty => "The field that the link was made of holds nothing, or the end of the link is missing.",
+                    InvalidId::TagLink => "",
+                    _ => "Check that the whole id was copied, and nothing else.",
+                },
+                remedy: match why {
+                    InvalidId::TagLink => Remedy::None,
+                    _ => Remedy::Paste,
+                },
             },
             Self::InvalidValue => ProblemRow {
                 status: StatusCode::BAD_REQUEST,
@@ -315,7 +324,7 @@ impl Problem {
                 title: "There is no such project",
                 detail: "This installation has no project of that name.",
                 advice: "Check the name, or leave it out: all projects are asked then.",
-                remedy: Remedy::None,
+                remedy: Remedy::AllProjects,
             },
             Self::NotFound => ProblemRow {
                 status: StatusCode::NOT_FOUND,

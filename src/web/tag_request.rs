@@ -64,8 +64,12 @@ impl<'a> TagRequest<'a> {
             "The parameter at is a time with its offset, such as 2026-11-20T10:00:00Z, or a number of seconds or milliseconds.",
         )));
         let at = at.transpose().map_err(problem)?;
-        let scope = scope(web, &parameters)?;
-        Ok(Self { tag, kind, at, scope, parameters })
+        let mut request = Self { tag, kind, at, scope: Scope::All, parameters };
+        request.scope = scope(web, &request.parameters).map_err(|problem| {
+            let in_all = request.self_link(&web.options.base_path, None);
+            Box::new(ProblemResponse { link: Some(in_all), ..*problem })
+        })?;
+        Ok(request)
     }
 
     /// The link to ask for the same again, in this project.

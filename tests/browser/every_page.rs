@@ -101,3 +101,15 @@ async fn nothing_moves_for_people_who_ask_for_that() {
         assert_eq!(browser.evaluate(script, &[]).await, 0, "{path}");
     }
 }
+
+#[tokio::test]
+async fn with_the_colours_of_the_system_the_chosen_links_can_be_told_from_the_others() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[]).await;
+    let forced = json!({"features": [{"name": "forced-colors", "value": "active"}]});
+    browser.command("Emulation.setEmulatedMedia", forced).await;
+    browser.open(&site.page("/kit")).await;
+    let script = "return [...document.querySelectorAll('.top nav a, .seg a')]
+        .filter(link => getComputedStyle(link).textDecorationLine === 'underline').map(link => link.textContent)";
+    assert_eq!(browser.evaluate(script, &[]).await, json!(["Templates", "Conversation ids"]));
+}

@@ -1,5 +1,7 @@
 //! The page of a link.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use nebulink::demo::{CallKind, Fault, Interaction, Matching};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -32,6 +34,7 @@ async fn the_page_of_a_link_shows_where_it_leads_and_opens_it() {
     let target = site.stand_in.url_of(KEY, FOUND);
     check_page(&browser, "link", &site.page(&format!("/go/interaction?id={FOUND}&noredirect"))).await;
     assert_eq!(browser.text_of("h1").await, FOUND.to_string());
+    assert_eq!(browser.title().await, format!("{FOUND} · nebulink"));
     assert_eq!(browser.text_of(".dest").await, target);
     browser.follow("main", "Open in Nebuly").await;
     assert_eq!(browser.url().await, target);
@@ -78,6 +81,7 @@ async fn the_nastiest_id_breaks_no_page_and_is_copied_byte_for_byte() {
     let visible =
         id.replace('\u{202e}', "U+202E").replace('\u{200b}', "U+200B").replace('\u{200d}', "U+200D");
     assert_eq!(heading, visible);
+    assert_eq!(browser.title().await, format!("{visible} · nebulink"));
 
     browser.look_through(LAPTOP).await;
     browser.open(&url).await;
@@ -125,6 +129,21 @@ async fn the_page_of_a_link_says_if_nebuly_could_not_be_asked() {
     assert!(text.contains("Built from known ids"), "{text}");
     browser.follow("main", "Open in Nebuly").await;
     assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "another"));
+}
+
+#[tokio::test]
+async fn the_page_of_a_stale_link_says_how_old_it_is() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[("nebuly.retries", "0")]).await;
+    site.stand_in.add_conversation(KEY, "known");
+    site.nebulink.get("/c/known").await;
+    site.nebulink.clock.advance(Duration::from_hours(72));
+    site.stand_in.set_fault(Some(Fault::status(StatusCode::BAD_GATEWAY)));
+    check_page(&browser, "link-stale", &site.page("/go/conversation?id=known&noredirect")).await;
+    let text = browser.text_of("main").await;
+    assert!(text.contains("(3 days ago). It has not been confirmed since, and still opens."), "{text}");
+    browser.follow("main", "Open in Nebuly").await;
+    assert_eq!(browser.url().await, site.stand_in.url_of(KEY, "known"));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The page to paste ids into, and its results.
 
+use std::cell::Cell;
+
 use http::StatusCode;
 use nebulink::demo::{Fault, Matching};
 use uuid::Uuid;
@@ -55,6 +57,21 @@ async fn the_results_of_a_paste_can_be_used_in_every_view() {
     assert_eq!(browser.text_of("h1").await, "2 of 5 found");
     browser.back().await;
     assert!(browser.shows("textarea").await);
+}
+
+#[tokio::test]
+async fn results_that_found_no_token_say_so_in_every_view() {
+    let Some(browser) = Browser::start().await else { return };
+    let site = Site::start(&[("limits.cold_per_second", "1"), ("limits.cold_burst", "1")]).await;
+    let pasted = Cell::new(0);
+    check_state(&browser, "results-not-asked", async || {
+        pasted.set(pasted.get() + 1);
+        let ids: Vec<_> = (0..3).map(|id| format!("chat-{}-{id}", pasted.get())).collect();
+        paste(&browser, &site, &ids.join("\n")).await;
+    })
+    .await;
+    let text = browser.text_of("main").await;
+    assert!(text.contains("Not asked. Your limit for new links is used up; free in"), "{text}");
 }
 
 #[tokio::test]
@@ -225,7 +242,7 @@ async fn what_failed_is_tried_again_with_one_click() {
     site.stand_in.add_conversation(KEY, "failing");
     paste(&browser, &site, &pasted()).await;
     site.stand_in.clear_faults();
-    browser.follow("main", "Try it again").await;
+    browser.follow("main", "Try the failed one again").await;
     assert!(!browser.text_of("main").await.contains("could not be asked"));
     assert!(browser.shows(".rows li:nth-child(3)").await, "the others are still there");
     browser.click_on(".rows li:has(a.id[href*='id=failing'])", "Open").await;

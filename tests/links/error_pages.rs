@@ -1,7 +1,5 @@
 //! The pages of errors, for people.
 
-use std::sync::atomic::Ordering;
-
 use axum_test::TestServer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,8 +9,8 @@ use nebulink::app::App;
 use nebulink::demo::{Fault, StandIn};
 use sha2::{Digest as _, Sha256};
 
-use crate::errors::{Defective, SHORT, server, status};
-use crate::support::{KEY, settings, settings_with, stand_in, stand_in_with};
+use crate::errors::{SHORT, server, status};
+use crate::support::{KEY, ManualClock, settings, settings_with, stand_in, stand_in_with};
 
 /// The `Accept` of a browser.
 pub(crate) const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -62,12 +60,12 @@ async fn a_browser_gets_a_page_that_says_what_happened_and_what_to_do() {
 #[tokio::test]
 async fn the_page_of_a_defect_can_be_tried_again() {
     let stand_in = stand_in().await;
-    let clock = Defective::default();
+    let clock = ManualClock::default();
     let app = App::build_with_clock(&settings(&stand_in, &SHORT), clock.clone()).unwrap();
     let server = TestServer::new(app.public());
     stand_in.add_conversation(KEY, "a");
     server.get("/c/a").await.assert_status(StatusCode::FOUND);
-    clock.0.store(true, Ordering::SeqCst);
+    clock.set_broken(true);
     let answer = server.get("/c/a").add_header(ACCEPT, BROWSER).await;
     answer.assert_status(StatusCode::INTERNAL_SERVER_ERROR);
     let page = answer.text();
@@ -137,6 +135,8 @@ async fn an_id_that_is_not_valid_is_shown_as_it_was_received_beside_what_is_expe
     let server = server(&stand_in);
     let long = format!("/c?id={}THE-VERY-END", "x".repeat(600));
     for (target, heading, received, expected) in [
+        ("/go/conversation?id=", "This link has no id", "(empty)", "1 to 512 bytes"),
+        ("/go/interaction?id=", "This link has no id", "(empty)", "a UUID"),
         ("/i/no-uuid", "This is not an interaction&#39;s id", "no-uuid", "a UUID, such as"),
         ("/i?id=a+b", "This is not an interaction&#39;s id", "a b", "a UUID"),
         ("/c?id=a%00%3Cb%3E", "This is not an id", "a<mark>U+0000</mark>&#60;b&#62;", "1 to 512 bytes"),
@@ -184,6 +184,42 @@ async fn an_item_that_one_project_does_not_have_can_be_looked_for_in_all() {
     let only_one = self::stand_in().await;
     let page = self::server(&only_one).get("/c/x?project=default").add_header(ACCEPT, BROWSER).await.text();
     assert!(!page.contains("all projects"), "there is no other: {page}");
+}
+
+#[tokio::test]
+async fn a_link_that_names_no_project_of_ours_can_be_looked_for_in_all() {
+    let stand_in = stand_in_with(2).await;
+    let tags = [("lookup.tags", "ticket")];
+    let server = TestServer::new(App::build(&settings_with(&stand_in, 2, &tags)).unwrap().public());
+    for (target, in_all) in [
+        ("/c/x?project=%3Csales%3E&noredirect", "/go/conversation?id=x&#38;noredirect"),
+        (
+            "/go/tag/ticket/4711?project=%3Csales%3E&kind=conversation",
+            "/go/tag/ticket?value=4711&#38;kind=conversation",
+        ),
+    ] {
+        let answer = server.get(target).add_header(ACCEPT, BROWSER).await;
+        answer.assert_status(StatusCode::NOT_FOUND);
+        let page = answer.text();
+        assert!(page.contains("<h1>There is no such project</h1>"), "{page}");
+        assert!(
+            page.contains("<dt>Project</dt>\n<dd class=\"id\" translate=\"no\">&#60;sales&#62;"),
+            "{page}"
+        );
+        assert!(page.contains(&format!("href=\"{in_all}\">Look in all projects</a>")), "{page}");
+    }
+    assert_eq!(stand_in.call_count(), 0);
+}
+
+#[tokio::test]
+async fn a_link_without_an_id_is_not_offered_as_one() {
+    let stand_in = stand_in().await;
+    let server =
+        server_with(&stand_in, &[("server.public_url", "https://go.example"), ("lookup.tags", "ticket")]);
+    let target = "/go?id=https://go.example/go/tag/ticket?value=4711";
+    let page = server.get(target).add_header(ACCEPT, BROWSER).await.text();
+    assert!(page.contains("<h1>This is a link, not an id</h1>"), "{page}");
+    assert!(!page.contains("btn primary") && !page.contains("Expected"), "its id cannot be pasted: {page}");
 }
 
 #[tokio::test]

@@ -1,16 +1,13 @@
 //! Every row of the table of errors, each from its real cause, as JSON and as a page.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::support::{KEY, Nebulink, settings, stand_in};
+use crate::support::{KEY, ManualClock, Nebulink, settings, stand_in};
 use axum_test::TestServer;
 use http::header::{ACCEPT, ALLOW};
 use http::{HeaderValue, Method, StatusCode};
 use nebulink::app::App;
 use nebulink::demo::{Fault, StandIn};
-use nebulink::domain::{Clock, MonotonicTime, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -124,31 +121,15 @@ async fn nobody_at_nebulys_address_is_unavailable() {
     assert_eq!(answer.json()["type"], "urn:nebulink:unavailable");
 }
 
-/// A clock with a defect, once somebody asks for it.
-#[derive(Clone, Default)]
-pub(crate) struct Defective(pub(crate) Arc<AtomicBool>);
-
-impl Clock for Defective {
-    fn now(&self) -> Timestamp {
-        assert!(!self.0.load(Ordering::SeqCst), "the clock is broken");
-        Timestamp::from_millis(1_800_000_000_000)
-    }
-
-    fn monotonic(&self) -> MonotonicTime {
-        assert!(!self.0.load(Ordering::SeqCst), "the clock is broken");
-        MonotonicTime::default()
-    }
-}
-
 #[tokio::test]
 async fn a_defect_of_ours_is_a_500_that_says_nothing_of_itself() {
     let stand_in = stand_in().await;
     stand_in.add_conversation(KEY, "abc");
-    let clock = Defective::default();
+    let clock = ManualClock::default();
     let server =
         TestServer::new(App::build_with_clock(&settings(&stand_in, &SHORT), clock.clone()).unwrap().public());
     server.get("/c/abc").await.assert_status(StatusCode::FOUND);
-    clock.0.store(true, Ordering::SeqCst);
+    clock.set_broken(true);
     // In the handler, and in the task of a call.
     for path in ["/c/abc", "/c/new"] {
         let answer = server.get(path).await;
@@ -158,7 +139,7 @@ async fn a_defect_of_ours_is_a_500_that_says_nothing_of_itself() {
         assert_eq!(problem["request_id"].as_str(), answer.header("x-request-id").to_str().ok());
         assert!(!answer.text().contains("clock"), "{}", answer.text());
     }
-    clock.0.store(false, Ordering::SeqCst);
+    clock.set_broken(false);
     server.get("/c/abc").await.assert_status(StatusCode::FOUND);
     server.get("/c/new").await.assert_status(StatusCode::NOT_FOUND);
 }

@@ -78,7 +78,7 @@ pub(crate) fn places() -> [Place; 22] {
             around: [r#"link: { label: "Open in Nebuly" url: ""#, r#"" }"#],
             ..place("looker-1", "{{ value | url_encode }}", ruby_cgi_escape)
         },
-        raw("metabase-1", "{{conversation_id}}"),
+        place("metabase-1", "{{conversation_id}}", encode_uri_component),
         Place {
             around: [r#"{{ ""#, " }}"],
             ..place(
@@ -334,10 +334,11 @@ async fn an_address_is_written_as_the_syntax_around_it_needs() {
 }
 
 #[tokio::test]
-async fn the_page_is_small_for_either_kind_and_with_projects() {
+async fn the_page_is_small_for_either_kind_and_with_projects_and_a_tag() {
     let stand_in = stand_in_with(3).await;
     let url = format!("https://{}.example.com", "a-long-name-of-a-host".repeat(2));
-    let nebulink = Nebulink::start_with(&settings_with(&stand_in, 3, &[("server.public_url", &url)])).await;
+    let further = [("server.public_url", &*url), ("lookup.tags", "ticket")];
+    let nebulink = Nebulink::start_with(&settings_with(&stand_in, 3, &further)).await;
     for kind in ["conversation", "interaction"] {
         let page = nebulink.get(&format!("/kit?kind={kind}")).await.body;
         println!("/kit?kind={kind}: {} bytes", page.len());

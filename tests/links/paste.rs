@@ -687,7 +687,7 @@ async fn what_is_not_known_two_seconds_before_the_end_has_timed_out() {
             format!("Conversation abc {HOST}/c/abc Open Copy Copy short"),
         ]
     );
-    assert!(page.contains("Try it again"), "{page}");
+    assert!(page.contains("Try the failed one again"), "{page}");
     let counted = metrics(&nebulink).await;
     for outcome in ["resolved", "failed"] {
         let series = format!(r#"nebulink_resolutions_total{{kind="conversation",outcome="{outcome}"}} 1"#);

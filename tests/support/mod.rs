@@ -27,7 +27,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nebulink::app::{AcceptLoopEnded, App, Listeners, Shutdown};
@@ -60,6 +60,7 @@ pub struct Nebulink {
 pub struct ManualClock {
     wall: Arc<AtomicU64>,
     monotonic: Arc<AtomicU64>,
+    is_broken: Arc<AtomicBool>,
 }
 
 /// An answer, as its bytes came.
@@ -180,10 +181,12 @@ impl Nebulink {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
+        self.check();
         Timestamp::from_millis(self.wall.load(Ordering::SeqCst))
     }
 
     fn monotonic(&self) -> MonotonicTime {
+        self.check();
         MonotonicTime::from_millis(self.monotonic.load(Ordering::SeqCst))
     }
 }
@@ -198,6 +201,15 @@ impl ManualClock {
     /// Sets the wall clock back, as an operator or a time server does. No time passes.
     pub fn set_back(&self, duration: Duration) {
         self.wall.fetch_sub(u64::try_from(duration.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Makes whoever asks for the time panic from now on, as a defect of ours does; or nobody any more.
+    pub fn set_broken(&self, is_broken: bool) {
+        self.is_broken.store(is_broken, Ordering::SeqCst);
+    }
+
+    fn check(&self) {
+        assert!(!self.is_broken.load(Ordering::SeqCst), "the clock is broken");
     }
 
     /// Sets the wall clock forward. No time passes.

@@ -254,12 +254,12 @@ pub(super) const TOOLS: &[Tool] = &[
         name: "Metabase",
         anchor: "metabase",
         places: &[ToolPlace {
-            // Source: Metabase docs, visualizations/table.md; metabase#25350.
+            // Source: Metabase docs, visualizations/table.md; metabase#25350; renderLinkURLForClick in its frontend.
             heading: "Column of a table",
             path: "Table → Settings → Column → Display as → Link → Link URL",
             pattern: "§/go/conversation?id={{‹conversation_id›}}",
             syntax: Syntax::Url,
-            note: "Metabase does not say that it encodes: ids of letters, digits, hyphens, underscores, dots and colons are safe.",
+            note: "Metabase encodes the id.",
         }],
     },
     Tool {

@@ -62,6 +62,7 @@ struct ProblemTemplate<'a> {
     stop: Option<String>,
     choices: Vec<(&'a Choice, Option<TimeText>)>,
     received: Option<VisibleText>,
+    received_label: &'static str,
     /// The form of an id, if that is what was wrong.
     expected: Option<&'static str>,
     /// The kind and the id that were asked for, or the tag and its value.
@@ -105,8 +106,11 @@ pub(in crate::web) fn problem_page(
         // The same address again, whatever it was.
         (Remedy::TryAgain, None) => Some(Button { label: "Try again", address: "" }),
         (Remedy::Paste, _) => Some(Button { label: "Paste the id instead", address: &start }),
+        (Remedy::AllProjects, Some(link)) => {
+            Some(Button { label: "Look in all projects", address: &link.path })
+        }
         (Remedy::StartPage, _) => Some(Button { label: "Start page", address: &start }),
-        (Remedy::None, _) => None,
+        (Remedy::AllProjects, None) | (Remedy::None, _) => None,
     };
     let only = link.and_then(|link| link.only.as_ref());
     let has_stopped = problem.may_come() && !unfilled && next_look.is_none();
@@ -140,6 +144,7 @@ pub(in crate::web) fn problem_page(
         button,
         choices: choices.iter().map(|choice| (choice, time(choice))).collect(),
         received: received.map(|received| VisibleText::shortened(received, MAX_RECEIVED)),
+        received_label: if problem == Problem::UnknownProject { "Project" } else { "Received" },
         expected: expected(problem),
         project: only.map(|only| only.name.as_str()),
         item: link.map(|link| (&*link.label, VisibleText::new(&link.id))),
@@ -151,6 +156,7 @@ pub(in crate::web) fn problem_page(
 /// The heading of a problem: its title, or words for a person where those of a program do not fit.
 const fn heading(problem: Problem) -> &'static str {
     match problem {
+        Problem::InvalidId { why: InvalidId::Empty, .. } => "This link has no id",
         Problem::InvalidId { kind: Some(Kind::Interaction), .. } => "This is not an interaction's id",
         Problem::InvalidId { why: InvalidId::TagLink, .. } => "This is a link, not an id",
         Problem::InvalidId { .. } => "This is not an id",
@@ -163,6 +169,7 @@ const fn heading(problem: Problem) -> &'static str {
 
 const fn expected(problem: Problem) -> Option<&'static str> {
     match problem {
+        Problem::InvalidId { why: InvalidId::TagLink, .. } => None,
         Problem::InvalidId { kind: Some(Kind::Interaction), .. } => {
             Some("a UUID, such as 0191b7c4-5e52-7b60-9d6a-2f1c3a4b5d6e")
         }
