@@ -1,7 +1,7 @@
-//! The second reference: a router of axum with one route and nothing else, on hyper, in a process of its own.
+//! A router of axum with one route and nothing else, on hyper, in a process of its own.
 
-use std::env;
 use std::net::SocketAddr;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
@@ -15,42 +15,27 @@ use tokio::net::TcpListener;
 use tokio::runtime;
 
 use crate::child::{self, Running};
-use crate::cores::Cores;
+use crate::server::Server;
 
 /// Makes this benchmark serve instead of measuring; an address and a location follow.
 pub(crate) const ARGUMENT: &str = "serve-bare-axum";
 
-/// The running reference.
-pub(crate) struct BareAxum {
-    pub(crate) running: Running,
-    pub(crate) address: SocketAddr,
+/// Starts it and waits until it listens. The command is that of this benchmark.
+pub(crate) fn start(mut command: Command, location: &str) -> Result<Server> {
+    let [address] = child::free_addresses()?;
+    command.args([ARGUMENT, &address.to_string(), location]);
+    let mut running = Running::start("bare axum", command)?;
+    running.wait_until_listening(address)?;
+    Ok(Server { running, address, log: None, origin: None, _directory: None })
 }
 
-impl BareAxum {
-    /// Starts it and waits until it listens.
-    pub(crate) fn start(cores: &Cores, location: &str) -> Result<Self> {
-        let [address] = child::free_addresses()?;
-        let itself = env::current_exe()?;
-        let mut command =
-            cores.command_on_server_core(itself.to_str().context("an odd path of this program")?);
-        command.args([ARGUMENT, &address.to_string(), location]);
-        let mut running = Running::start("bare axum", command)?;
-        running.wait_until_listening(address)?;
-        Ok(Self { running, address })
-    }
-}
-
-/// Serves with one worker until it is ended from outside.
+/// Serves with one worker until it is ended from outside, on the runtime that nebulink has with one worker.
 pub(crate) fn serve(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     let address: SocketAddr = arguments.next().context("no address")?.parse()?;
     let location = HeaderValue::try_from(arguments.next().context("no location")?)?;
     let redirect = move || async move { (StatusCode::FOUND, [(LOCATION, location)]) };
     let router = Router::new().route("/go/interaction/{id}", get(redirect));
-    runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?
-        .block_on(accept(address, router))
+    runtime::Builder::new_current_thread().enable_all().build()?.block_on(accept(address, router))
 }
 
 async fn accept(address: SocketAddr, router: Router) -> Result<()> {

@@ -6,6 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::procfs;
 
 /// Far more than any of them needs to start, on a loaded machine too.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -31,7 +34,7 @@ pub(crate) fn environment(
     ]
 }
 
-/// A running program. Dropping it ends it.
+/// A running program. Dropping it ends it and the processes that it has started.
 pub(crate) struct Running {
     name: &'static str,
     child: Child,
@@ -78,9 +81,15 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        let family = procfs::family(self.id()).unwrap_or_default();
+        // These fail only for what has ended already. The program is the first, so that it starts no process again.
         drop(self.child.kill());
         drop(self.child.wait());
+        for process in family.into_iter().skip(1) {
+            if let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+                kill_process(process, Signal::KILL).ok();
+            }
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl ColdCalls {
 
 /// Asks for new interactions in turn through nebulink and directly, one at a time, on two keep-alive connections.
 pub(crate) fn measure(scale: &Scale, nebuly: &Nebuly) -> Result<ColdCalls> {
-    let mut nebulink = Nebulink::start(Command::new(nebulink::PROGRAM), nebuly)?;
+    let mut nebulink = Nebulink::start(Command::new(nebulink::PROGRAM), nebuly, [])?;
     nebulink.wait_until_ready()?;
     let mut to_nebulink = Connection::open(nebulink.address)?;
     let mut to_stand_in = Connection::open(nebuly.address())?;

@@ -1,13 +1,13 @@
 //! One keep-alive connection to a server, asked one thing at a time. Just as much HTTP as the measured answers need.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 /// A server that is silent for so long does not work.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// More than any answer here has, head and body.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -33,35 +33,52 @@ impl Connection {
         Ok(Self { stream, received: Vec::with_capacity(4096) })
     }
 
+    /// Sets if reading waits until something comes. Without it, `answer_if_there` returns at once.
+    pub(crate) fn set_waiting(&self, waits: bool) -> Result<()> {
+        Ok(self.stream.set_nonblocking(!waits)?)
+    }
+
     /// Sends a complete request.
     pub(crate) fn send(&mut self, request: &[u8]) -> Result<()> {
+        self.received.clear();
         self.stream.write_all(request).context("a request cannot be sent")
     }
 
     /// Reads the answer to the one request that is open, body and all.
     pub(crate) fn answer(&mut self) -> Result<Answer<'_>> {
-        self.received.clear();
-        let head_length = loop {
-            match end_of_head(&self.received) {
-                Some(end) => break end,
-                None => self.receive()?,
-            }
-        };
-        let length = head_length + content_length(head(&self.received, head_length)?)?;
-        while self.received.len() < length {
-            self.receive()?;
-        }
-        ensure!(self.received.len() == length, "more came than one answer");
-        Answer::read(head(&self.received, head_length)?)
+        self.answer_if_there()?.context("no answer")
     }
 
-    fn receive(&mut self) -> Result<()> {
+    /// Reads what there is of that answer. Returns nothing as long as it is not complete.
+    pub(crate) fn answer_if_there(&mut self) -> Result<Option<Answer<'_>>> {
+        let head_length = loop {
+            match self.head_of_complete_answer()? {
+                Some(length) => break length,
+                None if self.receive()? => {}
+                None => return Ok(None),
+            }
+        };
+        Answer::read(head(&self.received, head_length)?).map(Some)
+    }
+
+    fn head_of_complete_answer(&self) -> Result<Option<usize>> {
+        let Some(head_length) = end_of_head(&self.received) else { return Ok(None) };
+        let length = head_length + content_length(head(&self.received, head_length)?)?;
+        ensure!(self.received.len() <= length, "more came than one answer");
+        Ok((self.received.len() == length).then_some(head_length))
+    }
+
+    /// Returns false if nothing came: at once, or in all the time that an answer may take.
+    fn receive(&mut self) -> Result<bool> {
         let mut chunk = [0; 4096];
-        let length = self.stream.read(&mut chunk).context("no answer")?;
+        let length = match self.stream.read(&mut chunk) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            length => length.context("no answer")?,
+        };
         ensure!(length > 0, "the connection was closed before the end of an answer");
         ensure!(self.received.len() + length <= MAX_ANSWER, "an answer is too long");
         self.received.extend_from_slice(chunk.get(..length).unwrap_or_default());
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which core the measured servers run on, and which one the load.
 
 use std::fs;
+use std::path::Path;
 use std::process::{self, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -25,9 +26,9 @@ impl Cores {
     }
 
     /// A command that runs the program on the core of the servers. The id of the process stays that of the program.
-    pub(crate) fn command_on_server_core(&self, program: &str) -> Command {
+    pub(crate) fn command_on_server_core(&self, program: &Path) -> Command {
         let mut command = Command::new("taskset");
-        command.args(["--cpu-list", &self.server, program]);
+        command.args(["--cpu-list", &self.server]).arg(program);
         command
     }
 

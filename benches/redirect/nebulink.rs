@@ -9,9 +9,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use uuid::Uuid;
 
+use crate::access_log::AccessLog;
 use crate::child::{self, Running};
 use crate::connection::{self, Connection};
 use crate::nebuly::{API_KEY, Nebuly};
+use crate::server::{self, Server};
 
 /// As cargo built it beside this benchmark.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_nebulink");
@@ -28,8 +30,39 @@ pub(crate) struct Nebulink {
 }
 
 impl Nebulink {
-    /// Starts it and waits for nothing. The command is that of the program, with or without another around it.
-    pub(crate) fn start(mut command: Command, nebuly: &Nebuly) -> Result<Self> {
+    /// Starts it as one of the servers that are compared, and waits until it is ready. Its access log is off, or goes into
+    /// a file in its default form.
+    pub(crate) fn start_measured(
+        mut command: Command,
+        nebuly: &Nebuly,
+        workers: usize,
+        is_logged: bool,
+    ) -> Result<Server> {
+        let mut settings = vec![
+            ("NEBULINK__SERVER__WORKERS", workers.to_string()),
+            // While the others have their turn.
+            ("NEBULINK__SERVER__IDLE_TIMEOUT", "1h".to_owned()),
+        ];
+        let directory = server::directory()?;
+        let log = is_logged.then(|| AccessLog::in_directory(directory.path()));
+        if let Some(log) = &log {
+            settings.push(("NEBULINK__LOG__LEVEL", "info".to_owned()));
+            settings.push(("NEBULINK__LOG__ACCESS", "all".to_owned()));
+            command.stderr(log.open()?);
+        }
+        let mut nebulink = Self::start(command, nebuly, settings)?;
+        nebulink.wait_until_ready()?;
+        let Self { running, address, .. } = nebulink;
+        Ok(Server { running, address, log, origin: None, _directory: Some(directory) })
+    }
+
+    /// Starts it and waits for nothing. The command is that of the program, with or without another around it; the
+    /// settings replace those of `child::environment`.
+    pub(crate) fn start(
+        mut command: Command,
+        nebuly: &Nebuly,
+        settings: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<Self> {
         let [address, management] = child::free_addresses()?;
         command.arg("serve");
         for (name, _) in env::vars_os() {
@@ -40,6 +73,7 @@ impl Nebulink {
         }
         let addresses = [address, management];
         command.envs(child::environment(addresses, nebuly.platform_url(), nebuly.api_base_url(), API_KEY));
+        command.envs(settings);
         Ok(Self { running: Running::start("nebulink", command)?, address, management })
     }
 

@@ -1,52 +1,68 @@
-//! The first reference: nginx with one worker that answers every request with the same redirect.
+//! nginx with one worker, in each of the ways that nebulink is compared with.
 
-use std::env;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context as _, Result};
-use tempfile::TempDir;
+use anyhow::Result;
 
+use crate::access_log::AccessLog;
 use crate::child::{self, Running};
-use crate::cores::Cores;
+use crate::origin::Origin;
+use crate::server::{self, Server};
 
-/// How to get it, for whoever has none.
-pub(crate) const HOW_TO_GET: &str = "nginx is missing; .ci/install installs it";
-
-/// A running nginx, and the directory with everything that it reads and writes.
-pub(crate) struct Nginx {
-    pub(crate) running: Running,
-    pub(crate) address: SocketAddr,
-    _directory: TempDir,
+/// The answer, and what is done beside it.
+#[derive(Clone, Copy)]
+pub(crate) enum Mode {
+    /// `return 302`.
+    Return,
+    /// The same with an access log, written with these options.
+    Log(&'static str),
+    /// `proxy_cache` in front of an origin.
+    Cache,
 }
 
-impl Nginx {
-    /// Starts it and waits until it listens; nothing if it is not installed.
-    pub(crate) fn start(cores: &Cores, location: &str) -> Result<Option<Self>> {
-        let Some(program) = program() else { return Ok(None) };
-        let [address] = child::free_addresses()?;
-        let directory = tempfile::tempdir()?;
-        let file = directory.path().join("nginx.conf");
-        fs::write(&file, settings(directory.path(), address, location))?;
+/// For an access log that is written in blocks, each at the latest after the time that nebulink takes.
+pub(crate) const IN_BLOCKS: Mode = Mode::Log("buffer=64k flush=200ms");
 
-        let mut command = cores.command_on_server_core(program.to_str().context("an odd path of nginx")?);
-        command.args(["-e", "stderr", "-p"]).arg(directory.path()).arg("-c").arg(file);
-        let mut running = Running::start("nginx", command)?;
-        running.wait_until_listening(address)?;
-        Ok(Some(Self { running, address, _directory: directory }))
+/// The fields of nebulink's line for a cached redirect. `$uri` stands for the id, since a pattern that finds it costs time.
+const LOG_FORMAT: &str = r#"
+    log_format line escape=json '{"timestamp":"$time_iso8601","level":"INFO","message":"request answered",'
+        '"request_id":"$request_id","route":"/go/interaction/{id}","method":"$request_method","status":$status,'
+        '"kind":"interaction","id":"$uri","outcome":"hit","duration_ms":$request_time,"target":"nebulink::access"}';"#;
+
+/// Starts it and waits until it listens.
+pub(crate) fn start(mut command: Command, mode: Mode, location: &str) -> Result<Server> {
+    let [address] = child::free_addresses()?;
+    let directory = server::directory()?;
+    let (mut log, mut origin) = (None, None);
+    let mut own_settings = "access_log off;".to_owned();
+    let mut answer = format!("return 302 \"{location}\";");
+    match mode {
+        Mode::Return => {}
+        Mode::Log(options) => {
+            let log = log.insert(AccessLog::in_directory(directory.path()));
+            own_settings =
+                format!("{LOG_FORMAT}\n    access_log \"{}\" line {options};", log.path().display());
+        }
+        Mode::Cache => {
+            let origin = origin.insert(Origin::start(location)?).address();
+            own_settings += " proxy_cache_path cache keys_zone=links:1m inactive=1h;";
+            answer = format!("proxy_pass http://{origin}; proxy_cache links; proxy_cache_key $uri;");
+        }
     }
+    let file = directory.path().join("nginx.conf");
+    fs::write(&file, settings(directory.path(), address, &own_settings, &answer))?;
+
+    command.args(["-e", "stderr", "-p"]).arg(directory.path()).arg("-c").arg(file);
+    let mut running = Running::start("nginx", command)?;
+    running.wait_until_listening(address)?;
+    Ok(Server { running, address, log, origin, _directory: Some(directory) })
 }
 
-/// It is often in a directory that only root has in the search path.
-fn program() -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    env::split_paths(&path).chain(usual).map(|directory| directory.join("nginx")).find(|file| file.is_file())
-}
-
-/// One process that is worker and master at once, so that ending it ends everything.
-fn settings(directory: &Path, address: SocketAddr, location: &str) -> String {
+/// One process that is worker and master at once: what it needs is what its worker needs.
+fn settings(directory: &Path, address: SocketAddr, own: &str, answer: &str) -> String {
     let directory = directory.display();
     format!(
         r#"daemon off;
@@ -57,7 +73,7 @@ events {{
     worker_connections 1024;
 }}
 http {{
-    access_log off;
+    {own}
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
     client_body_temp_path "{directory}/body";
@@ -68,7 +84,7 @@ http {{
     server {{
         listen {address};
         location / {{
-            return 302 "{location}";
+            {answer}
         }}
     }}
 }}

@@ -15,7 +15,7 @@ pub(crate) fn measure(scale: &Scale, nebuly: &Nebuly) -> Result<Spread> {
     let mut times = Vec::with_capacity(scale.starts);
     for _ in 0..scale.starts {
         let begin = Instant::now();
-        let mut nebulink = Nebulink::start(Command::new(nebulink::PROGRAM), nebuly)?;
+        let mut nebulink = Nebulink::start(Command::new(nebulink::PROGRAM), nebuly, [])?;
         nebulink.running.wait_until_listening(nebulink.address)?;
         times.push(begin.elapsed().as_secs_f64() * 1e3);
     }
