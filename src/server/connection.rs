@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::drain::Drain;
 use super::phase::{AtomicPhaseAndDeadline, LAST_MICROS, Phase, PhaseAndDeadline};
@@ -57,7 +58,9 @@ struct ConnectionState {
 /// The timeouts of one listener in microseconds, and the moment that its deadlines count from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
-    epoch: Duration,
+    epoch: Instant,
+    /// The same moment on the coarse clock.
+    coarse_epoch: Duration,
     header: u64,
     idle: u64,
     request: u64,
@@ -138,7 +141,10 @@ impl Connection {
 
     /// A complete head has arrived.
     pub(super) fn begin_request(&self) {
-        self.0.state.store(PhaseAndDeadline::new(Phase::Busy, self.0.times.after(self.0.times.request)));
+        // Some milliseconds of the time that a request may take do not matter. That of an idle connection is exact, because the
+        // one that has been idle longest is evicted first.
+        let deadline = self.0.times.coarse_now().saturating_add(self.0.times.request);
+        self.0.state.store(PhaseAndDeadline::new(Phase::Busy, deadline));
         self.0.stall_limit.store(0, Ordering::Relaxed);
     }
 
@@ -254,7 +260,8 @@ impl fmt::Debug for Connection {
 impl Times {
     pub(super) fn new(limits: &ConnectionLimits) -> Self {
         Self {
-            epoch: coarse_clock::monotonic(),
+            epoch: Instant::now(),
+            coarse_epoch: coarse_clock::monotonic(),
             header: micros(limits.header_timeout),
             idle: micros(limits.idle_timeout),
             request: micros(limits.request_timeout),
@@ -263,7 +270,11 @@ impl Times {
     }
 
     fn now(&self) -> u64 {
-        micros(coarse_clock::monotonic().saturating_sub(self.epoch))
+        micros(self.epoch.elapsed())
+    }
+
+    fn coarse_now(&self) -> u64 {
+        micros(coarse_clock::monotonic().saturating_sub(self.coarse_epoch))
     }
 
     fn after(&self, micros: u64) -> u64 {
