@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use futures_util::FutureExt as _;
 use hyper::service::service_fn;
 use hyper_util::service::TowerToHyperService;
 use tracing::field::display;
@@ -194,10 +193,15 @@ impl App {
         self
     }
 
-    /// The routes of the public listener.
+    /// What answers the requests of the public listener.
+    pub const fn public_router(&self) -> &PublicRouter {
+        &self.public
+    }
+
+    /// The same as axum's router, for tests.
     pub fn public(&self) -> Router {
         let public = self.public.clone();
-        Router::new().fallback(move |request: Request| public.clone().answer(None, request))
+        Router::new().fallback(async move |request: Request| public.answer(None, request).await)
     }
 
     /// The routes of the management listener.
@@ -252,8 +256,16 @@ impl App {
         let limits = ConnectionLimits { max_connections: descriptors.public, ..limits };
         let router = self.public;
         let service_of = move |connection| {
-            let (router, connection) = (router.clone(), Arc::new(connection) as Arc<dyn ClientConnection>);
-            service_fn(move |request| router.clone().answer(Some(Arc::clone(&connection)), request).map(Ok))
+            let connection: Arc<dyn ClientConnection> = Arc::new(connection);
+            // Counted for each connection: all threads would write to the number of those who have the router.
+            let answering = Arc::new((router.clone(), connection));
+            service_fn(move |request| {
+                let answering = Arc::clone(&answering);
+                async move {
+                    let (router, connection) = &*answering;
+                    Ok(router.answer(Some(Arc::clone(connection)), request).await)
+                }
+            })
         };
         let mut public = Serving::start(
             "public",

@@ -1,4 +1,4 @@
-//! The redirect: asks the resolver for a link, and writes the answer.
+//! The redirect: asks the resolver for a link, and makes the answer of what it says.
 
 use http::HeaderValue;
 

@@ -39,7 +39,7 @@ impl PublicRouter {
 
     /// Answers a request. It comes without a connection in a test of the routes alone; then all callers are one.
     pub async fn answer<B>(
-        self,
+        &self,
         connection: Option<Arc<dyn ClientConnection>>,
         mut request: http::Request<B>,
     ) -> Response

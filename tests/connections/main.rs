@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod allocations;
 mod chaos;
 mod flood;
 mod hostile_peers;
