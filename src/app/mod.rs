@@ -193,7 +193,7 @@ impl App {
         self
     }
 
-    /// What answers the requests of the public listener.
+    /// The router of the public listener.
     pub const fn public_router(&self) -> &PublicRouter {
         &self.public
     }

@@ -47,7 +47,7 @@ pub(super) fn access(
     }
 }
 
-/// What the web layer, which knows nothing of the server, needs of a connection.
+/// Gives the web layer, which knows nothing of the server, what it needs of a connection.
 impl web::ClientConnection for server::Connection {
     fn peer(&self) -> SocketAddr {
         self.peer()

@@ -16,7 +16,7 @@ use crate::domain::Item;
 
 /// The answer of a route.
 pub(super) struct RouteAnswer<'a> {
-    pub(super) result: Result<Answer, Box<ProblemResponse>>,
+    pub(super) result: Result<Outgoing, Box<ProblemResponse>>,
     /// The item that was asked for, if it was one.
     pub(super) item: Option<Item<'a>>,
     /// The outcome of its link.
@@ -29,10 +29,10 @@ pub(super) struct RouteAnswer<'a> {
     pub(super) becomes_cold: Option<Arc<AtomicBool>>,
 }
 
-/// An answer that is no problem.
-pub(super) enum Answer {
+/// An answer on its way out.
+pub(super) enum Outgoing {
     Redirect(Redirect),
-    Other(Response),
+    Response(Response),
 }
 
 /// A redirect, whose response is written when the headers of its request are not needed any more.
@@ -49,7 +49,7 @@ const MAX_REUSED: usize = 24;
 impl<'a> RouteAnswer<'a> {
     /// The answer to a request for one link.
     pub(super) fn of_link(
-        result: Result<impl Into<Answer>, Box<ProblemResponse>>,
+        result: Result<impl Into<Outgoing>, Box<ProblemResponse>>,
         item: Item<'a>,
         outcome: Option<LinkOutcome>,
     ) -> Self {
@@ -61,7 +61,7 @@ impl<'a> RouteAnswer<'a> {
 
 impl RouteAnswer<'_> {
     /// The answer to any other request, which is not cold.
-    fn of_other(result: Result<Answer, Box<ProblemResponse>>) -> Self {
+    fn of_other(result: Result<Outgoing, Box<ProblemResponse>>) -> Self {
         Self { result, item: None, outcome: None, links: None, is_cold: false, becomes_cold: None }
     }
 }
@@ -84,11 +84,11 @@ impl From<Problem> for RouteAnswer<'_> {
     }
 }
 
-impl Answer {
+impl Outgoing {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Redirect(_) => StatusCode::FOUND,
-            Self::Other(response) => response.status(),
+            Self::Response(response) => response.status(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Answer {
     pub(super) fn into_response(self, of_request: HeaderMap) -> Response {
         match self {
             Self::Redirect(redirect) => redirect.into_response(of_request),
-            Self::Other(response) => response,
+            Self::Response(response) => response,
         }
     }
 }
@@ -118,14 +118,14 @@ impl Redirect {
     }
 }
 
-impl From<Redirect> for Answer {
+impl From<Redirect> for Outgoing {
     fn from(redirect: Redirect) -> Self {
         Self::Redirect(redirect)
     }
 }
 
-impl From<Response> for Answer {
+impl From<Response> for Outgoing {
     fn from(response: Response) -> Self {
-        Self::Other(response)
+        Self::Response(response)
     }
 }

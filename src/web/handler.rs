@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use http::header::{HeaderMap, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 
 use super::Web;
-use super::answer::{Answer, RouteAnswer};
+use super::answer::{Outgoing, RouteAnswer};
 use super::caller::RequestCaller;
 use super::headers::X_REQUEST_ID;
 use super::installation::Installation;
@@ -55,7 +55,7 @@ async fn respond(
     body: Body,
     request_id: &RequestId,
     started: Instant,
-) -> Answer {
+) -> Outgoing {
     let tracer = web.options.tracer.as_ref();
     let span = tracer.and_then(|tracer| tracer.start_span(&web.authenticator, route, head));
     let principal = web.authenticator.authenticate(route.access_rule(), head);

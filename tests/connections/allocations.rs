@@ -1,4 +1,4 @@
-//! What a cached redirect allocates: exactly, so that no more comes in unseen.
+//! The allocations of a cached redirect: exactly, so that no more come in unseen.
 
 use std::net::TcpStream;
 use std::time::Duration;

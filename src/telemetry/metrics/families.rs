@@ -19,11 +19,11 @@ pub(super) struct Families(Mutex<BTreeMap<String, Family>>);
 struct Family {
     help: SharedString,
     /// By their labels, as a scrape writes them.
-    series: BTreeMap<String, Series>,
+    series: BTreeMap<String, AnySeries>,
 }
 
 #[derive(Debug)]
-enum Series {
+enum AnySeries {
     Counter(Arc<Counter>),
     /// The bits of the number.
     Gauge(Arc<AtomicU64>),
@@ -57,8 +57,8 @@ impl Families {
     fn series<T: Default>(
         &self,
         key: &Key,
-        new: fn(Arc<T>) -> Series,
-        of: fn(&Series) -> Option<&Arc<T>>,
+        new: fn(Arc<T>) -> AnySeries,
+        of: fn(&AnySeries) -> Option<&Arc<T>>,
     ) -> Option<Arc<T>> {
         let mut families = self.0.lock();
         let family = families.entry(key.name().to_owned()).or_default();
@@ -66,7 +66,7 @@ impl Families {
     }
 }
 
-impl Series {
+impl AnySeries {
     const fn kind(&self) -> &'static str {
         match self {
             Self::Counter(_) => "counter",
@@ -131,17 +131,17 @@ impl Recorder for Families {
     }
 
     fn register_counter(&self, key: &Key, _metadata: &Metadata<'_>) -> metrics::Counter {
-        self.series(key, Series::Counter, Series::counter)
+        self.series(key, AnySeries::Counter, AnySeries::counter)
             .map_or(metrics::Counter::noop(), metrics::Counter::from_arc)
     }
 
     fn register_gauge(&self, key: &Key, _metadata: &Metadata<'_>) -> metrics::Gauge {
-        self.series(key, Series::Gauge, Series::gauge)
+        self.series(key, AnySeries::Gauge, AnySeries::gauge)
             .map_or(metrics::Gauge::noop(), metrics::Gauge::from_arc)
     }
 
     fn register_histogram(&self, key: &Key, _metadata: &Metadata<'_>) -> metrics::Histogram {
-        self.series(key, Series::Histogram, Series::histogram)
+        self.series(key, AnySeries::Histogram, AnySeries::histogram)
             .map_or(metrics::Histogram::noop(), metrics::Histogram::from_arc)
     }
 }

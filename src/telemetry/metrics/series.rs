@@ -1,4 +1,4 @@
-//! What is counted with: counters, gauges and histograms.
+//! The counters and histograms that are counted with.
 //!
 //! A counter that threads share moves from one processor's cache to another's with each addition, which takes longer than
 //! all the rest of counting. So each thread adds to numbers of its own, which a scrape adds up.
@@ -43,7 +43,7 @@ struct Distribution {
     sum: AtomicU64,
 }
 
-/// What a histogram has counted.
+/// The numbers of a histogram.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Counts {
     /// How often a value was at most the bound; the last one is the number of all values.
