@@ -115,7 +115,7 @@ const TAG_PATTERNS: [&str; 2] = ["/go/tag/{name}/{value}", "/go/tag/{name}"];
 const SHORT_INTERACTION: &str = "/i/";
 
 /// The paths that an id may follow, the longer ones first; with their patterns (the id in the path, in the query) and kinds.
-const PATHS: [(&str, [&str; 2], Option<Kind>); 5] = [
+static PATHS: [(&str, [&str; 2], Option<Kind>); 5] = [
     ("/go/interaction/", ["/go/interaction/{id}", "/go/interaction"], Some(Kind::Interaction)),
     ("/go/conversation/", ["/go/conversation/{id}", "/go/conversation"], Some(Kind::Conversation)),
     ("/go/", ["/go/{id}", "/go"], None),
@@ -242,8 +242,8 @@ impl LinkRoute {
     ///
     /// axum's router knows no such path: it would copy and decode the id before we decode it, on the way of every redirect.
     pub(super) fn with_id_in_path(path: &str) -> Option<Self> {
-        let (index, (prefix, [pattern, _], kind)) = PATHS
-            .into_iter()
+        let (index, &(prefix, [pattern, _], kind)) = PATHS
+            .iter()
             .enumerate()
             .find(|(_, (prefix, ..))| path.len() > prefix.len() && path.starts_with(prefix))?;
         Some(Self { prefix, pattern, pattern_index: 1 + index, kind, id: IdLocation::Path })
@@ -261,7 +261,7 @@ impl LinkRoute {
 
     /// Every route with the id in the query.
     pub(super) fn all_with_id_in_query() -> impl Iterator<Item = Self> {
-        PATHS.into_iter().enumerate().map(|(index, (prefix, [_, pattern], kind))| {
+        PATHS.iter().enumerate().map(|(index, &(prefix, [_, pattern], kind))| {
             let pattern_index = 1 + PATHS.len() + index;
             Self { prefix, pattern, pattern_index, kind, id: IdLocation::Query }
         })
@@ -303,8 +303,7 @@ pub(super) fn is_of_tags(path: &str) -> bool {
 impl Route {
     /// One route for each pattern.
     pub(super) fn all() -> Vec<Self> {
-        let by_path =
-            PATHS.into_iter().filter_map(|(_, [pattern, _], _)| LinkRoute::with_id_in_path(pattern));
+        let by_path = PATHS.iter().filter_map(|(_, [pattern, _], _)| LinkRoute::with_id_in_path(pattern));
         let by_query = LinkRoute::all_with_id_in_query();
         let api = [API_LINKS, "/api/v1/links/interaction/x"].map(|path| Self::Api(ApiRoute::of(path)));
         let fixed = FixedRoute::ALL.map(Self::Fixed);
