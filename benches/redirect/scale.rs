@@ -6,7 +6,8 @@ use std::time::Duration;
 pub(crate) struct Scale {
     /// Rounds of the CPU time, in each of which every server has its turn.
     pub(crate) rounds: usize,
-    /// Redirects of one turn. At about 10 µs each, a turn is far longer than the kernel's tick.
+    /// Redirects of one turn. At about 10 µs each, a turn is longer than the kernel's tick; and a round of short turns is over
+    /// before the machine has changed its mind.
     pub(crate) redirects: usize,
     /// Redirects of each server before the first round: caches fill, buffers grow.
     pub(crate) warm_up: usize,
@@ -22,8 +23,8 @@ pub(crate) struct Scale {
 
 /// For figures that one may quote.
 pub(crate) const FULL: Scale = Scale {
-    rounds: 21,
-    redirects: 40_000,
+    rounds: 141,
+    redirects: 6_000,
     warm_up: 60_000,
     latency_rounds: 7,
     latency_time: Duration::from_secs(2),
